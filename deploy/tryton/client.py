@@ -1,0 +1,264 @@
+#!/usr/bin/python3
+"""Reads and posts Tryton 6.0 invoices over JSON-RPC, as a command and as a library.
+
+  client.py --url http://127.0.0.1:8069 --user finance --password-file F invoices
+  client.py --url http://127.0.0.1:8069 --user finance --password-file F post C-1001/2026-11
+  client.py --url http://127.0.0.1:8069 --user finance --password-file F wait --timeout 60
+
+Numbers stay text all the way: amounts as Tryton's decimals, quantities as their JSON digits.
+Python's standard library only.
+"""
+import argparse
+import base64
+import http.client
+import json
+import sys
+import time
+import urllib.parse
+
+CONTEXT = {'company': 1}
+INVOICE_FIELDS = [
+    'external_id', 'number', 'reference', 'description', 'state', 'invoice_date', 'party.code',
+    'party.name', 'currency.code', 'untaxed_amount', 'tax_amount', 'total_amount', 'lines']
+LINE_FIELDS = [
+    'type', 'product.code', 'description', 'quantity', 'unit.symbol', 'unit_price', 'amount']
+
+
+class ErpError(Exception):
+    """Something the caller should show; the subclass tells what to do about it."""
+
+
+class Unreachable(ErpError):
+    """No answer, or not one of Tryton's: the server is down, starting, or another address."""
+
+
+class LoginRefused(ErpError):
+    """Wrong user or password."""
+
+
+class LoginLocked(ErpError):
+    """Too many wrong passwords lately: even the right one is refused for some minutes."""
+
+
+class SessionGone(ErpError):
+    """Log in again."""
+
+
+class Refused(ErpError):
+    """Tryton understood the request and said no; `kind` is its name for the error."""
+
+    def __init__(self, kind, message):
+        super().__init__('%s: %s' % (kind, message))
+        self.kind = kind
+
+
+def decimal(text):
+    return {'__class__': 'Decimal', 'decimal': str(text)}
+
+
+class Client:
+    def __init__(self, url, database='ledgerline', timeout_s=60):
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme != 'http' or not parts.hostname:
+            raise ErpError('%s is not an address like http://127.0.0.1:8069' % url)
+        self.url, self.database, self.timeout_s = url, database, timeout_s
+        self._host, self._port = parts.hostname, parts.port or 80
+        self._authorization = None
+
+    def login(self, user, password):
+        """The session serves all later calls."""
+        reply = self.call('common.db.login', user, {'password': password})
+        token = '%s:%d:%s' % (user, reply[0], reply[1])
+        self._authorization = 'Session ' + base64.b64encode(token.encode()).decode()
+        return self
+
+    def call(self, method, *params):
+        status, reply = self.exchange({'id': 1, 'method': method, 'params': list(params)})
+        if status == 401:
+            if method == 'common.db.login':
+                raise LoginRefused('wrong password, or no such user, for %s' % params[0])
+            raise SessionGone('the session has ended')
+        if status == 404:
+            raise ErpError('%s has no database "%s"' % (self.url, self.database))
+        if status == 429:
+            raise LoginLocked('too many wrong passwords: wait five minutes')
+        if status != 200 or not isinstance(reply, dict):
+            raise Unreachable('%s answered HTTP %d' % (self.url, status))
+        if 'error' in reply:
+            kind, detail = reply['error'][0], reply['error'][1:]
+            message = detail[0] if detail else ''
+            raise Refused(kind, message[0] if isinstance(message, list) else message)
+        return plain(reply.get('result'))
+
+    def exchange(self, body):
+        """One HTTP request: (status, JSON reply or None)."""
+        headers = {'Content-Type': 'application/json'}
+        if self._authorization:
+            headers['Authorization'] = self._authorization
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self.timeout_s)
+        try:
+            connection.request('POST', '/%s/' % self.database, json.dumps(body), headers)
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable('%s does not answer: %s' % (self.url, error or type(error).__name__))
+        finally:
+            connection.close()
+        try:
+            return response.status, json.loads(text, parse_float=str)
+        except ValueError:
+            return response.status, None
+
+    def search_read(self, model, domain, fields, limit=None):
+        return self.call(
+            'model.%s.search_read' % model, domain, 0, limit, [['id', 'ASC']], fields, CONTEXT)
+
+    def find_id(self, model, *domain):
+        """The id of the first match, or None."""
+        rows = self.search_read(model, list(domain), ['id'], 1)
+        return rows[0]['id'] if rows else None
+
+    def invoices(self, domain=()):
+        """Customer invoices with their lines, oldest first, in the shape `--json` prints."""
+        rows = self.search_read(
+            'account.invoice', [['type', '=', 'out'], *domain], INVOICE_FIELDS)
+        lines = {}
+        if rows:
+            ids = [line for row in rows for line in row['lines']]
+            found = self.call('model.account.invoice.line.read', ids, LINE_FIELDS, CONTEXT)
+            lines = {line['id']: line for line in found}
+        return [invoice_view(row, lines) for row in rows]
+
+    def post(self, invoice_id):
+        """What finance does: validate, then post. A posted invoice is left alone."""
+        row, = self.call('model.account.invoice.read', [invoice_id], ['state'], CONTEXT)
+        if row['state'] == 'draft':
+            self.call('model.account.invoice.validate_invoice', [invoice_id], CONTEXT)
+        if row['state'] in ('draft', 'validated'):
+            self.call('model.account.invoice.post', [invoice_id], CONTEXT)
+
+
+def plain(value):
+    """Tryton's tagged JSON values as text; everything else as it is."""
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    kind = value.get('__class__')
+    if kind == 'Decimal':
+        return value['decimal']
+    if kind == 'date':
+        return '%04d-%02d-%02d' % (value['year'], value['month'], value['day'])
+    return {k: plain(v) for k, v in value.items()}
+
+
+def related(row, field, name):
+    return (row.get(field + '.') or {}).get(name)
+
+
+def invoice_view(row, lines):
+    return {
+        'id': row['id'],
+        'external_id': row['external_id'],
+        'number': row['number'],
+        'reference': row['reference'],
+        'description': row['description'],
+        'state': row['state'],
+        'invoice_date': row['invoice_date'],
+        'party_code': related(row, 'party', 'code'),
+        'party_name': related(row, 'party', 'name'),
+        'currency': related(row, 'currency', 'code'),
+        'untaxed_amount': row['untaxed_amount'],
+        'tax_amount': row['tax_amount'],
+        'total_amount': row['total_amount'],
+        'lines': [line_view(lines[i]) for i in row['lines']],
+    }
+
+
+def line_view(line):
+    quantity = line['quantity']
+    return {
+        'product_code': related(line, 'product', 'code'),
+        'description': line['description'],
+        'quantity': None if quantity is None else str(quantity),
+        'unit': related(line, 'unit', 'symbol'),
+        'unit_price': line['unit_price'],
+        'amount': line['amount'],
+    }
+
+
+def wait(client, user, password, timeout_s):
+    """Until the server answers a login; a server that answers "wrong password" will not improve."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return client.login(user, password)
+        except Unreachable as error:
+            if time.monotonic() >= deadline:
+                raise Unreachable('%s (waited %g s)' % (error, timeout_s))
+        time.sleep(0.2)
+
+
+def print_invoices(invoices):
+    row = '%-5s %-40s %-16s %-9s %-28s %12s %s'
+    print(row % ('id', 'external id', 'number', 'state', 'party', 'untaxed', ''))
+    for invoice in invoices:
+        print(row % (
+            invoice['id'], invoice['external_id'] or '-', invoice['number'] or '-',
+            invoice['state'], '%(party_code)s %(party_name)s' % invoice,
+            invoice['untaxed_amount'], invoice['currency']))
+        for line in invoice['lines']:
+            print('      %s x %s = %s  %s' % (
+                line['quantity'], line['unit_price'], line['amount'], line['description'] or ''))
+
+
+def post_command(client, key):
+    found = client.find_id('account.invoice', ['external_id', '=', key])
+    if found is None and key.isdigit():
+        found = client.find_id('account.invoice', ['id', '=', int(key)])
+    if found is None:
+        raise ErpError('no invoice with external id or id "%s"' % key)
+    client.post(found)
+    invoice, = client.invoices([['id', '=', found]])
+    print('%(id)s %(number)s %(state)s %(total_amount)s %(currency)s' % invoice)
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--url', required=True)
+    parser.add_argument('--db', default='ledgerline')
+    parser.add_argument('--user', required=True)
+    parser.add_argument('--password-file', required=True, metavar='FILE')
+    commands = parser.add_subparsers(dest='command', required=True)
+    listing = commands.add_parser('invoices', help='customer invoices with their lines')
+    listing.add_argument('--json', action='store_true')
+    posting = commands.add_parser('post', help='validate and post one invoice')
+    posting.add_argument('key', metavar='EXTERNAL_ID|ID')
+    waiting = commands.add_parser('wait', help='until the server answers a login')
+    waiting.add_argument('--timeout', type=float, default=60, metavar='SECONDS')
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    try:
+        with open(options.password_file) as file:
+            password = file.read().strip()
+        client = Client(options.url, options.db)
+        wait(client, options.user, password,
+             options.timeout if options.command == 'wait' else 0)
+        if options.command == 'invoices':
+            invoices = client.invoices()
+            if options.json:
+                print(json.dumps(invoices, indent=2, ensure_ascii=False))
+            else:
+                print_invoices(invoices)
+        elif options.command == 'post':
+            post_command(client, options.key)
+    except (ErpError, OSError) as error:
+        sys.exit('client.py: %s' % error)
+
+
+if __name__ == '__main__':
+    main()
