@@ -1,0 +1,35 @@
+#pragma once
+// The operating system as the shells see it: clocks, files written durably, the machine's boot.
+
+#include <string>
+#include <string_view>
+
+#include "common/bytes.h"
+#include "common/result.h"
+#include "common/time.h"
+
+namespace ledgerline::io {
+
+/// CLOCK_REALTIME and CLOCK_BOOTTIME.
+class SystemClock final : public Clock {
+ public:
+  Timestamp now() override;
+  Monotonic monotonic() override;
+};
+
+/// Errc::not_found where there is no such file, Errc::config where it cannot be read or is larger than size_max.
+Result<std::string> read_file(const std::string& path, size_t size_max = 16 << 20);
+
+/// Temporary file, fdatasync, rename, fsync of the folder: the old or the new content, never a mixture.
+Status write_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
+
+/// Makes the folder and its parents. Errc::config where that fails.
+Status make_folders(const std::string& path, unsigned mode = 0755);
+
+/// Bytes that an unprivileged process may still write on the file system of `path`.
+Result<uint64_t> free_disk_bytes(const std::string& path);
+
+/// True where the kernel says that its clock is synchronised (adjtimex).
+bool clock_is_synchronised();
+
+}  // namespace ledgerline::io
