@@ -15,6 +15,7 @@ import json
 import sys
 import time
 import urllib.parse
+from decimal import Decimal
 
 CONTEXT = {'company': 1}
 INVOICE_FIELDS = [
@@ -146,10 +147,15 @@ def plain(value):
         return value
     kind = value.get('__class__')
     if kind == 'Decimal':
-        return value['decimal']
+        return fixed(value['decimal'])
     if kind == 'date':
         return '%04d-%02d-%02d' % (value['year'], value['month'], value['day'])
     return {k: plain(v) for k, v in value.items()}
+
+
+def fixed(text):
+    """The same number without an exponent: Tryton may say 1E-8."""
+    return format(Decimal(text), 'f')
 
 
 def related(row, field, name):
@@ -180,7 +186,8 @@ def line_view(line):
     return {
         'product_code': related(line, 'product', 'code'),
         'description': line['description'],
-        'quantity': None if quantity is None else str(quantity),
+        # A float in Tryton, so a whole number comes as 3.0.
+        'quantity': None if quantity is None else fixed(str(quantity)).removesuffix('.0'),
         'unit': related(line, 'unit', 'symbol'),
         'unit_price': line['unit_price'],
         'amount': line['amount'],
@@ -194,6 +201,8 @@ def wait(client, user, password, timeout_s):
         try:
             return client.login(user, password)
         except Unreachable as error:
+            if not timeout_s:
+                raise
             if time.monotonic() >= deadline:
                 raise Unreachable('%s (waited %g s)' % (error, timeout_s))
         time.sleep(0.2)

@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+"""Records deploy/tryton/goldens/*.json: real request and reply pairs for the connector's tests.
+
+  prepare --state S --port N; TRYTOND_SESSION__MAX_ATTEMPT=0 serve --state S
+  capture_goldens.py --url http://127.0.0.1:N --secrets S/secrets --out deploy/tryton/goldens
+
+Run it on a state that nobody has used: ids in the goldens are then those of the demo data. Without
+MAX_ATTEMPT=0 the login lock takes six wrong passwords, each slower than the one before.
+The reply body is kept as text, as it came; password and session are replaced by placeholders.
+"""
+import argparse
+import base64
+import http.client
+import json
+import os
+import sys
+import urllib.parse
+
+CONTEXT = {'company': 1}
+PASSWORD, TOKEN = 'PASSWORD', 'SESSION-TOKEN'
+KEY = 'bs-acme-C-1001-2026-11-r0'
+READ_FIELDS = ['external_id', 'state', 'number', 'party.code', 'currency.code', 'untaxed_amount',
+               'lines']
+LINE_FIELDS = ['product.code', 'description', 'quantity', 'unit', 'unit_price', 'amount']
+
+
+def decimal(text):
+    return {'__class__': 'Decimal', 'decimal': text}
+
+
+class Recorder:
+    def __init__(self, url, out):
+        parts = urllib.parse.urlsplit(url)
+        self.host, self.port, self.out = parts.hostname, parts.port, out
+        self.user, self.user_id, self.token = 'collector', None, None
+
+    def exchange(self, body, token=None, database='ledgerline'):
+        headers = {'Content-Type': 'application/json'}
+        if token:
+            session = '%s:%d:%s' % (self.user, self.user_id, token)
+            headers['Authorization'] = 'Session ' + base64.b64encode(session.encode()).decode()
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        text = body if isinstance(body, str) else json.dumps(body)
+        connection.request('POST', '/%s/' % database, text, headers)
+        response = connection.getresponse()
+        return headers, response, response.read().decode()
+
+    def login(self, password):
+        body = {'id': 0, 'method': 'common.db.login',
+                'params': [self.user, {'password': password}]}
+        _, response, text = self.exchange(body)
+        if response.status != 200:
+            sys.exit('capture_goldens.py: login answered HTTP %d' % response.status)
+        self.user_id, self.token = json.loads(text)['result']
+        body['params'][1]['password'] = PASSWORD
+        self.save('login', body, {'Content-Type': 'application/json'}, response, text)
+
+    def record(self, name, method, *params, token=None):
+        body = {'id': 1, 'method': method, 'params': list(params)}
+        headers, response, text = self.exchange(body, token or self.token)
+        shown = base64.b64encode(
+            ('%s:%d:%s' % (self.user, self.user_id, TOKEN)).encode()).decode()
+        self.save(name, body, dict(headers, Authorization='Session ' + shown), response, text)
+        reply = json.loads(text) if text.startswith('{') else {}
+        return reply.get('result')
+
+    def save(self, name, body, headers, response, text):
+        golden = {
+            'request': {'method': 'POST', 'path': '/ledgerline/', 'headers': headers, 'body': body},
+            'reply': {'status': response.status, 'content_type': response.getheader('Content-Type'),
+                      'body': text.replace(self.token, TOKEN) if self.token else text}}
+        with open(os.path.join(self.out, name + '.json'), 'w') as file:
+            json.dump(golden, file, indent=2, ensure_ascii=False)
+            file.write('\n')
+        print('%-28s HTTP %d %s' % (name, response.status, text[:100].replace('\n', ' ')))
+
+
+def search(recorder, name, model, domain, fields):
+    return recorder.record(name, 'model.%s.search_read' % model, domain, 0, 2, None, fields,
+                           CONTEXT)
+
+
+def record_lookups(recorder):
+    party = search(recorder, 'party', 'party.party', [['code', '=', 'C-1001']],
+                   ['code', 'name', 'customer_payment_term'])[0]['id']
+    search(recorder, 'party-unknown', 'party.party', [['code', '=', 'C-9999']],
+           ['code', 'name', 'customer_payment_term'])
+    address = search(recorder, 'address', 'party.address', [['party', '=', party]],
+                     ['rec_name'])[0]['id']
+    account = search(recorder, 'account-receivable', 'account.account',
+                     [['type.receivable', '=', True], ['company', '=', 1]], ['name'])[0]['id']
+    journal = search(recorder, 'journal', 'account.journal', [['type', '=', 'revenue']],
+                     ['code'])[0]['id']
+    term = search(recorder, 'payment-term', 'account.invoice.payment_term', [], ['name'])[0]['id']
+    currency = search(recorder, 'currency', 'currency.currency', [['code', '=', 'EUR']],
+                      ['code', 'digits'])[0]['id']
+    product = search(recorder, 'product', 'product.product', [['code', '=', 'API-CALL']],
+                     ['code', 'default_uom.digits', 'account_category.account_revenue'])[0]
+    search(recorder, 'product-unknown', 'product.product', [['code', '=', 'NOPE']],
+           ['code', 'default_uom.digits', 'account_category.account_revenue'])
+    unit = search(recorder, 'uom', 'product.uom', [['name', '=', 'Unit']],
+                  ['name', 'symbol', 'digits'])[0]['id']
+    line = {'type': 'line', 'product': product['id'], 'unit': unit,
+            'account': product['account_category.']['account_revenue']}
+    return line, {
+        'company': 1, 'type': 'out', 'party': party, 'invoice_address': address,
+        'account': account, 'journal': journal, 'payment_term': term, 'currency': currency,
+        'external_id': KEY, 'reference': '2026-11', 'description': 'Usage 2026-11'}
+
+
+def record_invoice(recorder, line, values):
+    find = [['external_id', '=', KEY]]
+    search(recorder, 'find-absent', 'account.invoice', find, READ_FIELDS)
+    values = dict(values, lines=[['create', [
+        dict(line, quantity=1234, unit_price=decimal('0.00035'),
+             description='API calls 2026-11: 1234 calls at 0.00035 EUR'),
+        dict(line, quantity=1, unit_price=decimal('12.34'),
+             description='API calls 2026-11: 45678.901 calls, tiers 1-2')]]])
+    create = 'model.account.invoice.create'
+    invoice, = recorder.record('create', create, [values], CONTEXT)
+    lines = search(recorder, 'find-present', 'account.invoice', find, READ_FIELDS)[0]['lines']
+    recorder.record('read-lines', 'model.account.invoice.line.read', lines, LINE_FIELDS, CONTEXT)
+    recorder.record('error-duplicate', create, [values], CONTEXT)
+    other = dict(values, external_id=KEY + '-other')
+    recorder.record('error-access-field', create, [dict(other, state='posted')], CONTEXT)
+    recorder.record('error-access-button', 'model.account.invoice.post', [invoice], CONTEXT)
+    recorder.record('error-access-delete', 'model.account.invoice.delete', [invoice], CONTEXT)
+    recorder.record('error-party-missing', create, [dict(other, party=424242)], CONTEXT)
+    required = {k: v for k, v in other.items() if k != 'invoice_address'}
+    recorder.record('error-required', create, [required], CONTEXT)
+    recorder.record('error-digits', create, [dict(other, lines=[['create', [
+        dict(line, quantity=0.5, unit_price=decimal('0.35'), description='half')]]])], CONTEXT)
+    recorder.record('error-unknown-field', create, [dict(other, nope=1)], CONTEXT)
+    recorder.record('error-session', 'model.party.party.search', [], 0, 1, None, CONTEXT,
+                    token='0' * 64)
+    recorder.record('error-not-exposed', 'model.account.invoice.frobnicate', [invoice], CONTEXT)
+
+
+def record_login_errors(recorder):
+    body = {'id': 0, 'method': 'common.db.login', 'params': ['collector', {'password': 'wrong'}]}
+    for name, wanted in (('error-password', 401), ('error-login-locked', 429)):
+        for _ in range(8):
+            headers, response, text = recorder.exchange(body)
+            if response.status == wanted:
+                break
+        recorder.save(name, body, headers, response, text)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--url', required=True)
+    parser.add_argument('--secrets', required=True, metavar='DIR')
+    parser.add_argument('--out', required=True, metavar='DIR')
+    options = parser.parse_args()
+    recorder = Recorder(options.url, options.out)
+    with open(os.path.join(options.secrets, 'collector')) as file:
+        recorder.login(file.read().strip())
+    line, values = record_lookups(recorder)
+    record_invoice(recorder, line, values)
+    record_login_errors(recorder)
+
+
+if __name__ == '__main__':
+    main()
