@@ -1,0 +1,133 @@
+#pragma once
+// Decides what becomes of readings that ask to be recorded: duplicate, refused, or a seq. Pure; the
+// journal looks up and stores. A request is one unit: where one of its readings fails, nothing of
+// it is recorded; other requests go on.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/columns.h"
+#include "common/envelope.h"
+
+namespace ledgerline::agent {
+
+/// What an app names an event by: CloudEvents' source and id.
+struct IdempotencyKey {
+  std::string source;
+  std::string id;
+};
+
+/// One reading that asks to be recorded. The input fills meter (a number of the current meter
+/// table), subject, dimensions (any order), time_ms, monotonic_time, value at the meter's scale
+/// and, where the meter forwards ids, id. For kind register `value` is the raw counter; the
+/// recorder turns it into consumption. Flags and register_value are the recorder's.
+struct RecordItem {
+  Reading reading;
+  std::optional<IdempotencyKey> key;
+};
+
+struct RecordRequest {
+  std::vector<RecordItem> items;
+  std::string
+      request_key;  // empty: none. The whole request's key, the fast path for a repeated request
+};
+
+struct RecordAnswer {
+  StreamId stream;
+  std::vector<Seq> seqs;          // one per item; a duplicate's is the one given the first time
+  std::vector<uint8_t> repeated;  // one per item: 1 where it was recorded before
+  [[nodiscard]] size_t duplicates() const;
+};
+
+/// Why a request was not recorded. `index` and `field` name the reading at fault; field is one of
+/// "meter", "subject", "dimensions", "time", "value", "source", "id", "request" (the whole
+/// request), or empty (Errc::full and the like). Errc::reject: wrong and stays wrong. Errc::full:
+/// later perhaps. Errc::config: not enrolled.
+struct RecordRefusal {
+  Errc code = Errc::reject;
+  size_t index = 0;
+  std::string field;
+  std::string message;
+};
+
+using RecordResult = tl::expected<RecordAnswer, RecordRefusal>;
+
+/// The first 16 bytes of a domain-separated SHA-256: what idempotency keys and series are stored
+/// under.
+using KeyHash = FixedId<struct KeyHashTag, 16>;
+KeyHash hash_of(const IdempotencyKey& key);
+KeyHash hash_of_request_key(std::string_view request_key);
+KeyHash hash_of_series(uint32_t meter, std::string_view subject, const DimensionSet& dimensions);
+
+struct SeqRange {
+  Seq first = 0;
+  uint64_t count = 0;
+  friend bool operator==(const SeqRange&, const SeqRange&) = default;
+};
+
+/// What is durable already. The journal answers inside its write transaction.
+class RecordLookups {
+ public:
+  virtual ~RecordLookups() = default;
+  /// The seq that an event with this key got.
+  virtual Result<std::optional<Seq>> id(const KeyHash& key) = 0;
+  /// The seqs of a request with this key, in item order.
+  virtual Result<std::vector<SeqRange>> request(const KeyHash& key) = 0;
+  /// The last raw counter of a register series.
+  virtual Result<std::optional<int64_t>> last_raw(const KeyHash& series) = 0;
+};
+
+struct RecorderState {
+  StreamId stream;
+  Seq next_seq = 1;
+  Totals totals;
+  std::optional<Timestamp>
+      promised;  // complete_through of the last heartbeat: earlier readings are late
+  std::optional<ClockAnchor> anchor;  // of this boot: maps monotonic times for the late flag
+  uint64_t series_count = 0;          // register series known so far
+};
+
+struct RecordLimits {
+  static constexpr size_t kRequestReadingsMax = Columns::kReadingsMax;
+  /// Of one reading's text, so that a batch of one reading always fits its sealed size.
+  static constexpr size_t kReadingTextMax = 16 * 1024;
+  /// Of a request's text, so that its run always fits a section.
+  static constexpr size_t kRequestTextMax = 512 * 1024;
+  static constexpr size_t kSubjectMax = 1024;  // each text: subject, dimension name or value, id
+  static constexpr size_t kDimensionsMax = 32;
+  static constexpr uint64_t kSeriesMax = 100'000;  // register series of a stream
+};
+
+struct RecordPlan {
+  Columns run;  // size() may be 0: all duplicates or refused
+  Totals totals;
+  std::vector<std::pair<KeyHash, int64_t>> last_raws;
+  uint64_t new_series = 0;
+  std::vector<std::pair<KeyHash, Seq>> ids;
+  std::vector<std::pair<KeyHash, std::vector<SeqRange>>> requests;
+  std::vector<RecordResult> answers;  // one per request
+};
+
+/// How many requests from the front fit one run (at least 1 where there are any).
+size_t chunk_size(std::span<const RecordRequest> requests);
+
+/// Invariant: requests.size() == chunk_size(requests). An Error is the lookups' (storage), never a
+/// request's.
+Result<RecordPlan> plan_record(const RecorderState& state, const MeterRows& meters,
+                               std::span<const RecordRequest> requests, RecordLookups& lookups);
+
+/// Where inputs hand readings in. `done` is called on the io thread, after the synced commit that
+/// holds them.
+class RecordPort {
+ public:
+  virtual ~RecordPort() = default;
+  /// Errc::full in the answer means push back: nothing was recorded, ask again later.
+  virtual void record(RecordRequest request, std::function<void(RecordResult)> done) = 0;
+};
+
+}  // namespace ledgerline::agent

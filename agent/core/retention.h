@@ -1,0 +1,69 @@
+#pragma once
+// Decides what the journal may forget, and when inputs are pushed back (reliability.md 1.3). Pure.
+//
+// Never evicted: billing readings that no receipt covers. Given up in this order when space is
+// needed: receipted batches from the oldest, then idempotency keys from the oldest hour. Skeletons
+// (number, id, totals) stay 24 months.
+
+#include <optional>
+
+#include "common/ids.h"
+#include "common/result.h"
+#include "common/time.h"
+
+namespace ledgerline::agent {
+
+struct RetentionLimits {
+  uint64_t quota_bytes = uint64_t{256} << 20;
+  /// Beyond the quota, for sealing, receipts and heartbeats while the inputs are refused.
+  uint64_t reserve_bytes = uint64_t{8} << 20;
+  /// Inputs are refused where the disk has less than this left.
+  uint64_t disk_free_min = uint64_t{16} << 20;
+  Duration idempotency_window = std::chrono::hours(7 * 24);
+  /// The shortest window that a lack of space may leave.
+  Duration idempotency_window_min = std::chrono::hours(1);
+  Duration skeleton_age = std::chrono::hours(730 * 24);
+  size_t slice_keys = 256;
+};
+
+/// Hours since 1970: the buckets of idempotency keys.
+using Hour = uint32_t;
+Hour hour_of(Timestamp t);
+
+struct Space {
+  uint64_t used_bytes = 0;
+  uint64_t disk_free_bytes = 0;
+};
+
+/// Errc::full says which of the two is short.
+Status may_record(const Space& space, const RetentionLimits& limits);
+
+struct Holdings {
+  BatchNumber oldest_batch = 1;  // the first whose sealed bytes are kept
+  BatchNumber acked_upto = 0;
+  std::optional<Hour> oldest_key_hour;
+  BatchNumber oldest_skeleton = 1;
+  std::optional<Timestamp> oldest_skeleton_sealed_at;
+};
+
+enum class Trim {
+  nothing,
+  expired_keys,  // idempotency keys of hours beyond the window
+  batches,       // sealed bytes up to `batches_upto`, oldest first, until `bytes` are free
+  keys_early,    // idempotency keys of the oldest hour, still in the window: space is short
+  skeletons,     // beyond skeleton_age and below acked_upto
+};
+
+struct TrimStep {
+  Trim what = Trim::nothing;
+  Hour keys_before = 0;          // expired_keys, keys_early: hours below it go
+  BatchNumber batches_upto = 0;  // batches, skeletons: the last that may go
+  uint64_t bytes = 0;            // batches: enough when this many are freed
+  Timestamp sealed_before;       // skeletons
+};
+
+/// The next slice of work: one transaction of at most limits.slice_keys deletions.
+TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
+                   const RetentionLimits& limits);
+
+}  // namespace ledgerline::agent

@@ -1,0 +1,78 @@
+#pragma once
+// The journal's front on the io thread: gathers requests while a commit runs on the storage thread,
+// then commits them as one group. Also the journal's housekeeping: sealing and trimming after
+// commits and on tick().
+
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "agent/journal/journal.h"
+#include "common/io/runtime.h"
+
+namespace ledgerline::agent {
+
+struct GroupCommitOptions {
+  Duration commit_interval{0};       // waits this long after the first request for others to join
+  size_t queue_requests_max = 1024;  // beyond either, record() answers Errc::full at once
+  size_t queue_readings_max = 65'536;
+  size_t group_readings_max = 16'384;  // of one transaction
+};
+
+/// Decides when a group starts. Pure: time comes in.
+class GroupGate {
+ public:
+  explicit GroupGate(const GroupCommitOptions& options) : options_(options) {}
+  /// False where the queue is full.
+  [[nodiscard]] bool admits(const RecordRequest& request) const;
+  void enqueue(const RecordRequest& request, Monotonic now);
+  /// Nothing: wait for the commit in flight or for requests. Else how long to wait (0: start now).
+  [[nodiscard]] std::optional<Duration> start_in(Monotonic now) const;
+  /// Readings per request from the front that one group takes; the group is in flight from here on.
+  size_t begin();
+  void end() { in_flight_ = false; }
+  [[nodiscard]] bool in_flight() const { return in_flight_; }
+  [[nodiscard]] size_t requests() const { return sizes_.size(); }
+
+ private:
+  GroupCommitOptions options_;
+  std::deque<size_t> sizes_;  // readings of each waiting request
+  size_t readings_ = 0;
+  Monotonic oldest_;
+  bool in_flight_ = false;
+};
+
+struct GroupCommitCounters {
+  uint64_t groups = 0;
+  uint64_t readings = 0;
+  uint64_t duplicates = 0;
+  uint64_t refused = 0;      // requests with wrong input
+  uint64_t pushed_back = 0;  // requests answered Errc::full
+  uint64_t batches_sealed = 0;
+  uint64_t queued_requests = 0;
+};
+
+/// All members on the io thread. Outlives every request handed in; `journal` is touched on the
+/// storage thread only.
+class GroupCommit final : public RecordPort {
+ public:
+  /// `failed` is called once when storage failed: requests in flight get no answer, and the caller
+  /// ends the process.
+  GroupCommit(io::Runtime& runtime, Clock& clock, Journal& journal, Signer& signer,
+              GroupCommitOptions options, std::function<void(const Error&)> failed);
+  ~GroupCommit() override;
+
+  void record(RecordRequest request, std::function<void(RecordResult)> done) override;
+  /// Seals by age and trims; call it every second or so.
+  void tick();
+  /// Called after batches were sealed, so that the uplink looks for them at once.
+  void on_sealed(std::function<void()> action);
+  [[nodiscard]] GroupCommitCounters counters() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl>
+      impl_;  // shared with the timer and storage callbacks that may still be queued
+};
+
+}  // namespace ledgerline::agent
