@@ -1,6 +1,6 @@
 #pragma once
-// Readings as columns: the plain bytes of a section (message Section, PROTOCOL.md "Section"). The journal's runs and the
-// batches use the same encoding. Pure; the hot path of both programs.
+// Readings as columns: the plain bytes of a section (message Section, PROTOCOL.md "Section"). The
+// journal's runs and the batches use the same encoding. Pure; the hot path of both programs.
 
 #include <cstdint>
 #include <map>
@@ -46,23 +46,23 @@ struct Record {
 /// The meters of a stream known so far, by number.
 using MeterRows = std::map<uint32_t, MeterRow>;
 
-/// One run of readings with consecutive seqs from first_seq, and the records between them. All per-reading vectors have
-/// size() entries, ids excepted: it is empty where no reading has one.
+/// One run of readings with consecutive seqs from first_seq, and the records between them. All
+/// per-reading vectors have size() entries, ids excepted: it is empty where no reading has one.
 struct Columns {
   static constexpr size_t kReadingsMax = 4096;
   static constexpr size_t kPlainSizeMax = 1 << 20;
 
   Seq first_seq = 1;
   std::vector<Record> records;
-  std::vector<std::string> subjects;          // subject_indexes: 0 the device, n subjects[n - 1]
-  std::vector<DimensionSet> dimension_sets;   // dimension_indexes: 0 none, n dimension_sets[n - 1]
+  std::vector<std::string> subjects;         // subject_indexes: 0 the device, n subjects[n - 1]
+  std::vector<DimensionSet> dimension_sets;  // dimension_indexes: 0 none, n dimension_sets[n - 1]
   std::vector<uint32_t> meters;
   std::vector<uint32_t> subject_indexes;
   std::vector<uint32_t> dimension_indexes;
   std::vector<int64_t> times;
-  std::vector<uint8_t> flags;                 // kFlag...
+  std::vector<uint8_t> flags;  // kFlag...
   std::vector<int64_t> values;
-  std::vector<int64_t> registers;             // 0 where the meter is not a register
+  std::vector<int64_t> registers;  // 0 where the meter is not a register
   std::vector<std::string> ids;
 
   static constexpr uint8_t kFlagMonotonic = 1;
@@ -103,11 +103,12 @@ class ColumnsBuilder {
   std::map<DimensionSet, uint32_t> dimension_indexes_;
 };
 
-/// Plain bytes of one section. `meters` says which meters are registers or forward ids; tables among the records count.
+/// Plain bytes of one section. `meters` says which meters are registers or forward ids; tables
+/// among the records count.
 Bytes encode_section(const Columns& columns, const MeterRows& meters);
 
-/// Errc::corrupt, naming the column, where it does not parse, a count or index is off, a limit is passed, a dimension set
-/// is not sorted, a meter is in no table, or text is not UTF-8.
+/// Errc::corrupt, naming the column, where it does not parse, a count or index is off, a limit is
+/// passed, a dimension set is not sorted, a meter is in no table, or text is not UTF-8.
 Result<Columns> decode_section(ByteView plain, Seq first_seq, const MeterRows& meters);
 
 /// Meters after the tables among `records`. Errc::corrupt where a number changes its meaning.

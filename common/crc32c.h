@@ -10,7 +10,8 @@ namespace ledgerline {
 
 uint32_t crc32c(ByteView bytes, uint32_t seed = 0);
 
-/// value || crc32c(key || value), big-endian. The key is covered so that a value at a wrong place is noticed.
+/// value || crc32c(key || value), big-endian. The key is covered so that a value at a wrong place
+/// is noticed.
 Bytes with_checksum(ByteView key, ByteView value);
 /// The value without its checksum, viewing into `stored`. Errc::corrupt.
 Result<ByteView> checked(ByteView key, ByteView stored);

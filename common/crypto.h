@@ -1,6 +1,6 @@
 #pragma once
-// The seam to OpenSSL's libcrypto: digests, signatures, random bytes, certificates. Nothing else includes its headers
-// (TLS through Asio sits in common/io).
+// The seam to OpenSSL's libcrypto: digests, signatures, random bytes, certificates. Nothing else
+// includes its headers (TLS through Asio sits in common/io).
 
 #include <memory>
 #include <string>
@@ -33,13 +33,15 @@ class PublicKey {
 
  private:
   PublicKey() = default;
-  std::shared_ptr<void> handle_;  // EVP_PKEY: immutable, shared so that copies need no parse (29 us each)
+  std::shared_ptr<void>
+      handle_;  // EVP_PKEY: immutable, shared so that copies need no parse (29 us each)
   KeyAlgorithm algorithm_ = KeyAlgorithm::ed25519;
   KeyId id_;
   Bytes der_;
 };
 
-/// Where a private key sits is nobody's business but the signer's: a file today, PKCS#11 or a TPM later.
+/// Where a private key sits is nobody's business but the signer's: a file today, PKCS#11 or a TPM
+/// later.
 class Signer {
  public:
   virtual ~Signer() = default;
@@ -53,10 +55,11 @@ Result<std::string> generate_private_key_pem(KeyAlgorithm algorithm);
 Result<std::unique_ptr<Signer>> signer_from_pem(std::string_view pem);
 
 /// DER PKCS#10 for the PEM private key, with subject CN = common_name.
-Result<Bytes> make_certificate_request(std::string_view private_key_pem, const std::string& common_name);
+Result<Bytes> make_certificate_request(std::string_view private_key_pem,
+                                       const std::string& common_name);
 
 struct CertificateOrder {
-  std::string common_name;        // replaces whatever the request names
+  std::string common_name;  // replaces whatever the request names
   int64_t not_before_unix_s = 0;
   int64_t not_after_unix_s = 0;
 };
@@ -65,7 +68,8 @@ struct CertificateOrder {
 Result<Bytes> issue_certificate(ByteView certificate_request, std::string_view ca_certificate_pem,
                                 std::string_view ca_private_key_pem, const CertificateOrder& order);
 
-/// "-----BEGIN LABEL-----" armour of any bytes, and back. Errc::reject where there is no block with that label.
+/// "-----BEGIN LABEL-----" armour of any bytes, and back. Errc::reject where there is no block with
+/// that label.
 std::string pem_encode(const std::string& label, ByteView bytes);
 Result<Bytes> pem_decode(const std::string& label, std::string_view text);
 

@@ -1,6 +1,6 @@
 #pragma once
-// Exact decimal numbers: coefficient x 10^-scale. Quantities, prices and money are this and never floating point.
-// Every operation is exact or an Error; the only rounding is the named call.
+// Exact decimal numbers: coefficient x 10^-scale. Quantities, prices and money are this and never
+// floating point. Every operation is exact or an Error; the only rounding is the named call.
 
 #include <boost/multiprecision/cpp_int.hpp>
 #include <compare>
@@ -12,7 +12,8 @@
 
 namespace ledgerline {
 
-/// Signed 128-bit integer that throws on overflow; inside this project the throw never leaves common/decimal.cpp.
+/// Signed 128-bit integer that throws on overflow; inside this project the throw never leaves
+/// common/decimal.cpp.
 using Int128 = boost::multiprecision::checked_int128_t;
 
 enum class Rounding { half_even, half_up, down };
@@ -26,8 +27,8 @@ class Decimal {
   Decimal(Int128 coefficient, int scale);
   static Decimal integer(int64_t value) { return {Int128(value), 0}; }
 
-  /// "123", "-0.005", "1.50" (plain notation, at most 38 digits, kScaleMax places). Errc::reject says what is wrong:
-  /// empty, not a number, exponent, too many digits, too many places.
+  /// "123", "-0.005", "1.50" (plain notation, at most 38 digits, kScaleMax places). Errc::reject
+  /// says what is wrong: empty, not a number, exponent, too many digits, too many places.
   static Result<Decimal> parse(std::string_view text);
 
   [[nodiscard]] const Int128& coefficient() const { return coefficient_; }
@@ -45,7 +46,8 @@ class Decimal {
 
   friend Result<Decimal> add(const Decimal& a, const Decimal& b);
   friend Result<Decimal> subtract(const Decimal& a, const Decimal& b);
-  /// Exact; Errc::reject where the product needs more than 128 bits or kScaleMax places (trailing zeros do not count).
+  /// Exact; Errc::reject where the product needs more than 128 bits or kScaleMax places (trailing
+  /// zeros do not count).
   friend Result<Decimal> multiply(const Decimal& a, const Decimal& b);
 
   /// By value: 1.5 == 1.50.
@@ -61,7 +63,8 @@ Result<Decimal> add(const Decimal& a, const Decimal& b);
 Result<Decimal> subtract(const Decimal& a, const Decimal& b);
 Result<Decimal> multiply(const Decimal& a, const Decimal& b);
 
-/// Two's complement, big-endian, shortest length that keeps the sign (1 to 16 bytes): how totals are signed and stored.
+/// Two's complement, big-endian, shortest length that keeps the sign (1 to 16 bytes): how totals
+/// are signed and stored.
 std::string int128_to_bytes(const Int128& value);
 /// Errc::corrupt for an empty, longer than 16 bytes or not shortest form.
 Result<Int128> int128_from_bytes(std::string_view bytes);

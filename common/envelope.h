@@ -1,6 +1,6 @@
 #pragma once
-// The signed envelope: columns -> zstd -> manifest -> signature, and back (PROTOCOL.md "Batch"). Bytes that leave here are
-// never serialised again: what is verified is what was received. Pure.
+// The signed envelope: columns -> zstd -> manifest -> signature, and back (PROTOCOL.md "Batch").
+// Bytes that leave here are never serialised again: what is verified is what was received. Pure.
 
 #include <string>
 #include <utility>
@@ -49,8 +49,8 @@ struct SealedBatch {
 };
 
 /// One section. The salt comes from `random16`, 16 bytes that are used for nothing else.
-Result<SealedBatch> seal(const Columns& columns, const MeterRows& meters, const SealOptions& options, ByteView random16,
-                         Signer& signer);
+Result<SealedBatch> seal(const Columns& columns, const MeterRows& meters,
+                         const SealOptions& options, ByteView random16, Signer& signer);
 
 /// A batch as received: parsed within limits, nothing believed yet.
 struct OpenBatch {
@@ -76,11 +76,12 @@ struct EnvelopePeek {
 Result<EnvelopePeek> peek_envelope(ByteView sealed);
 Result<OpenBatch> open_envelope(ByteView sealed);
 
-/// Signature over the manifest, then each section's hash over the received bytes. Errc::corrupt says which failed.
+/// Signature over the manifest, then each section's hash over the received bytes. Errc::corrupt
+/// says which failed.
 Status verify_envelope(const OpenBatch& batch, const PublicKey& key);
 
-/// The readings of a verified batch. Errc::corrupt where a section does not decompress within its size, does not parse, or
-/// its readings are not those the manifest names.
+/// The readings of a verified batch. Errc::corrupt where a section does not decompress within its
+/// size, does not parse, or its readings are not those the manifest names.
 Result<Columns> open_columns(const OpenBatch& batch, const MeterRows& meters);
 
 /// SHA-256("ledgerline/batch/v1\0" || manifest)

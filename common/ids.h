@@ -40,7 +40,8 @@ class FixedId {
 
 /// SHA-256 of a domain label and a body; which label, its name says.
 using Digest = FixedId<struct DigestTag, 32>;
-/// SHA-256("ledgerline/batch/v1\0" || manifest), or of the grant before batch 1: the value that chains batches.
+/// SHA-256("ledgerline/batch/v1\0" || manifest), or of the grant before batch 1: the value that
+/// chains batches.
 using BatchId = FixedId<struct BatchIdTag, 32>;
 /// SHA-256 of a public key's DER SubjectPublicKeyInfo.
 using KeyId = FixedId<struct KeyIdTag, 32>;

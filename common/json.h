@@ -1,5 +1,6 @@
 #pragma once
-// JSON whose numbers keep their text: 0.1234567890123456789 stays what was written. The seam to Boost.JSON's parser.
+// JSON whose numbers keep their text: 0.1234567890123456789 stays what was written. The seam to
+// Boost.JSON's parser.
 
 #include <functional>
 #include <optional>
@@ -58,11 +59,12 @@ class Json {
   std::vector<Member> members_;
 };
 
-/// Errc::reject with the byte offset where it is not JSON, not UTF-8, too deep, too long, or repeats a member.
+/// Errc::reject with the byte offset where it is not JSON, not UTF-8, too deep, too long, or
+/// repeats a member.
 Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
 
-/// Receives a document's events in order, for callers to whom a tree costs too much. Returning an Error stops the parse.
-/// Strings and numbers arrive whole; the view ends with the call.
+/// Receives a document's events in order, for callers to whom a tree costs too much. Returning an
+/// Error stops the parse. Strings and numbers arrive whole; the view ends with the call.
 class JsonHandler {
  public:
   virtual ~JsonHandler() = default;

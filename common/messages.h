@@ -1,6 +1,7 @@
 #pragma once
-// The signed statements between agent and collector (PROTOCOL.md "Statements"). encode_x gives the body, sign() wraps it,
-// open_signed() and verify() take it apart, decode_x reads a body that was verified. Pure.
+// The signed statements between agent and collector (PROTOCOL.md "Statements"). encode_x gives the
+// body, sign() wraps it, open_signed() and verify() take it apart, decode_x reads a body that was
+// verified. Pure.
 
 #include <optional>
 #include <string>
@@ -13,10 +14,12 @@
 
 namespace ledgerline {
 
-/// The payload types of the pre-authentication encoding: a signature for one can never pass for another.
+/// The payload types of the pre-authentication encoding: a signature for one can never pass for
+/// another.
 namespace payload_type {
 inline constexpr std::string_view kManifest = "application/vnd.ledgerline.manifest.v1+protobuf";
-inline constexpr std::string_view kEnrolmentRequest = "application/vnd.ledgerline.enrolment-request.v1+protobuf";
+inline constexpr std::string_view kEnrolmentRequest =
+    "application/vnd.ledgerline.enrolment-request.v1+protobuf";
 inline constexpr std::string_view kEnrolment = "application/vnd.ledgerline.enrolment.v1+protobuf";
 inline constexpr std::string_view kGrant = "application/vnd.ledgerline.grant.v1+protobuf";
 inline constexpr std::string_view kReceipt = "application/vnd.ledgerline.receipt.v1+protobuf";
@@ -46,8 +49,8 @@ struct EnrolmentRequest {
   std::string tenant;
   std::string device;
   KeyAlgorithm algorithm = KeyAlgorithm::ed25519;
-  Bytes public_key;            // DER SubjectPublicKeyInfo
-  Bytes certificate_request;   // DER PKCS#10
+  Bytes public_key;           // DER SubjectPublicKeyInfo
+  Bytes certificate_request;  // DER PKCS#10
   std::vector<StreamClass> classes;
   Timestamp created_at;
   std::string reason;
@@ -74,7 +77,7 @@ struct Enrolment {
   Bytes certificate_authority;
   KeyAlgorithm collector_algorithm = KeyAlgorithm::ed25519;
   Bytes collector_public_key;
-  std::vector<Bytes> grants;   // Signed StreamGrant
+  std::vector<Bytes> grants;  // Signed StreamGrant
 };
 
 enum class StreamStatus : uint8_t { open = 1, frozen = 2, closed = 3 };
@@ -113,7 +116,7 @@ struct Resume {
   StreamId stream;
   Nonce nonce;
   BatchNumber head_batch = 0;
-  BatchId head_id;             // the grant's id where head_batch is 0
+  BatchId head_id;  // the grant's id where head_batch is 0
   BatchNumber acked_upto = 0;
   uint64_t receipt_number = 0;
 };
@@ -132,7 +135,7 @@ struct Answer {
   StreamId stream;
   Nonce nonce;
   Verdict verdict = Verdict::continue_;
-  Bytes receipt;               // Signed Receipt, or empty
+  Bytes receipt;  // Signed Receipt, or empty
   std::string detail;
 };
 
@@ -156,8 +159,8 @@ Result<Resume> decode_resume(ByteView body);
 Result<Answer> decode_answer(ByteView body);
 Result<std::vector<Bytes>> decode_receipt_set(ByteView bytes);
 
-/// Tenant and device names: 1 to 63 of a-z, 0-9, '-', '.', '_', beginning with a letter or digit. They appear in topics,
-/// certificates and file names, so nothing else is let in. Errc::reject.
+/// Tenant and device names: 1 to 63 of a-z, 0-9, '-', '.', '_', beginning with a letter or digit.
+/// They appear in topics, certificates and file names, so nothing else is let in. Errc::reject.
 Status check_name(std::string_view what, std::string_view name);
 
 }  // namespace ledgerline

@@ -38,7 +38,7 @@ struct Reading {
   uint32_t meter = 0;
   std::string subject;  // empty: the device itself
   DimensionSet dimensions;
-  int64_t time_ms = 0;          // UTC, or the boot's monotonic clock where monotonic_time
+  int64_t time_ms = 0;  // UTC, or the boot's monotonic clock where monotonic_time
   bool monotonic_time = false;
   bool register_reset = false;  // the counter began again; value is what it shows since
   bool late = false;            // earlier than a complete_through already promised

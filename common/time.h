@@ -1,6 +1,6 @@
 #pragma once
-// Time as data. Timestamp is wall time for records; monotonic milliseconds measure and time out. Both come from a Clock
-// that is passed in, so that a test decides what time it is.
+// Time as data. Timestamp is wall time for records; monotonic milliseconds measure and time out.
+// Both come from a Clock that is passed in, so that a test decides what time it is.
 
 #include <chrono>
 #include <compare>
@@ -22,9 +22,15 @@ class Timestamp {
   [[nodiscard]] constexpr int64_t unix_ms() const { return unix_ms_; }
 
   friend constexpr auto operator<=>(Timestamp, Timestamp) = default;
-  friend constexpr Timestamp operator+(Timestamp t, Duration d) { return Timestamp(t.unix_ms_ + d.count()); }
-  friend constexpr Timestamp operator-(Timestamp t, Duration d) { return Timestamp(t.unix_ms_ - d.count()); }
-  friend constexpr Duration operator-(Timestamp a, Timestamp b) { return Duration(a.unix_ms_ - b.unix_ms_); }
+  friend constexpr Timestamp operator+(Timestamp t, Duration d) {
+    return Timestamp(t.unix_ms_ + d.count());
+  }
+  friend constexpr Timestamp operator-(Timestamp t, Duration d) {
+    return Timestamp(t.unix_ms_ - d.count());
+  }
+  friend constexpr Duration operator-(Timestamp a, Timestamp b) {
+    return Duration(a.unix_ms_ - b.unix_ms_);
+  }
 
  private:
   int64_t unix_ms_ = 0;
@@ -32,10 +38,12 @@ class Timestamp {
 
 /// RFC 3339 with milliseconds and Z: "2026-11-20T08:15:00.000Z". Years 0000 to 9999.
 std::string to_rfc3339(Timestamp t);
-/// Reads RFC 3339 with any offset; a fraction finer than a millisecond is cut. Errc::reject names what is wrong.
+/// Reads RFC 3339 with any offset; a fraction finer than a millisecond is cut. Errc::reject names
+/// what is wrong.
 Result<Timestamp> parse_rfc3339(std::string_view text);
 
-/// Milliseconds since an arbitrary point that is fixed for one boot of the machine (CLOCK_BOOTTIME: counts suspend).
+/// Milliseconds since an arbitrary point that is fixed for one boot of the machine (CLOCK_BOOTTIME:
+/// counts suspend).
 struct Monotonic {
   int64_t ms = 0;
   friend constexpr auto operator<=>(Monotonic, Monotonic) = default;

@@ -1,6 +1,7 @@
 #pragma once
-// Configuration and catalog files. The seam to toml++: every complaint names file:line:column, an unknown key comes with the
-// nearest known one, and prices and quantities are quoted strings because TOML's floats are not exact. Pure: takes text.
+// Configuration and catalog files. The seam to toml++: every complaint names file:line:column, an
+// unknown key comes with the nearest known one, and prices and quantities are quoted strings
+// because TOML's floats are not exact. Pure: takes text.
 
 #include <memory>
 #include <optional>
@@ -14,7 +15,8 @@
 
 namespace ledgerline {
 
-/// One table of a file. Each read marks its key as known; finish() refuses the keys that nobody read.
+/// One table of a file. Each read marks its key as known; finish() refuses the keys that nobody
+/// read.
 class TomlTable {
  public:
   /// Errc::config with "file:line:column: what". `file` is only for messages.
@@ -22,11 +24,13 @@ class TomlTable {
 
   [[nodiscard]] bool has(std::string_view key) const;
 
-  /// Required keys: Errc::config where missing (names the table's line) or of another type (names the key's line).
+  /// Required keys: Errc::config where missing (names the table's line) or of another type (names
+  /// the key's line).
   Result<std::string> string(std::string_view key);
   Result<int64_t> integer(std::string_view key, int64_t min, int64_t max);
   Result<bool> boolean(std::string_view key);
-  /// A quoted decimal. An unquoted number is refused: "prices and quantities are quoted: unit_price = \"0.35\"".
+  /// A quoted decimal. An unquoted number is refused: "prices and quantities are quoted: unit_price
+  /// = \"0.35\"".
   Result<Decimal> decimal(std::string_view key);
   /// "250ms", "30s", "5m", "12h", "7d".
   Result<Duration> duration(std::string_view key);
@@ -49,7 +53,8 @@ class TomlTable {
   /// Names and string values of a free-form table such as labels; empty where absent.
   Result<std::vector<std::pair<std::string, std::string>>> string_map(std::string_view key);
 
-  /// Errc::config for the first key nobody read, with the nearest key that is known here. Call it last.
+  /// Errc::config for the first key nobody read, with the nearest key that is known here. Call it
+  /// last.
   Status finish() const;
 
   /// "file:line:column: message" at the key, or at the table where the key is absent.
@@ -61,7 +66,9 @@ class TomlTable {
   std::shared_ptr<State> state_;  // shared: tables of one file keep the parsed document alive
 };
 
-/// The candidate with the smallest edit distance, where it is near enough to be a typo (at most a third of the length).
-std::optional<std::string> nearest_name(std::string_view name, const std::vector<std::string>& candidates);
+/// The candidate with the smallest edit distance, where it is near enough to be a typo (at most a
+/// third of the length).
+std::optional<std::string> nearest_name(std::string_view name,
+                                        const std::vector<std::string>& candidates);
 
 }  // namespace ledgerline

@@ -1,5 +1,6 @@
 #pragma once
-// MQTT topics: ledgerline/v1/<tenant>/<partition>/<device>/<leaf>, partition as two hexadecimal digits. Pure.
+// MQTT topics: ledgerline/v1/<tenant>/<partition>/<device>/<leaf>, partition as two hexadecimal
+// digits. Pure.
 
 #include <string>
 #include <string_view>
