@@ -45,7 +45,8 @@ std::string to_hex(ByteView bytes) {
 }
 
 Result<Bytes> from_hex(std::string_view hex) {
-  if (hex.size() % 2 != 0) return fail(Errc::reject, "a hexadecimal text has an odd number of digits");
+  if (hex.size() % 2 != 0)
+    return fail(Errc::reject, "a hexadecimal text has an odd number of digits");
   Bytes out;
   out.reserve(hex.size() / 2);
   for (size_t i = 0; i < hex.size(); i += 2) {

@@ -20,7 +20,8 @@ Bytes compress(ByteView plain, int level) {
   thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
   CHECK_INVARIANT(context != nullptr);
   Bytes out(ZSTD_compressBound(plain.size()));
-  const size_t size = ZSTD_compressCCtx(context.get(), out.data(), out.size(), plain.data(), plain.size(), level);
+  const size_t size =
+      ZSTD_compressCCtx(context.get(), out.data(), out.size(), plain.data(), plain.size(), level);
   CHECK_INVARIANT(ZSTD_isError(size) == 0);
   out.resize(size);
   return out;
@@ -36,8 +37,10 @@ Result<Bytes> decompress(ByteView frame, size_t plain_size) {
   thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
   CHECK_INVARIANT(context != nullptr);
   Bytes out(plain_size);
-  const size_t size = ZSTD_decompressDCtx(context.get(), out.data(), out.size(), frame.data(), frame.size());
-  if (ZSTD_isError(size) != 0 || size != plain_size) return fail(Errc::corrupt, "a zstd frame does not decompress");
+  const size_t size =
+      ZSTD_decompressDCtx(context.get(), out.data(), out.size(), frame.data(), frame.size());
+  if (ZSTD_isError(size) != 0 || size != plain_size)
+    return fail(Errc::corrupt, "a zstd frame does not decompress");
   return out;
 }
 

@@ -31,13 +31,16 @@ auto exactly(Compute compute) -> Result<decltype(compute())> {
 
 }  // namespace
 
-Decimal::Decimal(Int128 coefficient, int scale) : coefficient_(std::move(coefficient)), scale_(scale) {
+Decimal::Decimal(Int128 coefficient, int scale)
+    : coefficient_(std::move(coefficient)), scale_(scale) {
   CHECK_INVARIANT(scale >= 0 && scale <= kScaleMax);
 }
 
 Result<Decimal> Decimal::parse(std::string_view text) {
   const std::string shown(text.substr(0, 60));
-  const auto refuse = [&](const char* why) { return fail(Error(Errc::reject, why).with("value", shown)); };
+  const auto refuse = [&](const char* why) {
+    return fail(Error(Errc::reject, why).with("value", shown));
+  };
   size_t at = 0;
   const bool negative = !text.empty() && text[0] == '-';
   if (negative) ++at;
@@ -52,7 +55,8 @@ Result<Decimal> Decimal::parse(std::string_view text) {
       scale = 0;
       continue;
     }
-    if (c == 'e' || c == 'E') return refuse("a number in exponent notation; write it out in plain digits");
+    if (c == 'e' || c == 'E')
+      return refuse("a number in exponent notation; write it out in plain digits");
     if (c < '0' || c > '9') return refuse("not a decimal number");
     digit_seen = true;
     if (digits > 0 || c != '0') ++digits;
@@ -89,16 +93,18 @@ Decimal Decimal::trimmed() const {
 Result<Decimal> Decimal::rounded(int scale, Rounding mode) const {
   CHECK_INVARIANT(scale >= 0 && scale <= kScaleMax);
   if (scale >= scale_) {
-    TRY(Int128 raised, exactly([&] { return Int128(coefficient_ * power_of_ten(scale - scale_)); }));
+    TRY(Int128 raised,
+        exactly([&] { return Int128(coefficient_ * power_of_ten(scale - scale_)); }));
     return Decimal(raised, scale);
   }
   const Int128 unit = power_of_ten(scale_ - scale);
   Int128 quotient = coefficient_ / unit;
   const Int128 remainder = boost::multiprecision::abs(Int128(coefficient_ % unit));
   const Int128 half = unit / 2;
-  const bool away = mode == Rounding::half_up     ? remainder >= half
-                    : mode == Rounding::half_even ? remainder > half || (remainder == half && quotient % 2 != 0)
-                                                  : false;
+  const bool away = mode == Rounding::half_up ? remainder >= half
+                    : mode == Rounding::half_even
+                        ? remainder > half || (remainder == half && quotient % 2 != 0)
+                        : false;
   if (away) quotient += coefficient_ < 0 ? -1 : 1;
   return Decimal(quotient, scale);
 }
@@ -106,7 +112,8 @@ Result<Decimal> Decimal::rounded(int scale, Rounding mode) const {
 Result<Decimal> add(const Decimal& a, const Decimal& b) {
   const int scale = std::max(a.scale_, b.scale_);
   TRY(Int128 sum, exactly([&] {
-        return Int128(a.coefficient_ * power_of_ten(scale - a.scale_) + b.coefficient_ * power_of_ten(scale - b.scale_));
+        return Int128(a.coefficient_ * power_of_ten(scale - a.scale_) +
+                      b.coefficient_ * power_of_ten(scale - b.scale_));
       }));
   return Decimal(sum, scale);
 }
@@ -122,7 +129,8 @@ Result<Decimal> multiply(const Decimal& a, const Decimal& b) {
     product /= 10;
     --scale;
   }
-  if (scale > Decimal::kScaleMax) return fail(Errc::reject, "a product needs more than 18 decimal places");
+  if (scale > Decimal::kScaleMax)
+    return fail(Errc::reject, "a product needs more than 18 decimal places");
   return Decimal(product, scale);
 }
 
@@ -132,19 +140,22 @@ std::strong_ordering operator<=>(const Decimal& a, const Decimal& b) {
   const int scale = std::max(a.scale_, b.scale_);
   const Wide left = Wide(a.coefficient_) * Wide(power_of_ten(scale - a.scale_));
   const Wide right = Wide(b.coefficient_) * Wide(power_of_ten(scale - b.scale_));
-  return left < right ? std::strong_ordering::less
+  return left < right   ? std::strong_ordering::less
          : left > right ? std::strong_ordering::greater
                         : std::strong_ordering::equal;
 }
 
-bool operator==(const Decimal& a, const Decimal& b) { return (a <=> b) == std::strong_ordering::equal; }
+bool operator==(const Decimal& a, const Decimal& b) {
+  return (a <=> b) == std::strong_ordering::equal;
+}
 
 Result<Int128> checked_add(const Int128& a, const Int128& b) {
   return exactly([&] { return Int128(a + b); });
 }
 
 std::string int128_to_bytes(const Int128& value) {
-  // Two's complement of a negative v is the complement of (-v - 1); arithmetic shifts on v are avoided.
+  // Two's complement of a negative v is the complement of (-v - 1); arithmetic shifts on v are
+  // avoided.
   const bool negative = value < 0;
   Int128 rest = negative ? Int128(-(value + 1)) : value;
   std::string reversed;
@@ -159,7 +170,8 @@ std::string int128_to_bytes(const Int128& value) {
 }
 
 Result<Int128> int128_from_bytes(std::string_view bytes) {
-  if (bytes.empty() || bytes.size() > 16) return fail(Errc::corrupt, "an integer is not 1 to 16 bytes long");
+  if (bytes.empty() || bytes.size() > 16)
+    return fail(Errc::corrupt, "an integer is not 1 to 16 bytes long");
   const bool negative = (static_cast<uint8_t>(bytes[0]) & 0x80) != 0;
   Int128 value = 0;
   auto parsed = exactly([&] {
@@ -169,7 +181,8 @@ Result<Int128> int128_from_bytes(std::string_view bytes) {
     }
     return negative ? Int128(-value - 1) : value;
   });
-  if (!parsed || int128_to_bytes(*parsed) != bytes) return fail(Errc::corrupt, "an integer is not in its shortest form");
+  if (!parsed || int128_to_bytes(*parsed) != bytes)
+    return fail(Errc::corrupt, "an integer is not in its shortest form");
   return parsed;
 }
 

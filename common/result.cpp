@@ -4,14 +4,22 @@ namespace ledgerline {
 
 std::string_view to_string(Errc code) {
   switch (code) {
-    case Errc::retry: return "retry";
-    case Errc::reject: return "reject";
-    case Errc::corrupt: return "corrupt";
-    case Errc::config: return "config";
-    case Errc::not_found: return "not found";
-    case Errc::conflict: return "conflict";
-    case Errc::full: return "full";
-    case Errc::internal: return "internal";
+    case Errc::retry:
+      return "retry";
+    case Errc::reject:
+      return "reject";
+    case Errc::corrupt:
+      return "corrupt";
+    case Errc::config:
+      return "config";
+    case Errc::not_found:
+      return "not found";
+    case Errc::conflict:
+      return "conflict";
+    case Errc::full:
+      return "full";
+    case Errc::internal:
+      return "internal";
   }
   return "unknown";
 }

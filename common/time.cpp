@@ -48,7 +48,8 @@ tl::unexpected<Error> not_a_time(std::string_view text) {
                   .with("value", std::string(text.substr(0, 40))));
 }
 
-/// ".123456" as milliseconds, cut. Leaves the reader behind the last digit; nothing where a digit is missing.
+/// ".123456" as milliseconds, cut. Leaves the reader behind the last digit; nothing where a digit
+/// is missing.
 std::optional<int> fraction_ms(Reader& reader) {
   int ms = 0;
   int weight = 100;
@@ -81,10 +82,11 @@ std::string to_rfc3339(Timestamp t) {
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss<Duration> time{instant - day};
   std::array<char, 80> out{};
-  std::snprintf(out.data(), out.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
-                static_cast<int>(time.seconds().count()), static_cast<int>(time.subseconds().count()));
+  std::snprintf(out.data(), out.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
+                static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),
+                static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()),
+                static_cast<int>(time.subseconds().count()));
   return out.data();
 }
 
@@ -111,7 +113,8 @@ Result<Timestamp> parse_rfc3339(std::string_view text) {
   const auto offset = offset_minutes(reader);
   if (!offset || !reader.at_end()) return not_a_time(text);
 
-  const std::chrono::year_month_day date{std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
+  const std::chrono::year_month_day date{std::chrono::year(*year),
+                                         std::chrono::month(static_cast<unsigned>(*month)),
                                          std::chrono::day(static_cast<unsigned>(*day))};
   // Second 60 is a leap second (RFC 3339 section 5.7); it counts as the first moment after it.
   if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return not_a_time(text);

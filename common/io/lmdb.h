@@ -1,7 +1,8 @@
 #pragma once
-// The seam to LMDB. Default flags (measured: NOSYNC and NOMETASYNC lose acknowledged commits; WRITEMAP gains nothing), one
-// unnamed database, keys in memcmp order. One thread writes; a view never outlives its transaction. A failed commit is not
-// retried in-process: the caller stops and the next start opens the durable state.
+// The seam to LMDB. Default flags (measured: NOSYNC and NOMETASYNC lose acknowledged commits;
+// WRITEMAP gains nothing), one unnamed database, keys in memcmp order. One thread writes; a view
+// never outlives its transaction. A failed commit is not retried in-process: the caller stops and
+// the next start opens the durable state.
 
 #include <functional>
 #include <memory>
@@ -26,14 +27,16 @@ class LmdbTxn {
   LmdbTxn& operator=(LmdbTxn&&) = delete;
   ~LmdbTxn();
 
-  /// A view into the map, valid until the transaction ends or, in a write transaction, until the next put or del.
+  /// A view into the map, valid until the transaction ends or, in a write transaction, until the
+  /// next put or del.
   [[nodiscard]] Result<std::optional<ByteView>> get(ByteView key) const;
   Status put(ByteView key, ByteView value);
   /// For keys that grow: MDB_APPEND. Errc::internal where the key is not beyond the last one.
   Status append(ByteView key, ByteView value);
   /// True where the key was there.
   Result<bool> erase(ByteView key);
-  /// Durable when it returns. Errc::full for a full map or disk, Errc::internal otherwise; either way restart.
+  /// Durable when it returns. Errc::full for a full map or disk, Errc::internal otherwise; either
+  /// way restart.
   Status commit();
 
  private:
@@ -56,7 +59,8 @@ class LmdbCursor {
     ByteView key;
     ByteView value;
   };
-  /// The first entry with a key >= `key`, the next one, the last one below `key`; nothing at the end.
+  /// The first entry with a key >= `key`, the next one, the last one below `key`; nothing at the
+  /// end.
   Result<std::optional<Entry>> seek(ByteView key);
   Result<std::optional<Entry>> next();
   Result<std::optional<Entry>> before(ByteView key);
@@ -71,13 +75,14 @@ class LmdbCursor {
 class LmdbEnv {
  public:
   struct Options {
-    std::string folder;              // made with mode 0700 where absent
-    uint64_t map_size_bytes = 0;     // the ceiling of the file; Errc::config where size_t cannot hold it
+    std::string folder;  // made with mode 0700 where absent
+    uint64_t map_size_bytes =
+        0;  // the ceiling of the file; Errc::config where size_t cannot hold it
     bool read_only = false;
     unsigned readers_max = 126;
   };
-  /// Clears reader slots of dead processes. Errc::config for a folder that cannot be used, Errc::corrupt for a file that is
-  /// no LMDB file of this machine's word size.
+  /// Clears reader slots of dead processes. Errc::config for a folder that cannot be used,
+  /// Errc::corrupt for a file that is no LMDB file of this machine's word size.
   static Result<LmdbEnv> open(const Options& options);
   LmdbEnv(LmdbEnv&& other) noexcept;
   LmdbEnv& operator=(LmdbEnv&&) = delete;
@@ -87,7 +92,7 @@ class LmdbEnv {
   Result<LmdbTxn> begin_write();
 
   struct Usage {
-    uint64_t used_bytes = 0;   // pages in use, without the free list's
+    uint64_t used_bytes = 0;  // pages in use, without the free list's
     uint64_t map_bytes = 0;
   };
   [[nodiscard]] Result<Usage> usage() const;

@@ -9,7 +9,8 @@ namespace {
 
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
-    auto made = std::make_shared<spdlog::logger>("ledgerline", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("ledgerline",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
     made->flush_on(spdlog::level::info);
     return made;
@@ -17,7 +18,8 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-/// A value with spaces, quotes or control characters is quoted, so that a line stays one line and splits at spaces.
+/// A value with spaces, quotes or control characters is quoted, so that a line stays one line and
+/// splits at spaces.
 std::string shown(const std::string& value) {
   if (!value.empty() && value.find_first_of(" \"=\\\n\r\t") == std::string::npos) return value;
   std::string out = "\"";
@@ -28,30 +30,43 @@ std::string shown(const std::string& value) {
   return out + "\"";
 }
 
-void write(spdlog::level::level_enum level, std::string_view event, std::initializer_list<KeyValue> values) {
+void write(spdlog::level::level_enum level, std::string_view event,
+           std::initializer_list<KeyValue> values) {
   if (!logger().should_log(level)) return;
   std::string line(event);
-  for (const auto& [key, value] : values) line.append(" ").append(key).append("=").append(shown(value));
+  for (const auto& [key, value] : values)
+    line.append(" ").append(key).append("=").append(shown(value));
   logger().log(level, "{}", line);
 }
 
 }  // namespace
 
 Status set_log_level(std::string_view level) {
-  for (const auto known : {spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err}) {
-    const auto name = known == spdlog::level::warn  ? std::string_view("warn")
-                      : known == spdlog::level::err ? std::string_view("error")
-                                                    : std::string_view(spdlog::level::to_string_view(known).data());
+  for (const auto known :
+       {spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err}) {
+    const auto name = known == spdlog::level::warn ? std::string_view("warn")
+                      : known == spdlog::level::err
+                          ? std::string_view("error")
+                          : std::string_view(spdlog::level::to_string_view(known).data());
     if (name != level) continue;
     logger().set_level(known);
     return {};
   }
-  return fail(Error(Errc::config, "a log level is one of debug, info, warn, error").with("value", std::string(level)));
+  return fail(Error(Errc::config, "a log level is one of debug, info, warn, error")
+                  .with("value", std::string(level)));
 }
 
-void log_debug(std::string_view event, std::initializer_list<KeyValue> values) { write(spdlog::level::debug, event, values); }
-void log_info(std::string_view event, std::initializer_list<KeyValue> values) { write(spdlog::level::info, event, values); }
-void log_warn(std::string_view event, std::initializer_list<KeyValue> values) { write(spdlog::level::warn, event, values); }
-void log_error(std::string_view event, std::initializer_list<KeyValue> values) { write(spdlog::level::err, event, values); }
+void log_debug(std::string_view event, std::initializer_list<KeyValue> values) {
+  write(spdlog::level::debug, event, values);
+}
+void log_info(std::string_view event, std::initializer_list<KeyValue> values) {
+  write(spdlog::level::info, event, values);
+}
+void log_warn(std::string_view event, std::initializer_list<KeyValue> values) {
+  write(spdlog::level::warn, event, values);
+}
+void log_error(std::string_view event, std::initializer_list<KeyValue> values) {
+  write(spdlog::level::err, event, values);
+}
 
 }  // namespace ledgerline::io

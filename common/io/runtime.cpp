@@ -34,18 +34,20 @@ void Runtime::stop(int exit_code) {
 }
 
 void Runtime::spawn(std::string name, boost::asio::awaitable<void> coroutine) {
-  boost::asio::co_spawn(context_, std::move(coroutine), [this, name = std::move(name)](const std::exception_ptr& thrown) {
-    if (!thrown) {
-      log_debug("coroutine_ended", {kv("name", name)});
-      return;
-    }
-    try {
-      std::rethrow_exception(thrown);
-    } catch (const std::exception& e) {
-      log_error("coroutine_failed", {kv("name", name), kv("error", e.what())});
-    }
-    stop(kExitSoftware);
-  });
+  boost::asio::co_spawn(
+      context_, std::move(coroutine),
+      [this, name = std::move(name)](const std::exception_ptr& thrown) {
+        if (!thrown) {
+          log_debug("coroutine_ended", {kv("name", name)});
+          return;
+        }
+        try {
+          std::rethrow_exception(thrown);
+        } catch (const std::exception& e) {
+          log_error("coroutine_failed", {kv("name", name), kv("error", e.what())});
+        }
+        stop(kExitSoftware);
+      });
 }
 
 }  // namespace ledgerline::io

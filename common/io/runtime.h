@@ -1,6 +1,7 @@
 #pragma once
-// The process: one io_context on one thread that owns all state, and one storage thread for what blocks (LMDB commits,
-// sealing). Other libraries' threads only post here. Long-lived coroutines are spawned by name, and how each ended is logged.
+// The process: one io_context on one thread that owns all state, and one storage thread for what
+// blocks (LMDB commits, sealing). Other libraries' threads only post here. Long-lived coroutines
+// are spawned by name, and how each ended is logged.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -21,7 +22,8 @@ class Runtime {
   boost::asio::io_context& context() { return context_; }
   boost::asio::thread_pool& storage() { return storage_; }
 
-  /// Runs until stop(), SIGINT or SIGTERM. Returns the exit code: 0, or what stop() was given first.
+  /// Runs until stop(), SIGINT or SIGTERM. Returns the exit code: 0, or what stop() was given
+  /// first.
   int run();
   /// From the context's thread. The first call decides the exit code.
   void stop(int exit_code);
@@ -41,14 +43,18 @@ class Runtime {
 /// Runs `work` on the storage thread and `done(result)` back on the context's thread.
 template <class Work, class Done>
 void on_storage(Runtime& runtime, Work work, Done done) {
-  boost::asio::post(runtime.storage(), [&runtime, work = std::move(work), done = std::move(done)]() mutable {
-    auto result = work();
-    boost::asio::post(runtime.context(),
-                      [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
-  });
+  boost::asio::post(
+      runtime.storage(), [&runtime, work = std::move(work), done = std::move(done)]() mutable {
+        auto result = work();
+        boost::asio::post(runtime.context(),
+                          [done = std::move(done), result = std::move(result)]() mutable {
+                            done(std::move(result));
+                          });
+      });
 }
 
-/// The same for coroutines: auto result = co_await storage_call(runtime, work); bind `work` to a name first.
+/// The same for coroutines: auto result = co_await storage_call(runtime, work); bind `work` to a
+/// name first.
 template <class Work>
 auto storage_call(Runtime& runtime, Work work) -> boost::asio::awaitable<decltype(work())> {
   using Value = decltype(work());

@@ -58,7 +58,8 @@ Monotonic SystemClock::monotonic() { return {clock_ms(CLOCK_BOOTTIME)}; }
 Result<std::string> read_file(const std::string& path, size_t size_max) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.ok()) {
-    return system_failure(errno == ENOENT ? Errc::not_found : Errc::config, "a file cannot be opened", path);
+    return system_failure(errno == ENOENT ? Errc::not_found : Errc::config,
+                          "a file cannot be opened", path);
   }
   std::string out;
   char buffer[16384];
@@ -68,7 +69,9 @@ Result<std::string> read_file(const std::string& path, size_t size_max) {
     if (got < 0) return system_failure(Errc::config, "a file cannot be read", path);
     if (got == 0) return out;
     if (out.size() + static_cast<size_t>(got) > size_max) {
-      return fail(Error(Errc::config, "a file is larger than " + std::to_string(size_max) + " bytes").with("file", path));
+      return fail(
+          Error(Errc::config, "a file is larger than " + std::to_string(size_max) + " bytes")
+              .with("file", path));
     }
     out.append(buffer, static_cast<size_t>(got));
   }
@@ -77,32 +80,41 @@ Result<std::string> read_file(const std::string& path, size_t size_max) {
 Status write_file_durably(const std::string& path, std::string_view content, unsigned mode) {
   const std::string temporary = path + ".new";
   {
-    const FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+    const FileDescriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (!file.ok()) return system_failure(Errc::config, "a file cannot be made", temporary);
     // A left-over of a crash may have had another mode.
-    if (::fchmod(file.get(), mode) != 0 || !write_all(file.get(), content) || ::fdatasync(file.get()) != 0) {
+    if (::fchmod(file.get(), mode) != 0 || !write_all(file.get(), content) ||
+        ::fdatasync(file.get()) != 0) {
       const Errc code = errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::config;
       return system_failure(code, "a file cannot be written", temporary);
     }
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return system_failure(Errc::config, "a file cannot be renamed", path);
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    return system_failure(Errc::config, "a file cannot be renamed", path);
   const auto parent = std::filesystem::path(path).parent_path();
-  const FileDescriptor folder(::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.ok() || ::fsync(folder.get()) != 0) return system_failure(Errc::config, "a folder cannot be synced", path);
+  const FileDescriptor folder(
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.ok() || ::fsync(folder.get()) != 0)
+    return system_failure(Errc::config, "a folder cannot be synced", path);
   return {};
 }
 
 Status make_folders(const std::string& path, unsigned mode) {
   std::error_code error;
   const bool made = std::filesystem::create_directories(path, error);
-  if (error) return fail(Error(Errc::config, "a folder cannot be made: " + error.message()).with("folder", path));
-  if (made && ::chmod(path.c_str(), mode) != 0) return system_failure(Errc::config, "a folder's mode cannot be set", path);
+  if (error)
+    return fail(
+        Error(Errc::config, "a folder cannot be made: " + error.message()).with("folder", path));
+  if (made && ::chmod(path.c_str(), mode) != 0)
+    return system_failure(Errc::config, "a folder's mode cannot be set", path);
   return {};
 }
 
 Result<uint64_t> free_disk_bytes(const std::string& path) {
   struct statvfs info {};
-  if (::statvfs(path.c_str(), &info) != 0) return system_failure(Errc::config, "free space cannot be read", path);
+  if (::statvfs(path.c_str(), &info) != 0)
+    return system_failure(Errc::config, "free space cannot be read", path);
   return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
 }
 

@@ -17,10 +17,12 @@ class SystemClock final : public Clock {
   Monotonic monotonic() override;
 };
 
-/// Errc::not_found where there is no such file, Errc::config where it cannot be read or is larger than size_max.
+/// Errc::not_found where there is no such file, Errc::config where it cannot be read or is larger
+/// than size_max.
 Result<std::string> read_file(const std::string& path, size_t size_max = 16 << 20);
 
-/// Temporary file, fdatasync, rename, fsync of the folder: the old or the new content, never a mixture.
+/// Temporary file, fdatasync, rename, fsync of the folder: the old or the new content, never a
+/// mixture.
 Status write_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
 
 /// Makes the folder and its parents. Errc::config where that fails.
