@@ -19,7 +19,7 @@ start_process() {
     local name=$1 pid started
     shift
     if process_alive "$name"; then return 0; fi
-    setsid "$@" >>"$LOGS/$name.log" 2>&1 </dev/null &
+    setsid "$@" >>"$LOGS/$name.log" 2>&1 </dev/null 8>&- &
     pid=$!
     disown "$pid" 2>/dev/null || true
     started=$(start_time_of "$pid") || return 1
