@@ -16,19 +16,13 @@
 
 namespace ledgerline::agent {
 
-/// What an app names an event by: CloudEvents' source and id.
-struct IdempotencyKey {
-  std::string source;
-  std::string id;
-};
-
 /// One reading that asks to be recorded. The input fills meter (a number of the current meter
-/// table), subject, dimensions (any order), time_ms, monotonic_time, value at the meter's scale
-/// and, where the meter forwards ids, id. For kind register `value` is the raw counter; the
-/// recorder turns it into consumption. Flags and register_value are the recorder's.
+/// table), subject, dimensions (in any order), time_ms, monotonic_time, value at the meter's scale
+/// (for kind register: register_value, the raw counter; value is ignored) and, where the meter
+/// forwards ids, id. The rest is the recorder's.
 struct RecordItem {
   Reading reading;
-  std::optional<IdempotencyKey> key;
+  std::string key;  // idempotency key: source, a zero byte, id. Empty: none
 };
 
 struct RecordRequest {
@@ -45,7 +39,7 @@ struct RecordAnswer {
 };
 
 /// Why a request was not recorded. `index` and `field` name the reading at fault; field is one of
-/// "meter", "subject", "dimensions", "time", "value", "source", "id", "request" (the whole
+/// "meter", "subject", "dimensions", "time", "value", "id", "request" (the whole
 /// request), or empty (Errc::full and the like). Errc::reject: wrong and stays wrong. Errc::full:
 /// later perhaps. Errc::config: not enrolled.
 struct RecordRefusal {
@@ -60,7 +54,7 @@ using RecordResult = tl::expected<RecordAnswer, RecordRefusal>;
 /// The first 16 bytes of a domain-separated SHA-256: what idempotency keys and series are stored
 /// under.
 using KeyHash = FixedId<struct KeyHashTag, 16>;
-KeyHash hash_of(const IdempotencyKey& key);
+KeyHash hash_of_key(std::string_view key);
 KeyHash hash_of_request_key(std::string_view request_key);
 KeyHash hash_of_series(uint32_t meter, std::string_view subject, const DimensionSet& dimensions);
 
