@@ -134,6 +134,29 @@ Result<Decimal> multiply(const Decimal& a, const Decimal& b) {
   return Decimal(product, scale);
 }
 
+Result<Decimal> multiply_rounded(const Decimal& a, const Decimal& b, int scale, Rounding mode) {
+  CHECK_INVARIANT(scale >= 0 && scale <= Decimal::kScaleMax);
+  using Wide = boost::multiprecision::checked_int512_t;  // 128 + 128 bits, and 60 for the scale
+  Wide product = Wide(a.coefficient()) * Wide(b.coefficient());
+  const int places = a.scale() + b.scale();
+  for (int i = places; i < scale; ++i) product *= 10;
+  if (places > scale) {
+    Wide unit = 1;
+    for (int i = scale; i < places; ++i) unit *= 10;
+    const Wide remainder = boost::multiprecision::abs(Wide(product % unit));
+    const bool negative = product < 0;
+    product /= unit;
+    const Wide twice = remainder * 2;
+    const bool away = mode == Rounding::half_up ? twice >= unit
+                      : mode == Rounding::half_even
+                          ? twice > unit || (twice == unit && product % 2 != 0)
+                          : false;
+    if (away) product += negative ? -1 : 1;
+  }
+  TRY(Int128 coefficient, exactly([&] { return Int128(product); }));
+  return Decimal(coefficient, scale);
+}
+
 std::strong_ordering operator<=>(const Decimal& a, const Decimal& b) {
   // A wider integer: bringing both to one scale may need 128 + 60 bits.
   using Wide = boost::multiprecision::checked_int256_t;

@@ -62,6 +62,9 @@ class Decimal {
 Result<Decimal> add(const Decimal& a, const Decimal& b);
 Result<Decimal> subtract(const Decimal& a, const Decimal& b);
 Result<Decimal> multiply(const Decimal& a, const Decimal& b);
+/// The exact product, rounded once to `scale` places: no intermediate limit but the result's 128
+/// bits.
+Result<Decimal> multiply_rounded(const Decimal& a, const Decimal& b, int scale, Rounding mode);
 
 /// Two's complement, big-endian, shortest length that keeps the sign (1 to 16 bytes): how totals
 /// are signed and stored.
