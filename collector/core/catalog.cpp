@@ -1,0 +1,154 @@
+#include "collector/core/catalog.h"
+
+#include "common/crypto.h"
+#include "common/json.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+template <class Value>
+const Value* find_in(const std::map<std::string, Value>& map, const std::string& name) {
+  const auto found = map.find(name);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+Json text(std::string value) { return Json::string(std::move(value)); }
+Json text(const Decimal& value) { return Json::string(value.trimmed().text()); }
+Json text(Timestamp value) { return Json::string(to_rfc3339(value)); }
+
+template <class Value>
+Json optional_text(const std::optional<Value>& value) {
+  return value ? text(*value) : Json::null();
+}
+
+Json canonical_meter(const CatalogMeter& meter) {
+  return Json::object({{"name", text(meter.name)},
+                       {"unit", text(meter.unit)},
+                       {"kind", text(std::string(to_string(meter.kind)))},
+                       {"aggregation", text(std::string(to_string(meter.aggregation)))},
+                       {"class", text(std::string(to_string(meter.stream_class)))}});
+}
+
+Json canonical_price(const Price& price) {
+  Json tiers = Json::array();
+  for (const Tier& tier : price.tiers) {
+    tiers.push(Json::object(
+        {{"up_to", optional_text(tier.up_to)}, {"unit_price", text(tier.unit_price)}}));
+  }
+  return Json::object({{"meter", text(price.meter)},
+                       {"product", text(price.product)},
+                       {"description", text(price.description)},
+                       {"included", text(price.included)},
+                       {"tiers", std::move(tiers)}});
+}
+
+Json canonical_rate_card(const RateCard& card) {
+  Json prices = Json::array();
+  for (const Price& price : card.prices) prices.push(canonical_price(price));
+  return Json::object({{"name", text(card.name)},
+                       {"version", Json::number(card.version)},
+                       {"currency", text(card.currency)},
+                       {"from", text(card.from)},
+                       {"prices", std::move(prices)}});
+}
+
+Json canonical_account(const Account& account) {
+  return Json::object({{"name", text(account.name)},
+                       {"legal_name", text(account.legal_name)},
+                       {"external", text(account.external)}});
+}
+
+Json canonical_contract(const Contract& contract) {
+  Json subscriptions = Json::array();
+  for (const Subscription& subscription : contract.subscriptions) {
+    subscriptions.push(Json::object(
+        {{"name", text(subscription.name)}, {"rate_card", text(subscription.rate_card)}}));
+  }
+  return Json::object(
+      {{"name", text(contract.name)},
+       {"account", text(contract.account)},
+       {"connector", text(contract.connector)},
+       {"currency", text(contract.currency)},
+       {"time_zone", text(contract.rule.zone().name())},
+       {"anchor", text(contract.rule.anchor())},
+       {"anchor_text", text(contract.anchor_text)},
+       {"period", text(contract.period_text)},
+       {"until", optional_text(contract.until)},
+       {"grace_ms", Json::number(contract.grace.count())},
+       {"approval", text(contract.approval == Approval::automatic ? "auto" : "manual")},
+       {"subscriptions", std::move(subscriptions)}});
+}
+
+Json canonical_link(const Link& link) {
+  return Json::object({{"device", text(link.device)},
+                       {"subject", text(link.subject)},
+                       {"subscription", text(link.subscription)},
+                       {"asset", text(link.asset)},
+                       {"from", text(link.from)},
+                       {"until", optional_text(link.until)}});
+}
+
+}  // namespace
+
+std::string_view to_string(Aggregation aggregation) {
+  switch (aggregation) {
+    case Aggregation::sum:
+      return "sum";
+    case Aggregation::count:
+      return "count";
+    case Aggregation::min:
+      return "min";
+    case Aggregation::max:
+      return "max";
+    case Aggregation::last:
+      return "last";
+  }
+  return "unknown";
+}
+
+const CatalogMeter* Catalog::meter(const std::string& name) const { return find_in(meters_, name); }
+const Account* Catalog::account(const std::string& name) const { return find_in(accounts_, name); }
+const Contract* Catalog::contract(const std::string& name) const {
+  return find_in(contracts_, name);
+}
+
+const RateCard* Catalog::rate_card(const std::string& name, Timestamp t) const {
+  const RateCard* found = nullptr;
+  if (const auto* versions = find_in(rate_cards_, name)) {
+    for (const RateCard& version : *versions) {
+      if (version.from <= t) found = &version;
+    }
+  }
+  return found;
+}
+
+const Contract* Catalog::contract_of(const std::string& subscription) const {
+  const std::string* name = find_in(contract_of_, subscription);
+  return name == nullptr ? nullptr : contract(*name);
+}
+
+std::string Catalog::canonical() const {
+  Json meters = Json::array();
+  for (const auto& [name, meter] : meters_) meters.push(canonical_meter(meter));
+  Json cards = Json::array();
+  for (const auto& [name, versions] : rate_cards_) {
+    for (const RateCard& card : versions) cards.push(canonical_rate_card(card));
+  }
+  Json accounts = Json::array();
+  for (const auto& [name, account] : accounts_) accounts.push(canonical_account(account));
+  Json contracts = Json::array();
+  for (const auto& [name, contract] : contracts_) contracts.push(canonical_contract(contract));
+  Json links = Json::array();
+  for (const Link& link : links_) links.push(canonical_link(link));
+  return Json::object({{"format", Json::number(1)},
+                       {"tenant", text(tenant_)},
+                       {"meters", std::move(meters)},
+                       {"rate_cards", std::move(cards)},
+                       {"accounts", std::move(accounts)},
+                       {"contracts", std::move(contracts)},
+                       {"links", std::move(links)}})
+      .dump();
+}
+
+}  // namespace ledgerline::collector

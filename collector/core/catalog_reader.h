@@ -1,0 +1,66 @@
+#pragma once
+// Reads the files of a catalog and checks that they fit together. Used by Catalog::read only.
+
+#include <string>
+#include <vector>
+
+#include "collector/core/catalog.h"
+#include "common/toml.h"
+
+namespace ledgerline::collector {
+
+class CatalogReader {
+ public:
+  explicit CatalogReader(const CatalogOptions& options) : options_(options) {}
+
+  Result<Catalog> read(const std::vector<CatalogFile>& files);
+
+ private:
+  /// Where a thing was written, for the complaints that only the whole catalog can give rise to.
+  template <class Value>
+  struct Written {
+    Value value;
+    TomlTable at;
+  };
+  struct WrittenContract {
+    Contract value;
+    TomlTable at;
+    std::vector<TomlTable> subscriptions;
+  };
+  struct WrittenCard {
+    RateCard value;
+    TomlTable at;
+    std::vector<TomlTable> prices;
+  };
+
+  Status read_file(const CatalogFile& file);
+  template <class Read>
+  Status read_tables(TomlTable& root, std::string_view key, Read read_one);
+  Status read_meter(TomlTable table);
+  Status read_rate_card(TomlTable table);
+  Result<Price> read_price(TomlTable table);
+  Result<std::vector<Tier>> read_tiers(TomlTable& table);
+  Status read_account(TomlTable table);
+  Status read_contract(TomlTable table);
+  Status read_link(TomlTable table);
+
+  void check_rate_cards();
+  void check_contracts();
+  void check_subscriptions(const WrittenContract& contract);
+  void check_links();
+
+  void complain(const Error& error);
+  void complain(const TomlTable& at, std::string_view key, const std::string& message) {
+    complain(at.error_at(key, message));
+  }
+
+  const CatalogOptions& options_;
+  Catalog catalog_;
+  std::vector<WrittenCard> cards_;
+  std::vector<WrittenContract> contracts_;
+  std::vector<Written<Link>> links_;
+  std::vector<std::string> complaints_;
+  size_t complaints_more_ = 0;
+};
+
+}  // namespace ledgerline::collector
