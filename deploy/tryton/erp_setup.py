@@ -44,7 +44,10 @@ class Erp:
         self.company = self.category = self.payment_term = None
 
     def one(self, model, *clauses):
-        return self.model(model).find(list(clauses), limit=1)[0]
+        found = self.model(model).find(list(clauses), limit=1)
+        if not found:
+            raise LookupError('no %s with %s' % (model, clauses))
+        return found[0]
 
     def account(self, kind):
         return self.one('account.account', ('type.' + kind, '=', True))

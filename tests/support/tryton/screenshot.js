@@ -22,7 +22,9 @@ const kPollMs = 100;
 function parseOptions(argv) {
   const options = { ...kDefaults };
   for (let i = 0; i < argv.length; i += 2) {
-    if (!argv[i].startsWith('--') || argv[i + 1] === undefined) throw new Error(`bad option ${argv[i]}`);
+    if (!argv[i].startsWith('--') || argv[i + 1] === undefined) {
+      throw new Error(`bad option ${argv[i]}`);
+    }
     options[argv[i].slice(2)] = argv[i + 1];
   }
   for (const name of ['url', 'user', 'password-file', 'out']) {
@@ -114,15 +116,18 @@ class DevTools {
       : Buffer.from([0x81, 0x80 | 126, body.length >> 8, body.length & 255]);
     for (let i = 0; i < body.length; i++) body[i] ^= mask[i & 3];
     return new Promise((resolve, reject) => {
-      this.pending.set(id, message =>
-        message.error ? reject(new Error(`${method}: ${message.error.message}`)) : resolve(message.result));
+      this.pending.set(id, message => {
+        if (message.error) reject(new Error(`${method}: ${message.error.message}`));
+        else resolve(message.result);
+      });
       this.socket.write(Buffer.concat([head, mask, body]));
     });
   }
 
   async evaluate(expression) {
     const reply = await this.send('Runtime.evaluate', { expression, returnByValue: true });
-    if (reply.exceptionDetails) throw new Error(`in the page: ${reply.exceptionDetails.exception.description}`);
+    const failure = reply.exceptionDetails;
+    if (failure) throw new Error(`in the page: ${failure.exception.description}`);
     return reply.result.value;
   }
 }
@@ -135,7 +140,8 @@ async function startBrowser(options, profile) {
   ], { stdio: 'ignore' });
   browser.on('error', error => { throw error; });
   const file = path.join(profile, 'DevToolsActivePort');
-  const port = await until('the browser', () => fs.existsSync(file) && fs.readFileSync(file, 'utf8').split('\n')[0]);
+  const port = await until('the browser', () =>
+    fs.existsSync(file) && fs.readFileSync(file, 'utf8').split('\n')[0]);
   const pages = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
   return { browser, page: pages.find(p => p.type === 'page').webSocketDebuggerUrl };
 }
@@ -158,13 +164,14 @@ async function logIn(tools, options) {
     field.closest('.modal').querySelector('button.btn-primary').click();
   })()`);
   await until('the session (wrong password?)', () =>
-    tools.evaluate(`!!(Sao.Session.current_session && Sao.Session.current_session.session && Sao.main_menu_screen)`));
+    tools.evaluate(`!!(Sao.main_menu_screen && Sao.Session.current_session?.session)`));
 }
 
 async function openRecords(tools, options) {
   const [width, height] = options.size.split('x').map(Number);
   // After the login: the window's own size would include the browser's frame.
-  await tools.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
+  await tools.send('Emulation.setDeviceMetricsOverride',
+    { width, height, deviceScaleFactor: 1, mobile: false });
   const mode = options.form ? ['form', 'tree'] : ['tree', 'form'];
   await tools.evaluate(`Sao.Tab.create({
     model: ${JSON.stringify(options.model)}, name: ${JSON.stringify(options.name)},
@@ -179,7 +186,8 @@ async function openRecords(tools, options) {
   // Cells fill in after their row appears, each by its own request: wait until they rest.
   let before = '';
   await until('a steady page', async () => {
-    const now = await tools.evaluate(`[...document.querySelectorAll('.tab-pane.active td, .tab-pane.active input')]
+    const cells = '.tab-pane.active td, .tab-pane.active input';
+    const now = await tools.evaluate(`[...document.querySelectorAll('${cells}')]
       .map(x => x.value || x.innerText).join('|')`);
     const steady = now === before;
     before = now;
