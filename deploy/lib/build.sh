@@ -1,17 +1,15 @@
 # shellcheck shell=bash
-# The release build of the shipping binaries, in the background, so that packages and the ERP can be prepared meanwhile.
-# Sourced after stack.sh.
+# A build in the background, so that packages and the ERP can be prepared meanwhile. Sourced after stack.sh.
 
-BUILD_TARGETS=(ledgerline-agent ledgerline-collector)
-
+# start_build PRESET TARGET...: into BUILD. What an interrupted build has done already is kept.
 start_build() {
     rm -f "$LOGS/build.log" "$RUN/build.status"
     # shellcheck disable=SC2016 # the inner shell expands
     start_process build bash -c '
         status=0
-        cd "$1" && { [ -e "$2/build.ninja" ] || cmake --preset release -B "$2"; } && nice -n 5 ninja -C "$2" -j "$(nproc)" "${@:4}" ||
-            status=$?
-        echo "$status" >"$3"' build "$SOURCE" "$BUILD" "$RUN/build.status" "${BUILD_TARGETS[@]}"
+        cd "$1" && { [ -e "$2/build.ninja" ] || cmake --preset "$4" -B "$2"; } &&
+            nice -n 5 ninja -C "$2" -j "$(nproc)" "${@:5}" || status=$?
+        echo "$status" >"$3"' build "$SOURCE" "$BUILD" "$RUN/build.status" "$@"
 }
 
 # Shows how far it is where somebody looks on.
