@@ -1,0 +1,230 @@
+// Documents, periods and exceptions.
+
+#include <algorithm>
+
+#include "collector/core/exception_upsert.h"
+#include "collector/store/embedded_store.h"
+#include "common/check.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+Key document_key(const std::string& id, uint32_t revision) {
+  return Key(Table::document).text(id).u32(revision);
+}
+Key period_key(const std::string& tenant, const std::string& contract, Timestamp from) {
+  return Key(Table::period).text(tenant).text(contract).time(from);
+}
+Key exception_key(const std::string& id) { return Key(Table::exception).text(id); }
+
+Result<std::optional<DocumentRow>> newest_document(Rows& rows, const std::string& id) {
+  const Key prefix = Key(Table::document).text(id);
+  return rows.last<DocumentRow>(prefix, prefix.end());
+}
+
+Status put_document(Rows& rows, const DocumentPut& put) {
+  TRY_VOID(check_stored_name("a document's id", put.row.id));
+  CHECK_INVARIANT(put.row.revision == put.expected_revision + 1);
+  TRY(const auto newest, newest_document(rows, put.row.id));
+  if ((newest ? newest->revision : 0) != put.expected_revision) {
+    return fail(Error(Errc::conflict, "the document has another revision by now")
+                    .with("document", put.row.id));
+  }
+  return rows.put(document_key(put.row.id, put.row.revision), put.row);
+}
+
+Status raise_closed_until(Rows& rows, const std::string& tenant, Timestamp to) {
+  for (const std::string& name : {tenant, std::string()}) {
+    const Key key = Key(Table::closed_until).text(name);
+    TRY(const auto stored, rows.find_u64(key));
+    if (stored && Timestamp(static_cast<int64_t>(*stored)) >= to) continue;
+    TRY_VOID(rows.put_u64(key, static_cast<uint64_t>(to.unix_ms())));
+  }
+  return {};
+}
+
+Status put_period(Rows& rows, const PeriodPut& put) {
+  TRY_VOID(check_stored_name("a contract's name", put.row.contract));
+  CHECK_INVARIANT(put.row.revision == put.expected_revision + 1 && put.row.from < put.row.to);
+  const Key key = period_key(put.row.tenant, put.row.contract, put.row.from);
+  TRY(const auto stored, rows.find<PeriodRow>(key));
+  if ((stored ? stored->revision : 0) != put.expected_revision) {
+    return fail(Error(Errc::conflict, "the period was changed meanwhile")
+                    .with("contract", put.row.contract)
+                    .with("from", to_rfc3339(put.row.from)));
+  }
+  if (put.row.closed) TRY_VOID(raise_closed_until(rows, put.row.tenant, put.row.to));
+  return rows.put(key, put.row);
+}
+
+Status settle_touch(Rows& rows, const TouchedUsage& touch) {
+  const Key key = Key(Table::touched).u64(touch.series).quarter(touch.quarter);
+  TRY(const auto stored, rows.find<TouchedUsage>(key));
+  if (!stored || stored->last_leaf != touch.last_leaf)
+    return {};  // more came meanwhile: it stays to be looked at again
+  TRY_VOID(rows.erase(key));
+  return {};
+}
+
+Status check_cursor(Rows& rows, const std::optional<LeafNumber>& expected) {
+  if (!expected) return {};
+  TRY(const auto fold, rows.find<FoldRow>(Key(Table::meta).text("fold")));
+  if ((fold ? fold->cursor : 0) == *expected) return {};
+  return fail(Errc::conflict, "usage was added since it was read");
+}
+
+bool matches(const DocumentFilter& filter, const DocumentRow& row) {
+  return (filter.tenant.empty() || filter.tenant == row.tenant) &&
+         (filter.contract.empty() || filter.contract == row.contract) &&
+         (filter.connector.empty() || filter.connector == row.connector) &&
+         (!filter.state || *filter.state == row.state);
+}
+
+bool matches(const ExceptionFilter& filter, const ExceptionRow& row) {
+  return (filter.tenant.empty() || filter.tenant == row.tenant) &&
+         (filter.kind.empty() || filter.kind == row.kind) &&
+         (!filter.state || *filter.state == row.state);
+}
+
+}  // namespace
+
+Status write_exceptions(Rows& rows, std::span<const ExceptionUpsert> upserts) {
+  for (const ExceptionUpsert& upsert : upserts) {
+    TRY_VOID(check_stored_name("an exception's id", upsert.row.id));
+    const Key key = exception_key(upsert.row.id);
+    TRY(const auto stored, rows.find<ExceptionRow>(key));
+    const auto row = upserted(stored, upsert);
+    if (row) TRY_VOID(rows.put(key, *row));
+  }
+  return {};
+}
+
+Status EmbeddedStore::put_documents(const CommercialChanges& changes) {
+  return write([&](Rows& rows) -> Status {
+    TRY_VOID(check_cursor(rows, changes.expected_cursor));
+    for (const DocumentPut& put : changes.documents) TRY_VOID(put_document(rows, put));
+    for (const DeliveryRow& delivery : changes.deliveries)
+      TRY_VOID(insert_delivery(rows, delivery));
+    for (const PeriodPut& put : changes.periods) TRY_VOID(put_period(rows, put));
+    for (const TouchedUsage& touch : changes.settled_touches) TRY_VOID(settle_touch(rows, touch));
+    return write_exceptions(rows, changes.exceptions);
+  });
+}
+
+Result<DocumentRow> EmbeddedStore::document(const std::string& id, uint32_t revision) {
+  return read([&](Rows& rows) -> Result<DocumentRow> {
+    if (revision != 0) return rows.get<DocumentRow>(document_key(id, revision), "document");
+    TRY(auto newest, newest_document(rows, id));
+    if (!newest) return fail(Errc::not_found, "there is no such document");
+    return std::move(*newest);
+  });
+}
+
+Result<std::vector<DocumentRow>> EmbeddedStore::list_documents(const DocumentFilter& filter) {
+  return read([&](Rows& rows) -> Result<std::vector<DocumentRow>> {
+    const Key prefix(Table::document);
+    const Bytes from =
+        filter.after.empty() ? prefix.bytes() : Key(Table::document).text(filter.after).end();
+    std::vector<DocumentRow> out;
+    std::optional<DocumentRow> newest;  // of the id the walk is at; revisions follow each other
+    const auto take_newest = [&] {
+      if (newest && matches(filter, *newest)) out.push_back(std::move(*newest));
+      newest.reset();
+    };
+    TRY_VOID(
+        rows.scan<DocumentRow>(from, prefix.end(), [&](ByteView, DocumentRow row) -> Result<bool> {
+          if (newest && newest->id != row.id) take_newest();
+          if (out.size() >= filter.limit) return false;
+          newest = std::move(row);
+          return true;
+        }));
+    if (out.size() < filter.limit) take_newest();
+    return out;
+  });
+}
+
+Status EmbeddedStore::decide_document(const DocumentDecision& decision) {
+  return write([&](Rows& rows) -> Status {
+    TRY(auto newest, newest_document(rows, decision.id));
+    if (!newest) return fail(Errc::not_found, "there is no such document");
+    if (newest->revision != decision.revision || newest->state != decision.expected) {
+      return fail(Error(Errc::conflict, "the document was decided or revised meanwhile")
+                      .with("document", decision.id));
+    }
+    newest->state = decision.state;
+    newest->decided_by = decision.by;
+    newest->decided_at = decision.at;
+    TRY_VOID(rows.put(document_key(decision.id, decision.revision), *newest));
+    if (decision.delivery) TRY_VOID(insert_delivery(rows, *decision.delivery));
+    return {};
+  });
+}
+
+Result<std::optional<PeriodRow>> EmbeddedStore::period(const std::string& tenant,
+                                                       const std::string& contract,
+                                                       Timestamp from) {
+  return read([&](Rows& rows) { return rows.find<PeriodRow>(period_key(tenant, contract, from)); });
+}
+
+Result<std::optional<PeriodRow>> EmbeddedStore::newest_period(const std::string& tenant,
+                                                              const std::string& contract) {
+  return read([&](Rows& rows) {
+    const Key prefix = Key(Table::period).text(tenant).text(contract);
+    return rows.last<PeriodRow>(prefix, prefix.end());
+  });
+}
+
+Result<std::vector<PeriodRow>> EmbeddedStore::list_periods(const std::string& tenant,
+                                                           const std::string& contract,
+                                                           Timestamp from, size_t limit) {
+  return read([&](Rows& rows) -> Result<std::vector<PeriodRow>> {
+    const Bytes end = Key(Table::period).text(tenant).text(contract).end();
+    std::vector<PeriodRow> out;
+    TRY_VOID(rows.scan<PeriodRow>(period_key(tenant, contract, from), end,
+                                  [&](ByteView, PeriodRow row) -> Result<bool> {
+                                    if (out.size() == limit) return false;
+                                    out.push_back(std::move(row));
+                                    return true;
+                                  }));
+    return out;
+  });
+}
+
+Status EmbeddedStore::upsert_exceptions(std::span<const ExceptionUpsert> upserts) {
+  return write([&](Rows& rows) { return write_exceptions(rows, upserts); });
+}
+
+Result<ExceptionRow> EmbeddedStore::exception(const std::string& id) {
+  return read([&](Rows& rows) { return rows.get<ExceptionRow>(exception_key(id), "exception"); });
+}
+
+Result<std::vector<ExceptionRow>> EmbeddedStore::list_exceptions(const ExceptionFilter& filter) {
+  return read([&](Rows& rows) -> Result<std::vector<ExceptionRow>> {
+    const Key prefix(Table::exception);
+    const Bytes from = filter.after.empty() ? prefix.bytes() : exception_key(filter.after).end();
+    std::vector<ExceptionRow> out;
+    TRY_VOID(rows.scan<ExceptionRow>(from, prefix.end(),
+                                     [&](ByteView, ExceptionRow row) -> Result<bool> {
+                                       if (out.size() == filter.limit) return false;
+                                       if (matches(filter, row)) out.push_back(std::move(row));
+                                       return true;
+                                     }));
+    return out;
+  });
+}
+
+Status EmbeddedStore::resolve_exception(const ExceptionResolution& resolution) {
+  return write([&](Rows& rows) -> Status {
+    TRY(auto row, rows.get<ExceptionRow>(exception_key(resolution.id), "exception"));
+    if (row.state == ExceptionState::resolved)
+      return fail(Errc::conflict, "the exception is resolved already");
+    row.state = ExceptionState::resolved;
+    row.resolved_by = resolution.by;
+    row.resolved_at = resolution.at;
+    row.resolution = resolution.resolution;
+    return rows.put(exception_key(resolution.id), row);
+  });
+}
+
+}  // namespace ledgerline::collector

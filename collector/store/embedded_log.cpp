@@ -1,0 +1,184 @@
+// Custody: batches become leaves of the evidence log together with their stream's new head and
+// receipt.
+
+#include <algorithm>
+
+#include "collector/core/log_tree.h"
+#include "collector/store/embedded_store.h"
+#include "common/check.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+Key log_key() { return Key(Table::meta).text("log"); }
+Key linked_key(const StreamId& stream, BatchNumber number) {
+  return Key(Table::linked).id(stream.view()).u64(number);
+}
+Key parked_key(const StreamId& stream, BatchNumber number) {
+  return Key(Table::parked).id(stream.view()).u64(number);
+}
+
+Result<LogTree> read_tree(Rows& rows) {
+  TRY(auto row, rows.find<LogRow>(log_key()));
+  if (!row) return LogTree();
+  return LogTree::from(row->size, std::move(row->frontier));
+}
+
+/// The bytes to link: those that came, or those that were parked, which leave their place.
+Result<SideBatch> take_batch(Rows& rows, StreamRow& row, const LinkedBatch& link) {
+  SideBatch batch{
+      .number = link.number, .id = link.id, .sealed = link.sealed, .received_at = link.received_at};
+  const auto place = std::find(row.parked.begin(), row.parked.end(), link.number);
+  if (place == row.parked.end()) {
+    CHECK_INVARIANT(!link.sealed.empty());
+    return batch;
+  }
+  if (link.sealed.empty()) {
+    TRY(batch, rows.get<SideBatch>(parked_key(row.grant.stream, link.number), "parked batch"));
+    CHECK_INVARIANT(batch.id == link.id);
+  }
+  TRY(const bool was_there, rows.erase(parked_key(row.grant.stream, link.number)));
+  if (!was_there) return fail(Errc::corrupt, "a parked batch is gone");
+  row.parked.erase(place);
+  return batch;
+}
+
+Status link_batch(Rows& rows, LogTree& tree, StreamRow& row, const LinkedBatch& link) {
+  CHECK_INVARIANT(link.number == row.head_number + 1);
+  const StreamId& stream = row.grant.stream;
+  TRY(const bool known, rows.contains(linked_key(stream, link.number)));
+  if (known) return fail(Errc::corrupt, "a batch beyond the stream's head is in the log");
+
+  TRY(auto batch, take_batch(rows, row, link));
+  const LogEntry entry{.leaf = tree.size(),
+                       .kind = LeafKind::batch,
+                       .data = *Digest::from(batch.id.view()),
+                       .stream = stream,
+                       .number = batch.number,
+                       .received_at = batch.received_at,
+                       .sealed = std::move(batch.sealed)};
+  TRY_VOID(rows.put(Key(Table::leaf).u64(entry.leaf), entry));
+  TRY_VOID(rows.put(linked_key(stream, link.number), LinkedRow{.id = link.id, .leaf = entry.leaf}));
+  tree.append(entry.data.view());
+  row.head_number = link.number;
+  row.head_id = link.id;
+  return {};
+}
+
+Status park_batch(Rows& rows, StreamRow& row, const SideBatch& batch) {
+  CHECK_INVARIANT(batch.number > row.head_number);
+  const auto place = std::lower_bound(row.parked.begin(), row.parked.end(), batch.number);
+  if (place == row.parked.end() || *place != batch.number) {
+    if (row.parked.size() == Receipt::kParkedMax) {
+      return fail(Errc::reject, "the stream has too many parked batches");
+    }
+    row.parked.insert(place, batch.number);
+  }
+  return rows.put(parked_key(row.grant.stream, batch.number), batch);
+}
+
+Status admit_one(Rows& rows, LogTree& tree, const AdmitChange& change) {
+  const Key key = Key(Table::stream).id(change.stream.view());
+  TRY(auto row, rows.get<StreamRow>(key, "stream"));
+  if (row.revision != change.expected_revision) {
+    return fail(Error(Errc::conflict, "the stream was changed meanwhile")
+                    .with("stream", change.stream.hex()));
+  }
+  for (const LinkedBatch& link : change.links) TRY_VOID(link_batch(rows, tree, row, link));
+  for (const SideBatch& batch : change.parks) TRY_VOID(park_batch(rows, row, batch));
+  for (const SideBatch& batch : change.forks) {
+    TRY_VOID(rows.put(
+        Key(Table::fork).id(change.stream.view()).u64(batch.number).id(batch.id.view()), batch));
+  }
+  TRY_VOID(write_exceptions(rows, change.exceptions));
+  row.duplicates += change.duplicates;
+  if (change.status) row.status = *change.status;
+  if (change.receipt_number != 0) {
+    CHECK_INVARIANT(change.receipt_number > row.receipt_number);
+    row.receipt_number = change.receipt_number;
+    row.receipt = change.receipt;
+  }
+  ++row.revision;
+  return rows.put(key, row);
+}
+
+}  // namespace
+
+Result<LeafNumber> EmbeddedStore::admit(std::span<const AdmitChange> changes) {
+  return write([&](Rows& rows) -> Result<LeafNumber> {
+    TRY(auto tree, read_tree(rows));
+    const uint64_t size_before = tree.size();
+    for (const AdmitChange& change : changes) TRY_VOID(admit_one(rows, tree, change));
+    if (tree.size() != size_before) {
+      TRY_VOID(rows.put(log_key(), LogRow{.size = tree.size(), .frontier = tree.frontier()}));
+    }
+    return tree.size();
+  });
+}
+
+Result<std::optional<BatchId>> EmbeddedStore::batch_id(const StreamId& stream, BatchNumber number) {
+  return read([&](Rows& rows) -> Result<std::optional<BatchId>> {
+    TRY(const auto row, rows.find<LinkedRow>(linked_key(stream, number)));
+    if (!row) return std::nullopt;
+    return row->id;
+  });
+}
+
+Result<SideBatch> EmbeddedStore::parked(const StreamId& stream, BatchNumber number) {
+  return read(
+      [&](Rows& rows) { return rows.get<SideBatch>(parked_key(stream, number), "parked batch"); });
+}
+
+Result<std::vector<SideBatch>> EmbeddedStore::forks(const StreamId& stream) {
+  return read([&](Rows& rows) -> Result<std::vector<SideBatch>> {
+    const Key prefix = Key(Table::fork).id(stream.view());
+    std::vector<SideBatch> out;
+    TRY_VOID(
+        rows.scan<SideBatch>(prefix, prefix.end(), [&](ByteView, SideBatch batch) -> Result<bool> {
+          out.push_back(std::move(batch));
+          return true;
+        }));
+    return out;
+  });
+}
+
+Result<LogOrigin> EmbeddedStore::ensure_origin(const LogOrigin& origin) {
+  return write([&](Rows& rows) -> Result<LogOrigin> {
+    const Key key = Key(Table::meta).text("origin");
+    TRY(auto stored, rows.find<LogOrigin>(key));
+    if (stored) return std::move(*stored);
+    TRY_VOID(rows.put(key, origin));
+    return origin;
+  });
+}
+
+Result<LogHead> EmbeddedStore::log_head() {
+  return read([&](Rows& rows) -> Result<LogHead> {
+    TRY(const auto tree, read_tree(rows));
+    return LogHead{.size = tree.size(), .root = tree.root()};
+  });
+}
+
+Result<std::vector<LogEntry>> EmbeddedStore::read_log(LeafNumber from,
+                                                      const ReadLogLimits& limits) {
+  return read([&](Rows& rows) -> Result<std::vector<LogEntry>> {
+    std::vector<LogEntry> out;
+    size_t bytes = 0;
+    const Key first = Key(Table::leaf).u64(from);
+    TRY_VOID(rows.scan<LogEntry>(first, Key(Table::leaf).end(),
+                                 [&](ByteView, LogEntry entry) -> Result<bool> {
+                                   bytes += entry.sealed.size();
+                                   if (!out.empty() && bytes > limits.bytes) return false;
+                                   out.push_back(std::move(entry));
+                                   return out.size() < limits.count;
+                                 }));
+    return out;
+  });
+}
+
+Result<LogEntry> EmbeddedStore::leaf(LeafNumber leaf) {
+  return read([&](Rows& rows) { return rows.get<LogEntry>(Key(Table::leaf).u64(leaf), "leaf"); });
+}
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,21 @@
+#pragma once
+// The storage port on LMDB: the product's store. One process's handle is used from one thread, the
+// storage thread; other processes may hold the same folder open. Keys and values: keys.h,
+// record_codec.h.
+
+#include <string>
+
+#include "collector/store/store.h"
+
+namespace ledgerline::collector {
+
+struct LmdbStoreOptions {
+  std::string folder;
+  uint64_t map_size_bytes = uint64_t{64} << 30;
+};
+
+/// Errc::config for a folder that cannot be used or a store of a newer version, Errc::corrupt for a
+/// damaged file.
+Result<std::unique_ptr<Store>> open_lmdb_store(const LmdbStoreOptions& options);
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,21 @@
+#pragma once
+// The storage port in memory, for tests. Several handles may share one database, as processes share
+// LMDB's folder.
+
+#include "collector/store/store.h"
+
+namespace ledgerline::collector {
+
+class MemoryDatabase;
+
+std::shared_ptr<MemoryDatabase> make_memory_database();
+std::unique_ptr<Store> open_memory_store(std::shared_ptr<MemoryDatabase> database);
+inline std::unique_ptr<Store> make_memory_store() {
+  return open_memory_store(make_memory_database());
+}
+
+/// For tests of damage: changes one bit of the n-th stored value of the table (keys.h). False where
+/// there is none.
+bool flip_bit(MemoryDatabase& database, uint8_t table, size_t n, size_t bit);
+
+}  // namespace ledgerline::collector
