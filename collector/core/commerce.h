@@ -1,0 +1,106 @@
+#pragma once
+// The commercial decisions over one period: what it becomes when it closes, and what usage that
+// comes afterwards means. The shell (collector/fold/commerce_runner.h) reads usage and stores what
+// is decided here. Pure.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "collector/core/documents.h"
+#include "collector/core/mapping.h"
+#include "collector/core/rating.h"
+
+namespace ledgerline::collector {
+
+/// Why a series cannot be counted under the catalog, whatever its mapping:
+/// exception_kind::kUnknownMeter, kWrongUnit; empty where it can. Unit and kind must both be the
+/// catalog's; scales may differ, decimals are exact.
+std::string_view series_fault(const Catalog& catalog, const SeriesKey& key);
+
+/// Subscription and meter: what one rated quantity belongs to.
+using LineKey = std::pair<std::string, std::string>;
+using PeriodUsage = std::map<LineKey, MeterUsage>;
+
+/// What was booked for one line when its period closed.
+struct BookedLine {
+  std::string subscription;
+  std::string meter;
+  std::string unit;
+  Decimal quantity;
+  uint64_t count = 0;
+};
+
+/// PeriodRow::detail, canonical JSON: {format, catalog, zone_database, document or null, lines
+/// [{subscription, meter, unit, quantity, readings}]}.
+struct PeriodDetail {
+  std::string catalog;  // hash
+  std::string zone_database;
+  std::string document;  // empty: the period had nothing to bill
+  std::vector<BookedLine> lines;
+
+  [[nodiscard]] std::string json() const;
+  /// Errc::corrupt.
+  static Result<PeriodDetail> parse(std::string_view json);
+  [[nodiscard]] const BookedLine* find(const LineKey& key) const;
+};
+
+struct CloseInput {
+  std::string tenant;
+  Period period;
+  PeriodUsage usage;
+  EvidenceSummary evidence;
+  std::string zone_database;
+  Timestamp now;
+};
+
+struct CloseDecision {
+  PeriodRow period;  // revision 1, closed
+  std::optional<DocumentRow> document;
+  std::optional<DeliveryRow> delivery;  // where the document needs no person's approval
+};
+
+/// A document is made where a priced meter has a quantity other than 0, also where all of it is
+/// included and the amount is 0; a period without any is closed without one. Errc::reject where it
+/// cannot be rated: the period must stay open, and the exception is kNotRated.
+Result<CloseDecision> close_period(const Catalog& catalog, const Contract& contract,
+                                   const CloseInput& input);
+
+/// The exception that says how far a closed line's present quantity is from what was booked; a
+/// clear one where they agree. `key` about (contract, period, subscription, meter): one row however
+/// often usage comes late.
+struct LateInput {
+  std::string tenant;
+  std::string contract;
+  Period period;
+  LineKey key;
+  std::string unit;
+  const BookedLine* booked = nullptr;  // nothing: nothing was booked
+  Decimal quantity;                    // now
+  uint64_t count = 0;                  // now
+  std::string document;
+  Timestamp now;
+};
+Result<ExceptionUpsert> late_exception(const LateInput& input);
+
+/// What of a series cannot be counted now; `kind` empty: nothing. For each of the three kinds one
+/// upsert: replace for `kind`, clear for the others, so that a cause that was mended closes itself.
+struct UncountedInput {
+  std::string_view kind;
+  SeriesRow series;
+  UsageValue usage;  // that is not counted
+  std::string detail;
+  Timestamp now;
+};
+std::vector<ExceptionUpsert> uncounted_exceptions(const UncountedInput& input);
+
+/// The exception for each device that keeps a period open longer than the contract allows, and
+/// clear ones for the devices that do not. About (contract, device): one row, whichever period
+/// waits.
+std::vector<ExceptionUpsert> silence_exceptions(const std::string& tenant, const Contract& contract,
+                                                Period period, const std::vector<DeviceNeed>& needs,
+                                                const std::vector<Waiting>& waiting, Timestamp now);
+
+}  // namespace ledgerline::collector

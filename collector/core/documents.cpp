@@ -1,0 +1,163 @@
+#include "collector/core/documents.h"
+
+#include "collector/core/currency.h"
+#include "common/check.h"
+#include "common/crypto.h"
+#include "common/json.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+constexpr uint32_t kFirstRevision = 1;
+
+Json text(std::string value) { return Json::string(std::move(value)); }
+Json text(const Decimal& value) { return Json::string(value.text()); }
+Json number(uint64_t value) { return Json::number(std::to_string(value)); }
+
+Json line_json(const RatedLine& line, size_t index) {
+  return Json::object(
+      {{"number", number(index + 1)},
+       {"subscription", text(line.subscription)},
+       {"product", text(line.product)},
+       {"description", text(line.description)},
+       {"meter", text(line.meter)},
+       {"unit", text(line.unit)},
+       {"quantity", text(line.quantity)},
+       {"readings", number(line.count)},
+       {"included", text(line.included)},
+       {"tier", Json::object({{"from", text(line.tier_from)},
+                              {"to", line.tier_to ? text(*line.tier_to) : Json::null()}})},
+       {"billable_quantity", text(line.billable_quantity)},
+       {"unit_price", text(line.unit_price)},
+       {"amount", text(line.amount)},
+       {"rate_card", Json::object({{"name", text(line.rate_card)},
+                                   {"version", Json::number(line.rate_card_version)}})}});
+}
+
+Json evidence_json(const EvidenceSummary& evidence) {
+  Json streams = Json::array();
+  for (const StreamProgress& stream : evidence.streams) {
+    streams.push(Json::object({{"stream", text(stream.stream.hex())},
+                               {"device", text(stream.device)},
+                               {"batches", number(stream.folded_number)},
+                               {"readings", number(stream.folded_seq)}}));
+  }
+  return Json::object(
+      {{"log_leaves", number(evidence.log_leaves)}, {"streams", std::move(streams)}});
+}
+
+Result<Json> period_json(const Contract& contract, const DocumentInput& input) {
+  const TimeZone& zone = contract.rule.zone();
+  TRY(std::string local_from, zone.local_text(input.period.from));
+  TRY(std::string local_until, zone.local_text(input.period.until));
+  return Json::object({{"from", text(to_rfc3339(input.period.from))},
+                       {"until", text(to_rfc3339(input.period.until))},
+                       {"local_from", text(std::move(local_from))},
+                       {"local_until", text(std::move(local_until))},
+                       {"time_zone", text(zone.name())},
+                       {"zone_database", text(input.zone_database)}});
+}
+
+Result<std::string> body_of(const Catalog& catalog, const Contract& contract,
+                            const DocumentInput& input, const DocumentRow& row) {
+  const Account* account = catalog.account(contract.account);
+  CHECK_INVARIANT(account != nullptr);
+  TRY(Json period, period_json(contract, input));
+  Json lines = Json::array();
+  for (size_t i = 0; i < input.lines.size(); ++i) lines.push(line_json(input.lines[i], i));
+  return Json::object(
+             {{"format", number(1)},
+              {"kind", text(row.kind)},
+              {"id", text(row.id)},
+              {"revision", number(row.revision)},
+              {"tenant", text(row.tenant)},
+              {"account", Json::object({{"name", text(account->name)},
+                                        {"legal_name", text(account->legal_name)},
+                                        {"external", text(account->external)}})},
+              {"contract", text(row.contract)},
+              {"connector", text(row.connector)},
+              {"approval", text(contract.approval == Approval::automatic ? "auto" : "manual")},
+              {"currency", text(row.currency)},
+              {"untaxed_total", text(row.total)},
+              {"period", std::move(period)},
+              {"lines", std::move(lines)},
+              {"catalog", text(catalog.hash().hex())},
+              {"evidence", evidence_json(input.evidence)}})
+      .dump();
+}
+
+Status check_waits(const DocumentRow& document, const std::string& by) {
+  if (by.empty()) return fail(Errc::reject, "a decision names the person who made it");
+  if (document.state == DocumentState::waiting_approval) return {};
+  return fail(Error(Errc::conflict, "the document does not wait for approval")
+                  .with("document", document.id));
+}
+
+}  // namespace
+
+std::string document_id(std::string_view tenant, std::string_view contract, Period period,
+                        uint32_t revision) {
+  std::string tuple("ledgerline/document/v1\0", 23);
+  for (const std::string& part :
+       {std::string(kBillingSummary), std::string(tenant), std::string(contract),
+        to_rfc3339(period.from), to_rfc3339(period.until), std::to_string(revision)}) {
+    tuple += std::to_string(part.size()) + ":" + part;
+  }
+  return "bs-" + sha256(bytes_of(tuple)).hex().substr(0, 32);
+}
+
+Result<DocumentRow> make_document(const Catalog& catalog, const Contract& contract,
+                                  const DocumentInput& input) {
+  CHECK_INVARIANT(!input.lines.empty());
+  const auto exponent = currency_exponent(contract.currency);
+  CHECK_INVARIANT(exponent);
+  DocumentRow row;
+  row.revision = kFirstRevision;
+  row.id = document_id(input.tenant, contract.name, input.period, row.revision);
+  row.kind = std::string(kBillingSummary);
+  row.tenant = input.tenant;
+  row.account = contract.account;
+  row.contract = contract.name;
+  row.period_from = input.period.from;
+  row.period_to = input.period.until;
+  row.connector = contract.connector;
+  row.currency = contract.currency;
+  row.total = Decimal(0, *exponent);
+  for (const RatedLine& line : input.lines) {
+    TRY(row.total, add(row.total, line.amount));
+  }
+  row.created_at = input.now;
+  if (contract.approval == Approval::automatic) {
+    row.state = DocumentState::approved;
+    row.decided_by = "auto";
+    row.decided_at = input.now;
+  }
+  TRY(row.body, body_of(catalog, contract, input, row));
+  return row;
+}
+
+DeliveryRow new_delivery(const DocumentRow& document, Timestamp now) {
+  DeliveryRow row;
+  row.id = document.id + ".r" + std::to_string(document.revision) + "." + document.connector;
+  row.document = document.id;
+  row.revision = document.revision;
+  row.connector = document.connector;
+  row.tenant = document.tenant;
+  row.next_attempt_at = now;
+  row.created_at = now;
+  row.updated_at = now;
+  return row;
+}
+
+Result<DocumentVerdict> approve(const DocumentRow& document, const std::string& by, Timestamp now) {
+  TRY_VOID(check_waits(document, by));
+  return DocumentVerdict{DocumentState::approved, by, now, new_delivery(document, now)};
+}
+
+Result<DocumentVerdict> refuse(const DocumentRow& document, const std::string& by, Timestamp now) {
+  TRY_VOID(check_waits(document, by));
+  return DocumentVerdict{DocumentState::refused, by, now, std::nullopt};
+}
+
+}  // namespace ledgerline::collector
