@@ -22,6 +22,8 @@ TEMPLATES=${TEMPLATES:-$SOURCE/deploy/demo}
 LATENESS=${LATENESS:-1s}
 ERP_PREPARED=${ERP_PREPARED:-}
 
+# Where the collector finds the ERP: a test may put something in between.
+COLLECTOR_ERP_PORT=
 PORT_NAMES=(BROKER_PORT ERP_PORT COLLECTOR_PORT AGENT_PORT)
 BROKER_PORT=0 ERP_PORT=0 COLLECTOR_PORT=0 AGENT_PORT=0
 
@@ -52,7 +54,7 @@ stack_ports() {
 # fill TEMPLATE TARGET: every @NAME@ becomes the variable's value.
 fill() {
     local script='' name
-    for name in STATE SOURCE CATALOG LATENESS "${PORT_NAMES[@]}"; do script+="s|@$name@|${!name}|g;"; done
+    for name in STATE SOURCE CATALOG LATENESS COLLECTOR_ERP_PORT "${PORT_NAMES[@]}"; do script+="s|@$name@|${!name}|g;"; done
     sed -e "$script" "$1" >"$2"
 }
 
@@ -112,6 +114,7 @@ start_erp() {
 }
 
 prepare_collector() {
+    COLLECTOR_ERP_PORT=${COLLECTOR_ERP_PORT:-$ERP_PORT}
     fill "$TEMPLATES/collector.toml.in" "$STATE/collector/collector.toml"
     run "$COLLECTOR" check --config "$STATE/collector/collector.toml"
 }

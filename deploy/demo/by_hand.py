@@ -1,0 +1,119 @@
+"""Amounts worked out from the sample application's log and the price list alone, sharing nothing with the pipeline.
+
+The log says what the agent answered; the catalog's files are read for prices, links and periods. Exact decimals; every
+line is rounded once, half to even.
+"""
+import datetime
+import hashlib
+import json
+import re
+import tomllib
+from collections import defaultdict
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+
+CENT = Decimal('0.01')
+
+
+class Catalog:
+    def __init__(self, folder):
+        tables, self.tenant = defaultdict(list), None
+        for path in sorted(Path(folder).glob('*.toml')):
+            content = tomllib.loads(path.read_text(encoding='utf-8'))
+            self.tenant = content.pop('tenant', self.tenant)
+            for name, rows in content.items():
+                tables[name] += rows
+        self.accounts = {row['name']: row for row in tables['account']}
+        self.cards = {row['name']: row for row in tables['rate_card']}
+        self.contracts = {s['name']: row for row in tables['contract'] for s in row['subscription']}
+        self.card_of = {s['name']: s['rate_card'] for row in tables['contract'] for s in row['subscription']}
+        self.links = {(row['device'], row['subject']): row['subscription'] for row in tables['link']}
+        if len(self.cards) != len(tables['rate_card']):
+            raise ValueError('this reckoning knows one version per rate card')
+
+    def subscription(self, device, subject):
+        return self.links.get((device, subject)) or self.links.get((device, '*'))
+
+
+def instant_ms(text):
+    moment = datetime.datetime.fromisoformat(text.replace('Z', '+00:00'))
+    return round(moment.timestamp() * 1000)
+
+
+def instant_text(milliseconds):
+    moment = datetime.datetime.fromtimestamp(milliseconds // 1000, datetime.timezone.utc)
+    return moment.strftime('%Y-%m-%dT%H:%M:%S.000Z')
+
+
+def period_length_ms(text):
+    match = re.fullmatch(r'PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?', text)
+    if not match:
+        raise ValueError('this reckoning knows periods below a day, not %s' % text)
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000
+
+
+def period_start(contract, time_text):
+    length = period_length_ms(contract['period'])
+    anchor = instant_ms(contract['anchor'])
+    return anchor + (instant_ms(time_text) - anchor) // length * length
+
+
+def answered_events(log):
+    """(subject, meter, value, time) of each event that the agent has answered for."""
+    with open(log, encoding='utf-8') as lines:
+        for line in lines:
+            for _, subject, meter, value, time in json.loads(line)['events']:
+                yield subject, meter, Decimal(value), time
+
+
+def quantities(catalog, device, log):
+    """{(contract name, period start in ms): {(subscription, meter): quantity}}"""
+    found = defaultdict(lambda: defaultdict(Decimal))
+    for subject, meter, value, time in answered_events(log):
+        subscription = catalog.subscription(device, subject)
+        contract = catalog.contracts[subscription]
+        found[contract['name'], period_start(contract, time)][subscription, meter] += value
+    return found
+
+
+def rated_lines(price, quantity):
+    """[(product, billable quantity, unit price, amount)], one per tier that is reached."""
+    billable = max(quantity - Decimal(price.get('included', '0')), Decimal(0))
+    tiers = price.get('tiers') or [{'unit_price': price['unit_price']}]
+    lines, start = [], Decimal(0)
+    for tier in tiers:
+        end = min(Decimal(tier['up_to']), billable) if 'up_to' in tier else billable
+        amount = ((end - start) * Decimal(tier['unit_price'])).quantize(CENT, ROUND_HALF_EVEN)
+        lines.append((price['product'], end - start, Decimal(tier['unit_price']), amount))
+        if end == billable:
+            break
+        start = end
+    return lines
+
+
+def document_id(tenant, contract, start):
+    """The id that a billing summary carries into the ERP; it names tenant, contract and period, so it cannot move."""
+    end = start + period_length_ms(contract['period'])
+    digest = hashlib.sha256(b'ledgerline/document/v1\0')
+    for part in ('billing-summary', tenant, contract['name'], instant_text(start), instant_text(end), '1'):
+        digest.update(b'%d:%s' % (len(part.encode()), part.encode()))
+    return 'bs-' + digest.hexdigest()[:32]
+
+
+def documents(catalog, device, log):
+    """{document id: {'contract', 'party', 'start', 'lines', 'amount'}}: what must be in the ERP, no more and no less."""
+    expected = {}
+    for (name, start), used in quantities(catalog, device, log).items():
+        contract = next(c for c in catalog.contracts.values() if c['name'] == name)
+        lines = []
+        for (subscription, meter), quantity in sorted(used.items()):
+            card = catalog.cards[catalog.card_of[subscription]]
+            price = next(p for p in card['price'] if p['meter'] == meter)
+            lines += rated_lines(price, quantity) if quantity else []
+        if lines:
+            expected[document_id(catalog.tenant, contract, start)] = {
+                'contract': name, 'party': catalog.accounts[contract['account']]['external'],
+                'start': instant_text(start), 'lines': lines,
+                'amount': sum((line[3] for line in lines), Decimal(0))}
+    return expected
