@@ -56,7 +56,8 @@ class Deadline {
 };
 
 std::string reason(const char* what, const boost::system::error_code& error) {
-  if (error == beast::error::timeout || error == asio::error::operation_aborted) return std::string(what) + ": timed out";
+  if (error == beast::error::timeout || error == asio::error::operation_aborted)
+    return std::string(what) + ": timed out";
   return std::string(what) + ": " + error.message();
 }
 
@@ -66,7 +67,8 @@ tl::unexpected<HttpClient::Failure> failure(bool sent, std::string what) {
 
 std::string request_head(const HttpUrl& url, const HttpClient::Request& request) {
   const bool bracket = url.host.find(':') != std::string::npos;
-  std::string head = request.method + " " + request.target + " HTTP/1.1\r\nHost: " + (bracket ? "[" : "") + url.host +
+  std::string head = request.method + " " + request.target +
+                     " HTTP/1.1\r\nHost: " + (bracket ? "[" : "") + url.host +
                      (bracket ? "]:" : ":") + url.port + "\r\nConnection: close\r\n";
   for (const auto& [name, value] : request.headers) head += name + ": " + value + "\r\n";
   if (!request.body.empty() || request.method != "GET") {
@@ -78,16 +80,19 @@ std::string request_head(const HttpUrl& url, const HttpClient::Request& request)
 /// A line break in a name, value or target would be a second request.
 bool is_well_formed(const HttpClient::Request& request) {
   const auto clean = [](const std::string& text) {
-    return std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+    return std::none_of(text.begin(), text.end(),
+                        [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   };
   const bool target = clean(request.target) && request.target.find(' ') == std::string::npos;
   return target && clean(request.method) &&
-         std::all_of(request.headers.begin(), request.headers.end(),
-                     [&](const auto& header) { return clean(header.first) && clean(header.second); });
+         std::all_of(request.headers.begin(), request.headers.end(), [&](const auto& header) {
+           return clean(header.first) && clean(header.second);
+         });
 }
 
 template <class Stream>
-asio::awaitable<HttpClient::Reply> read_reply(Stream& stream, const HttpClient::Options& options, Deadline deadline) {
+asio::awaitable<HttpClient::Reply> read_reply(Stream& stream, const HttpClient::Options& options,
+                                              Deadline deadline) {
   beast::flat_buffer buffer;
   beast::http::response_parser<beast::http::string_body> parser;
   parser.body_limit(options.response_size_max);
@@ -96,7 +101,8 @@ asio::awaitable<HttpClient::Reply> read_reply(Stream& stream, const HttpClient::
     beast::get_lowest_layer(stream).expires_at(deadline.step(options.read_timeout));
     const auto result = co_await beast::http::async_read_some(stream, buffer, parser, kTuple);
     const auto error = std::get<0>(result);
-    // A peer that closes TLS without a goodbye is fine where Content-Length said that all is here: is_done() is true then.
+    // A peer that closes TLS without a goodbye is fine where Content-Length said that all is here:
+    // is_done() is true then.
     if (error && !parser.is_done()) co_return failure(true, reason("no complete reply", error));
   }
   HttpClient::Response response;
@@ -118,16 +124,19 @@ asio::awaitable<HttpClient::Reply> converse(Stream& stream, const HttpClient::Op
   const auto [head_error, head_bytes] = head_result;
   // The head of a request with a body is nothing a server can act on.
   if (head_error) {
-    co_return failure(request.body.empty() && head_bytes > 0, reason("the request was not sent", head_error));
+    co_return failure(request.body.empty() && head_bytes > 0,
+                      reason("the request was not sent", head_error));
   }
   if (!request.body.empty()) {
     beast::get_lowest_layer(stream).expires_at(deadline.step(options.total_timeout));
     const auto body_result = co_await asio::async_write(stream, asio::buffer(request.body), kTuple);
     const auto [error, bytes] = body_result;
-    // Some servers answer before they have read all (413): the reply, if there is one, tells more than the broken pipe.
+    // Some servers answer before they have read all (413): the reply, if there is one, tells more
+    // than the broken pipe.
     if (error) {
       if (bytes == 0) co_return failure(false, reason("the request was not sent", error));
-      const bool broken = error == asio::error::broken_pipe || error == asio::error::connection_reset;
+      const bool broken =
+          error == asio::error::broken_pipe || error == asio::error::connection_reset;
       if (!broken) co_return failure(true, reason("the request was sent in part", error));
     }
   }
@@ -140,7 +149,8 @@ class BeastClient final : public HttpClient {
       : executor_(std::move(executor)), options_(std::move(options)), tls_(std::move(tls)) {}
 
   asio::awaitable<Reply> exchange(Request request) override {
-    if (!is_well_formed(request)) co_return failure(false, "a control character in the request's head");
+    if (!is_well_formed(request))
+      co_return failure(false, "a control character in the request's head");
     const Deadline deadline(options_.total_timeout);
     beast::tcp_stream stream(executor_);
     const auto connected = co_await connect(stream, deadline);
@@ -150,7 +160,8 @@ class BeastClient final : public HttpClient {
   }
 
  private:
-  asio::awaitable<tl::expected<void, std::string>> connect(beast::tcp_stream& stream, Deadline deadline) {
+  asio::awaitable<tl::expected<void, std::string>> connect(beast::tcp_stream& stream,
+                                                           Deadline deadline) {
     // Shared with the timer's handler, which may already be queued when this frame ends.
     const auto resolver = std::make_shared<tcp::resolver>(executor_);
     asio::steady_timer timer(executor_);
@@ -158,10 +169,13 @@ class BeastClient final : public HttpClient {
     timer.async_wait([resolver](const boost::system::error_code& error) {
       if (!error) resolver->cancel();
     });
-    const auto resolved = co_await resolver->async_resolve(options_.url.host, options_.url.port, kTuple);
+    const auto resolved =
+        co_await resolver->async_resolve(options_.url.host, options_.url.port, kTuple);
     timer.cancel();
     const auto& [resolve_error, endpoints] = resolved;
-    if (resolve_error) co_return tl::unexpected(reason(("cannot find host " + options_.url.host).c_str(), resolve_error));
+    if (resolve_error)
+      co_return tl::unexpected(
+          reason(("cannot find host " + options_.url.host).c_str(), resolve_error));
     stream.expires_at(deadline.step(options_.connect_timeout));
     const auto connected = co_await stream.async_connect(endpoints, kTuple);
     const auto error = std::get<0>(connected);
@@ -179,12 +193,14 @@ class BeastClient final : public HttpClient {
     stream.set_verify_callback(asio::ssl::host_name_verification(options_.url.host));
     boost::system::error_code not_address;
     asio::ip::make_address(options_.url.host, not_address);
-    if (not_address && SSL_set_tlsext_host_name(stream.native_handle(), options_.url.host.c_str()) != 1) {
+    if (not_address &&
+        SSL_set_tlsext_host_name(stream.native_handle(), options_.url.host.c_str()) != 1) {
       co_return failure(false, "the host name does not fit into TLS");
     }
     beast::get_lowest_layer(stream).expires_at(deadline.step(options_.connect_timeout));
     const auto shaken = co_await stream.async_handshake(asio::ssl::stream_base::client, kTuple);
-    if (const auto error = std::get<0>(shaken)) co_return failure(false, reason("TLS handshake failed", error));
+    if (const auto error = std::get<0>(shaken))
+      co_return failure(false, reason("TLS handshake failed", error));
     auto reply = co_await converse(stream, options_, request, deadline);
     beast::get_lowest_layer(stream).expires_after(kTlsGoodbye);
     co_await stream.async_shutdown(kTuple);
@@ -204,7 +220,9 @@ std::string HttpUrl::text() const {
 }
 
 Result<HttpUrl> parse_http_url(std::string_view text) {
-  const auto wrong = [&](const std::string& why) { return fail(Error(Errc::config, why).with("url", std::string(text))); };
+  const auto wrong = [&](const std::string& why) {
+    return fail(Error(Errc::config, why).with("url", std::string(text)));
+  };
   HttpUrl url;
   std::string_view rest = text;
   if (rest.starts_with("https://")) {
@@ -218,17 +236,22 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
   const size_t slash = rest.find('/');
   url.path = slash == std::string_view::npos ? "/" : std::string(rest.substr(slash));
   std::string_view authority = rest.substr(0, slash);
-  if (authority.find('@') != std::string_view::npos) return wrong("user and password do not belong into an address");
+  if (authority.find('@') != std::string_view::npos)
+    return wrong("user and password do not belong into an address");
   const size_t bracket = authority.starts_with('[') ? authority.find(']') : std::string_view::npos;
   const size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
   url.host = bracket == std::string_view::npos ? std::string(authority.substr(0, colon))
                                                : std::string(authority.substr(1, bracket - 1));
-  url.port = colon == std::string_view::npos ? (url.tls ? "443" : "80") : std::string(authority.substr(colon + 1));
-  const bool digits = !url.port.empty() && url.port.size() <= 5 &&
-                      std::all_of(url.port.begin(), url.port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  url.port = colon == std::string_view::npos ? (url.tls ? "443" : "80")
+                                             : std::string(authority.substr(colon + 1));
+  const bool digits =
+      !url.port.empty() && url.port.size() <= 5 &&
+      std::all_of(url.port.begin(), url.port.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (url.host.empty()) return wrong("the address has no host");
-  if (!digits || std::stoi(url.port) < 1 || std::stoi(url.port) > 65535) return wrong("the port is not 1 to 65535");
-  if (!url.tls && !is_loopback(url.host)) return wrong("without TLS only this machine may be addressed: use https://");
+  if (!digits || std::stoi(url.port) < 1 || std::stoi(url.port) > 65535)
+    return wrong("the port is not 1 to 65535");
+  if (!url.tls && !is_loopback(url.host))
+    return wrong("without TLS only this machine may be addressed: use https://");
   return url;
 }
 
@@ -239,7 +262,8 @@ std::optional<std::string_view> HttpClient::Response::header(std::string_view na
   return std::nullopt;
 }
 
-Result<std::unique_ptr<HttpClient>> HttpClient::open(asio::any_io_executor executor, Options options) {
+Result<std::unique_ptr<HttpClient>> HttpClient::open(asio::any_io_executor executor,
+                                                     Options options) {
   asio::ssl::context tls(asio::ssl::context::tls_client);
   if (options.url.tls) {
     boost::system::error_code error;
@@ -251,8 +275,9 @@ Result<std::unique_ptr<HttpClient>> HttpClient::open(asio::any_io_executor execu
       tls.load_verify_file(options.ca_file, error);
     }
     if (error) {
-      return fail(Error(Errc::config, "the certificate authorities cannot be read: " + error.message())
-                      .with("file", options.ca_file));
+      return fail(
+          Error(Errc::config, "the certificate authorities cannot be read: " + error.message())
+              .with("file", options.ca_file));
     }
   }
   return std::make_unique<BeastClient>(std::move(executor), std::move(options), std::move(tls));

@@ -1,9 +1,11 @@
 #pragma once
-// The seam to Beast's HTTP client: one request on one new connection, with TLS or, on loopback only, without.
+// The seam to Beast's HTTP client: one request on one new connection, with TLS or, on loopback
+// only, without.
 //
-// A connection serves one request and is closed. Kept-alive connections were refused on purpose: a server may close one just
-// when a request leaves on it, and then nobody knows whether a document was created. What a failure reports instead is exact:
-// whether the server can have got anything it could act on.
+// A connection serves one request and is closed. Kept-alive connections were refused on purpose: a
+// server may close one just when a request leaves on it, and then nobody knows whether a document
+// was created. What a failure reports instead is exact: whether the server can have got anything it
+// could act on.
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -12,7 +14,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,8 @@ struct HttpUrl {
 
   [[nodiscard]] std::string text() const;
 };
-/// Errc::config where it is not http:// or https:// with a host, or plain http:// to another host than loopback.
+/// Errc::config where it is not http:// or https:// with a host, or plain http:// to another host
+/// than loopback.
 Result<HttpUrl> parse_http_url(std::string_view text);
 
 class HttpClient {
@@ -58,14 +60,16 @@ class HttpClient {
   };
 
   struct Failure {
-    /// True where a byte of the body (or, without a body, the head) was handed to the network: the outcome is unknown.
+    /// True where a byte of the body (or, without a body, the head) was handed to the network: the
+    /// outcome is unknown.
     bool sent = false;
     std::string what;
   };
   using Reply = tl::expected<Response, Failure>;
 
   /// Errc::config where the CA file cannot be used.
-  static Result<std::unique_ptr<HttpClient>> open(boost::asio::any_io_executor executor, Options options);
+  static Result<std::unique_ptr<HttpClient>> open(boost::asio::any_io_executor executor,
+                                                  Options options);
   virtual ~HttpClient() = default;
 
   /// Redirects are answers, not followed. Never throws.
