@@ -7,7 +7,7 @@
 # hold spaces and brackets.
 start_time_of() { # PID
     local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
     # shellcheck disable=SC2086 # the fields are to be split
     set -- ${stat##*) }
     [ "$1" != Z ] || return 1
