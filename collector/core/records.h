@@ -143,8 +143,7 @@ struct StreamFoldState {
   Totals totals;                  // of the newest batch's manifest
   MeterRows meters;
   std::optional<BootId> boot;
-  std::optional<ClockAnchor> anchor;     // the boot's latest
-  std::optional<Timestamp> newest_time;  // of a placed reading: bounds those that no anchor places
+  std::optional<ClockAnchor> anchor;  // the boot's latest
   friend bool operator==(const StreamFoldState&, const StreamFoldState&) = default;
 };
 

@@ -88,7 +88,7 @@ void describe(A& a, V& v) {
 }
 template <class A, Is<StreamFoldState> V>
 void describe(A& a, V& v) {
-  a(v.folded_number, v.next_seq, v.totals, v.meters, v.boot, v.anchor, v.newest_time);
+  a(v.folded_number, v.next_seq, v.totals, v.meters, v.boot, v.anchor);
 }
 template <class A, Is<SeriesKey> V>
 void describe(A& a, V& v) {

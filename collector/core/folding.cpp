@@ -1,0 +1,456 @@
+#include "collector/core/folding.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+
+#include "common/crypto.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+// ---- Adding up
+// -------------------------------------------------------------------------------------------------------
+
+/// What becomes of a reading.
+enum class Fate : uint8_t { usage, implausible, unplaced };
+
+/// Readings of one batch that add up: indexes into the batch's own tables, so that the loop touches
+/// no text.
+struct SlotKey {
+  uint32_t meter = 0;
+  uint32_t subject = 0;
+  uint32_t dimensions = 0;
+  int32_t quarter = 0;
+  Fate fate = Fate::usage;
+  friend bool operator==(const SlotKey&, const SlotKey&) = default;
+};
+
+struct SlotHash {
+  size_t operator()(const SlotKey& key) const {
+    uint64_t hash = key.meter;
+    for (const uint64_t part : {uint64_t{key.subject}, uint64_t{key.dimensions},
+                                static_cast<uint64_t>(static_cast<uint32_t>(key.quarter)),
+                                static_cast<uint64_t>(key.fate)}) {
+      hash = (hash ^ part) * 0x9e3779b97f4a7c15U;
+      hash ^= hash >> 32;
+    }
+    return hash;
+  }
+};
+
+/// Adds in 64 bits and carries into the 128-bit sum only where that overflows.
+struct Slot {
+  SlotKey key;
+  UsageValue value;
+  int64_t part = 0;
+  int64_t earliest = std::numeric_limits<int64_t>::max();
+
+  void add(int64_t reading, const ReadingOrder& order) {
+    int64_t sum = 0;
+    if (__builtin_add_overflow(part, reading, &sum)) {
+      carry();
+      sum = reading;
+    }
+    part = sum;
+    if (value.count == 0 || reading < value.min) value.min = reading;
+    if (value.count == 0 || reading > value.max) value.max = reading;
+    if (value.count == 0 || order > value.last_order) {
+      value.last = reading;
+      value.last_order = order;
+    }
+    ++value.count;
+    earliest = std::min(earliest, order.time_ms);
+  }
+  void carry() {
+    value.sum += part;
+    part = 0;
+  }
+};
+
+class Slots {
+ public:
+  Slot& at(const SlotKey& key) {
+    if (latest_ < slots_.size() && slots_[latest_].key == key) return slots_[latest_];
+    const auto [found, added] = places_.try_emplace(key, slots_.size());
+    if (added) slots_.push_back(Slot{.key = key, .value = {}});
+    latest_ = found->second;
+    return slots_[latest_];
+  }
+  std::vector<Slot> take() {
+    for (Slot& slot : slots_) slot.carry();
+    return std::move(slots_);
+  }
+
+ private:
+  std::vector<Slot> slots_;
+  std::unordered_map<SlotKey, size_t, SlotHash> places_;
+  size_t latest_ = 0;
+};
+
+Fate fate_of(int64_t time_ms, Timestamp received_at) {
+  if (time_ms == kNoTime) return Fate::unplaced;
+  const bool plausible =
+      time_ms >= kEarliestPlausible.unix_ms() && time_ms <= (received_at + kAheadMax).unix_ms();
+  return plausible ? Fate::usage : Fate::implausible;
+}
+
+struct Span {
+  int64_t from = std::numeric_limits<int64_t>::min();
+  int64_t to = std::numeric_limits<int64_t>::max();
+};
+
+std::vector<Slot> add_up(const Columns& columns, const std::vector<int64_t>& times,
+                         const BatchContext& context, const Span& span) {
+  Slots slots;
+  ReadingOrder order{.time_ms = 0, .stream = context.stream, .seq = columns.first_seq};
+  for (size_t i = 0; i < columns.size(); ++i, ++order.seq) {
+    order.time_ms = times[i];
+    const Fate fate = fate_of(order.time_ms, context.received_at);
+    if (order.time_ms < span.from || order.time_ms >= span.to) continue;
+    const int32_t quarter =
+        fate == Fate::usage ? QuarterHour::of(Timestamp(order.time_ms)).index : 0;
+    slots
+        .at({.meter = columns.meters[i],
+             .subject = columns.subject_indexes[i],
+             .dimensions = columns.dimension_indexes[i],
+             .quarter = quarter,
+             .fate = fate})
+        .add(columns.values[i], order);
+  }
+  return slots.take();
+}
+
+SeriesUsage series_usage(const Slot& slot, const Columns& columns, const MeterRow& meter,
+                         const BatchContext& context) {
+  static const DimensionSet kNone;
+  SeriesUsage out;
+  out.key = {
+      .tenant = context.tenant,
+      .device = context.device,
+      .subject = slot.key.subject == 0 ? std::string() : columns.subjects[slot.key.subject - 1],
+      .meter = meter.name,
+      .unit = meter.unit,
+      .scale = meter.scale,
+      .kind = meter.kind,
+      .definition_version = meter.definition_version,
+      .dimensions =
+          slot.key.dimensions == 0 ? kNone : columns.dimension_sets[slot.key.dimensions - 1]};
+  out.quarter = {slot.key.quarter};
+  out.value = slot.value;
+  out.earliest = Timestamp(slot.earliest);
+  return out;
+}
+
+/// The same series may come twice: a dictionary may hold a text twice, and two numbers may name one
+/// meter alike.
+void merge_alike(std::vector<SeriesUsage>& usage) {
+  std::map<std::pair<SeriesKey, QuarterHour>, size_t> first;
+  size_t kept = 0;
+  for (size_t i = 0; i < usage.size(); ++i) {
+    const auto [found, added] = first.try_emplace({usage[i].key, usage[i].quarter}, kept);
+    if (added) {
+      if (kept != i) usage[kept] = std::move(usage[i]);
+      ++kept;
+      continue;
+    }
+    usage[found->second].value.merge(usage[i].value);
+    usage[found->second].earliest = std::min(usage[found->second].earliest, usage[i].earliest);
+  }
+  usage.resize(kept);
+}
+
+// ---- Exceptions
+// ------------------------------------------------------------------------------------------------------
+
+struct Finding {
+  std::string_view kind;
+  const MeterRow* meter = nullptr;  // nullptr: the batch as a whole
+  uint64_t count = 0;
+  Int128 value = 0;
+  std::string detail;
+};
+
+ExceptionUpsert to_exception(Finding finding, const BatchContext& context) {
+  ExceptionRow row;
+  const std::string meter = finding.meter == nullptr ? std::string() : finding.meter->name;
+  row.id = stream_exception_id(finding.kind, context.stream, meter);
+  row.kind = finding.kind;
+  row.tenant = context.tenant;
+  row.device = context.device;
+  row.meter = meter;
+  row.count = finding.count;
+  if (finding.meter != nullptr) {
+    row.value = Decimal(finding.value, finding.meter->scale);
+    row.unit = finding.meter->unit;
+  }
+  row.first_leaf = context.leaf;
+  row.last_leaf = context.leaf;
+  row.first_seen = context.received_at;
+  row.last_seen = context.received_at;
+  row.owner = "operator";
+  row.detail = std::move(finding.detail);
+  return {.mode = UpsertMode::add, .row = std::move(row)};
+}
+
+std::string batch_name(const BatchContext& context) {
+  return "batch " + std::to_string(context.number) + " of stream " + context.stream.hex();
+}
+
+const MeterRow* find_meter(const MeterRows& meters, uint32_t number) {
+  const auto found = meters.find(number);
+  return found == meters.end() ? nullptr : &found->second;
+}
+
+using MeterSums = std::map<uint32_t, Int128>;
+
+/// What the running totals grew by, per meter that is in either.
+MeterSums growth(const Totals& before, const Totals& after) {
+  MeterSums out;
+  for (const auto& [meter, sum] : after) out[meter] = sum;
+  for (const auto& [meter, sum] : before) {
+    // Totals are the device's claim: a difference that 128 bits cannot hold is a mismatch, never a
+    // crash.
+    const bool overflows =
+        sum == std::numeric_limits<Int128>::lowest() || !checked_add(out[meter], -sum);
+    out[meter] = overflows ? std::numeric_limits<Int128>::max() : Int128(out[meter] - sum);
+  }
+  return out;
+}
+
+/// I4: the sum of a batch's readings is the difference of the totals around it.
+void check_totals(const MeterSums& expected, const MeterSums& found, const MeterRows& meters,
+                  const BatchContext& context, std::vector<ExceptionUpsert>& exceptions) {
+  std::map<uint32_t, std::pair<Int128, Int128>> both;
+  for (const auto& [meter, sum] : expected) both[meter].first = sum;
+  for (const auto& [meter, sum] : found) {
+    const MeterRow* row = find_meter(meters, meter);
+    // A level has no running sum, so a device may leave it out of its totals.
+    if (row != nullptr && row->kind == MeterKind::gauge && !expected.contains(meter)) continue;
+    both[meter].second = sum;
+  }
+  for (const auto& [number, sums] : both) {
+    const auto& [by_totals, by_readings] = sums;
+    if (by_totals == by_readings) continue;
+    const MeterRow* meter = find_meter(meters, number);
+    const bool overflows = by_readings == std::numeric_limits<Int128>::lowest();
+    const auto missing = overflows ? Result<Int128>(fail(Errc::reject, "too large"))
+                                   : checked_add(by_totals, Int128(-by_readings));
+    exceptions.push_back(to_exception(
+        {.kind = exception_kind::kTotalsMismatch,
+         .meter = meter,
+         .count = 1,
+         .value = missing.value_or(Int128(0)),
+         .detail = batch_name(context) + ": the totals of meter number " + std::to_string(number) +
+                   " grew by " + by_totals.str() + ", its readings sum to " + by_readings.str()},
+        context));
+  }
+}
+
+/// A batch whose readings cannot be had. What its totals grew by is not lost: it stands in the
+/// exceptions.
+void report_unreadable(const Manifest& manifest, const StreamFoldState& state,
+                       const BatchContext& context, const Error& error, BatchFold& out) {
+  const std::string detail = batch_name(context) + " cannot be read: " + error.text();
+  for (const auto& [number, sum] : growth(state.totals, manifest.totals)) {
+    const MeterRow* meter = find_meter(state.meters, number);
+    if (sum == 0 || meter == nullptr) continue;
+    out.exceptions.push_back(to_exception({.kind = exception_kind::kUndecodableBatch,
+                                           .meter = meter,
+                                           .count = 1,
+                                           .value = sum,
+                                           .detail = detail},
+                                          context));
+  }
+  const uint64_t readings = manifest.last_seq + 1 - manifest.first_seq;
+  out.exceptions.push_back(to_exception({.kind = exception_kind::kUndecodableBatch,
+                                         .meter = nullptr,
+                                         .count = readings,
+                                         .value = 0,
+                                         .detail = detail},
+                                        context));
+}
+
+void check_seq(const Manifest& manifest, const StreamFoldState& state, const BatchContext& context,
+               BatchFold& out) {
+  if (manifest.first_seq == state.next_seq) return;
+  out.exceptions.push_back(to_exception(
+      {.kind = exception_kind::kSeqMismatch,
+       .meter = nullptr,
+       .count = 1,
+       .value = 0,
+       .detail = batch_name(context) + " begins with seq " + std::to_string(manifest.first_seq) +
+                 " where " + std::to_string(state.next_seq) + " was due"},
+      context));
+}
+
+void report_times(const std::vector<Slot>& slots, const MeterRows& meters,
+                  const BatchContext& context, BatchFold& out) {
+  std::map<std::pair<Fate, uint32_t>, UsageValue> sums;
+  for (const Slot& slot : slots) {
+    if (slot.key.fate != Fate::usage) sums[{slot.key.fate, slot.key.meter}].merge(slot.value);
+  }
+  for (const auto& [key, value] : sums) {
+    const bool unplaced = key.first == Fate::unplaced;
+    out.exceptions.push_back(to_exception(
+        {.kind = unplaced ? exception_kind::kUnplacedTime : exception_kind::kImplausibleTime,
+         .meter = find_meter(meters, key.second),
+         .count = value.count,
+         .value = value.sum,
+         .detail = batch_name(context) +
+                   (unplaced ? " has monotonic times of a boot without a clock anchor"
+                             : " has times before 2000 or more than a day after it was received")},
+        context));
+  }
+}
+
+// ---- Clock
+// -----------------------------------------------------------------------------------------------------------
+
+int64_t placed(int64_t monotonic_ms, const ClockAnchor& anchor) {
+  int64_t since = 0;
+  int64_t wall = 0;
+  const bool overflows = __builtin_sub_overflow(monotonic_ms, anchor.monotonic.ms, &since) ||
+                         __builtin_add_overflow(anchor.wall.unix_ms(), since, &wall);
+  return overflows ? kNoTime : wall;
+}
+
+/// Readings from `begin` on lie under the anchor, up to the next stretch.
+struct Stretch {
+  size_t begin = 0;
+  std::optional<ClockAnchor> anchor;
+  bool carried = false;
+};
+
+std::vector<Stretch> stretches_of(const Columns& columns,
+                                  const std::optional<ClockAnchor>& carried) {
+  std::vector<Stretch> out{{.begin = 0, .anchor = carried, .carried = carried.has_value()}};
+  for (const Record& record : columns.records) {
+    const size_t begin =
+        record.before_seq <= columns.first_seq ? 0 : record.before_seq - columns.first_seq;
+    if (std::holds_alternative<BootRecord>(record.kind))
+      out.push_back({.begin = begin, .anchor = {}});
+    if (const auto* anchor = std::get_if<ClockAnchor>(&record.kind)) {
+      // The boot's first anchor also places what came before it.
+      if (!out.back().anchor) out.back().anchor = *anchor;
+      out.push_back({.begin = begin, .anchor = *anchor});
+    }
+  }
+  return out;
+}
+
+/// True where `carried` placed a reading.
+bool place(const Columns& columns, const std::optional<ClockAnchor>& carried,
+           std::vector<int64_t>& times) {
+  const auto stretches = stretches_of(columns, carried);
+  bool used_carried = false;
+  size_t at = 0;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    while (at + 1 < stretches.size() && stretches[at + 1].begin <= i) ++at;
+    if ((columns.flags[i] & Columns::kFlagMonotonic) == 0) continue;
+    times[i] = stretches[at].anchor ? placed(times[i], *stretches[at].anchor) : kNoTime;
+    used_carried = used_carried || stretches[at].carried;
+  }
+  return used_carried;
+}
+
+bool has_monotonic(const Columns& columns) {
+  return std::any_of(columns.flags.begin(), columns.flags.end(),
+                     [](uint8_t flags) { return (flags & Columns::kFlagMonotonic) != 0; });
+}
+
+void follow_records(const std::vector<Record>& records, StreamFoldState& state) {
+  for (const Record& record : records) {
+    if (const auto* boot = std::get_if<BootRecord>(&record.kind)) {
+      state.boot = boot->boot_id;
+      state.anchor.reset();
+    } else if (const auto* anchor = std::get_if<ClockAnchor>(&record.kind)) {
+      state.anchor = *anchor;
+    }
+  }
+}
+
+/// Everything of a batch that can be read.
+void fold_columns(const Columns& columns, const Manifest& manifest, StreamFoldState& state,
+                  const BatchContext& context, BatchFold& out) {
+  std::vector<int64_t> times = columns.times;
+  if (has_monotonic(columns) && place(columns, state.anchor, times)) out.clock_note = state.anchor;
+  const std::vector<Slot> slots = add_up(columns, times, context, {});
+
+  MeterSums found;
+  for (const Slot& slot : slots) {
+    found[slot.key.meter] += slot.value.sum;
+    if (slot.key.fate != Fate::usage) continue;
+    out.usage.push_back(series_usage(slot, columns, state.meters.at(slot.key.meter), context));
+  }
+  merge_alike(out.usage);
+  report_times(slots, state.meters, context, out);
+  check_totals(growth(state.totals, manifest.totals), found, state.meters, context, out.exceptions);
+  follow_records(columns.records, state);
+  out.readings = columns.size();
+}
+
+}  // namespace
+
+BatchFold fold_batch(StreamFoldState& state, const BatchContext& context, ByteView sealed) {
+  BatchFold out;
+  state.folded_number = context.number;
+  auto batch = open_envelope(sealed);
+  if (!batch) {
+    report_unreadable(
+        {.stream = context.stream, .number = context.number, .first_seq = 1, .last_seq = 0}, state,
+        context, batch.error(), out);
+    return out;
+  }
+  const Manifest& manifest = batch->manifest;
+  check_seq(manifest, state, context, out);
+  auto columns = open_columns(*batch, state.meters);
+  if (columns) {
+    // Decoding has applied the tables to a copy, so this cannot fail.
+    auto applied = apply_meter_tables(columns->records, state.meters);
+    if (applied) fold_columns(*columns, manifest, state, context, out);
+  } else {
+    report_unreadable(manifest, state, context, columns.error(), out);
+  }
+  state.totals = manifest.totals;
+  state.next_seq = std::max(state.next_seq, manifest.last_seq + 1);
+  return out;
+}
+
+Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, ByteView sealed,
+                                           const MeterRows& meters,
+                                           const std::optional<ClockAnchor>& note, Timestamp from,
+                                           Timestamp to) {
+  TRY(const auto batch, open_envelope(sealed));
+  TRY(const auto columns, open_columns(batch, meters));
+  MeterRows rows = meters;
+  TRY_VOID(apply_meter_tables(columns.records, rows));
+  std::vector<SeriesUsage> out;
+  const auto slots = add_up(columns, wall_times(columns, note), context,
+                            {.from = from.unix_ms(), .to = to.unix_ms()});
+  for (const Slot& slot : slots) {
+    if (slot.key.fate == Fate::usage)
+      out.push_back(series_usage(slot, columns, rows.at(slot.key.meter), context));
+  }
+  merge_alike(out);
+  return out;
+}
+
+std::vector<int64_t> wall_times(const Columns& columns, const std::optional<ClockAnchor>& carried) {
+  std::vector<int64_t> times = columns.times;
+  if (has_monotonic(columns)) place(columns, carried, times);
+  return times;
+}
+
+std::string stream_exception_id(std::string_view kind, const StreamId& stream,
+                                std::string_view meter) {
+  std::string id = std::string(kind) + "/" + stream.hex();
+  if (meter.empty()) return id;
+  id += "/" + std::string(meter);
+  if (id.size() <= kNameSizeMax) return id;
+  return std::string(kind) + "/" + stream.hex() + "/" + sha256(bytes_of(meter)).hex();
+}
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,69 @@
+#pragma once
+// What a batch means: its readings added up per series and quarter hour. Nothing here stops a
+// stream: a batch that cannot be read, totals that do not add up, a time that cannot be true each
+// become an exception that names the evidence, and the next batch folds as if nothing had happened.
+// Live and replay are this same code. Pure.
+
+#include <functional>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "collector/core/records.h"
+
+namespace ledgerline::collector {
+
+/// What the log and the stream's grant say about a batch.
+struct BatchContext {
+  std::string tenant;
+  std::string device;
+  StreamId stream;
+  BatchNumber number = 0;
+  LeafNumber leaf = 0;
+  Timestamp received_at;
+};
+
+struct SeriesUsage {
+  SeriesKey key;
+  QuarterHour quarter;
+  UsageValue value;
+  Timestamp earliest;
+};
+
+struct BatchFold {
+  std::vector<SeriesUsage> usage;  // unique by (key, quarter)
+  std::vector<ExceptionUpsert> exceptions;
+  /// The anchor of an earlier batch that placed monotonic times of this one.
+  std::optional<ClockAnchor> clock_note;
+  uint64_t readings = 0;
+};
+
+/// Readings are usage where 2000-01-01 <= event time <= received_at + kAheadMax.
+inline constexpr Timestamp kEarliestPlausible{946'684'800'000};
+inline constexpr Duration kAheadMax{std::chrono::hours(24)};
+
+/// `state` is what the stream's batches before this one left, and becomes what this one leaves.
+BatchFold fold_batch(StreamFoldState& state, const BatchContext& context, ByteView sealed);
+
+/// Usage of a single batch within [from, to), to the millisecond, by the same rules as fold_batch.
+/// `meters`: the stream's, as known now (a number keeps its meaning). `note`: the batch's clock
+/// note. Errc::corrupt where the batch cannot be read.
+Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, ByteView sealed,
+                                           const MeterRows& meters,
+                                           const std::optional<ClockAnchor>& note, Timestamp from,
+                                           Timestamp to);
+
+/// For a reading on the monotonic clock of a boot that has no anchor.
+inline constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
+
+/// Wall time of each reading. A monotonic time is placed by its boot's latest anchor before it;
+/// readings ahead of the boot's first anchor by that one. `carried` is the anchor that was in force
+/// before the batch.
+std::vector<int64_t> wall_times(const Columns& columns, const std::optional<ClockAnchor>& carried);
+
+/// "kind/stream/meter", deterministic and within kNameSizeMax.
+std::string stream_exception_id(std::string_view kind, const StreamId& stream,
+                                std::string_view meter);
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,182 @@
+// Usage that came, or was mapped, after its period was closed.
+#include <algorithm>
+
+#include "collector/fold/commerce_runner.h"
+#include "common/check.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+Period overlap(Period a, Period b) {
+  return {std::max(a.from, b.from), std::min(a.until, b.until)};
+}
+
+/// The period that an exception names: the row's, but a row without lines may span many empty
+/// periods.
+Result<Period> named_period(const Contract& contract, const PeriodRow& row,
+                            const PeriodDetail& detail, Timestamp t) {
+  const Period whole{row.from, row.to};
+  if (!detail.lines.empty()) return whole;
+  const auto regular = contract.rule.containing(t);
+  return regular ? overlap(*regular, whole) : whole;
+}
+
+}  // namespace
+
+Status CommerceRunner::settle_touches(Timestamp now, CommerceReport& report) {
+  TRY(const FoldCursor fold, store_.fold_cursor());
+  TRY(auto touches, store_.touched_usage(options_.touches_max));
+  if (touches.empty()) return {};
+  report.more = report.more || touches.size() == options_.touches_max;
+  std::map<std::string, ExceptionUpsert> late;
+  for (const TouchedUsage& touch : touches) TRY_VOID(late_lines(touch, now, late));
+  CommercialChanges changes;
+  changes.expected_cursor = fold.cursor;
+  for (auto& [id, upsert] : late) changes.exceptions.push_back(std::move(upsert));
+  const size_t count = touches.size();
+  changes.settled_touches = std::move(touches);
+  TRY(const bool written, write(changes, report));
+  if (written) report.touches_settled += count;
+  return {};
+}
+
+Status CommerceRunner::late_lines(const TouchedUsage& touch, Timestamp now,
+                                  std::map<std::string, ExceptionUpsert>& out) {
+  TRY(const SeriesRow series, store_.series(touch.series));
+  // What cannot be counted has an exception of its own, and is compared with closed periods once it
+  // can.
+  if (series.key.tenant != tenant_ || !series_fault(*catalog_, series.key).empty()) return {};
+  const Period changed{std::max(touch.earliest, touch.quarter.start()), touch.quarter.end()};
+  for (const MappedSpan& span : mapping_->spans(series.key.device, series.key.subject, changed)) {
+    if (span.link != nullptr) TRY_VOID(late_in_span(series, span, now, out));
+  }
+  return {};
+}
+
+Status CommerceRunner::late_in_span(const SeriesRow& series, const MappedSpan& span, Timestamp now,
+                                    std::map<std::string, ExceptionUpsert>& out) {
+  const Contract* contract = catalog_->contract_of(span.link->subscription);
+  CHECK_INVARIANT(contract != nullptr);
+  const LineKey key{span.link->subscription, series.key.meter};
+  for (Timestamp t = span.from; t < span.until;) {
+    TRY(const auto row, closed_at(*contract, t));
+    if (!row) return {};  // from here on the contract's periods are open, or it has none
+    TRY(const PeriodDetail detail, PeriodDetail::parse(row->detail));
+    TRY(const Period named, named_period(*contract, *row, detail, t));
+    TRY(ExceptionUpsert upsert, compare_line(*contract, detail, named, key, now));
+    if (upsert.mode != UpsertMode::clear) {
+      upsert.row.device = series.key.device;
+      upsert.row.subject = series.key.subject;
+    }
+    out.insert_or_assign(upsert.row.id, std::move(upsert));
+    CHECK_INVARIANT(named.until > t);
+    t = named.until;
+  }
+  return {};
+}
+
+Result<std::optional<PeriodRow>> CommerceRunner::closed_at(const Contract& contract, Timestamp t) {
+  const auto regular = contract.rule.containing(t);
+  if (regular) {
+    TRY(auto row, store_.period(tenant_, contract.name, regular->from));
+    if (row && t < row->to) return row;
+  }
+  // A row that spans several periods, or one from before the rule was changed: look back in
+  // doubling strides.
+  constexpr size_t kPage = 1000;
+  Duration stride = regular ? regular->until - regular->from : std::chrono::hours(24);
+  for (Timestamp from = t - stride;; stride *= 2, from = std::max(Timestamp(0), t - stride)) {
+    std::optional<PeriodRow> latest;
+    Timestamp page = from;
+    for (;;) {
+      TRY(auto rows, store_.list_periods(tenant_, contract.name, page, kPage));
+      for (PeriodRow& row : rows) {
+        if (row.from <= t) latest = std::move(row);
+      }
+      if (rows.size() < kPage || rows.back().from > t) break;
+      page = rows.back().from + Duration(1);
+    }
+    if (latest) return t < latest->to ? latest : std::nullopt;
+    if (from <= Timestamp(0)) return std::optional<PeriodRow>();
+  }
+}
+
+Result<ExceptionUpsert> CommerceRunner::compare_line(const Contract& contract,
+                                                     const PeriodDetail& detail, Period period,
+                                                     const LineKey& key, Timestamp now) {
+  const CatalogMeter* meter = catalog_->meter(key.second);
+  TRY(const PeriodUsage used, usage().of(contract, period, key));
+  const auto found = used.find(key);
+  LateInput input{.tenant = tenant_,
+                  .contract = contract.name,
+                  .period = period,
+                  .key = key,
+                  .unit = meter != nullptr ? meter->unit : "",
+                  .booked = detail.find(key),
+                  .quantity = {},
+                  .count = 0,
+                  .document = detail.document,
+                  .now = now};
+  if (found != used.end() && meter != nullptr) {
+    input.quantity = found->second.quantity(meter->aggregation);
+    input.count = found->second.count();
+  }
+  return late_exception(input);
+}
+
+Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceReport& report) {
+  ContractHints& hints = hints_[contract.name];
+  if (hints.audited) return {};
+  if (!hints.audit_from) hints.audit_from = now - options_.audit_span;
+  TRY(const FoldCursor fold, store_.fold_cursor());
+  TRY(const auto rows,
+      store_.list_periods(tenant_, contract.name, *hints.audit_from, options_.audits_max));
+  CommercialChanges changes;
+  changes.expected_cursor = fold.cursor;
+  for (const PeriodRow& row : rows) TRY_VOID(audit_row(contract, row, now, changes));
+  if (!changes.exceptions.empty()) {
+    TRY(const bool written, write(changes, report));
+    if (!written) return {};
+  }
+  hints.audited = rows.size() < options_.audits_max;
+  report.more = report.more || !hints.audited;
+  if (!rows.empty()) hints.audit_from = rows.back().from + Duration(1);
+  return {};
+}
+
+Status CommerceRunner::audit_row(const Contract& contract, const PeriodRow& row, Timestamp now,
+                                 CommercialChanges& changes) {
+  TRY(const PeriodDetail detail, PeriodDetail::parse(row.detail));
+  if (!row.closed || detail.catalog == catalog_->hash().hex()) return {};
+  if (!detail.lines.empty())
+    return audit_period(contract, detail, {row.from, row.to}, now, changes);
+  // Nothing was booked, perhaps for many periods: only those that have usage by now are of
+  // interest.
+  constexpr int kPeriodsMax = 1000;
+  Timestamp t = row.from;
+  for (int i = 0; i < kPeriodsMax && t < row.to; ++i) {
+    TRY(const auto first, usage().first_in(contract, {t, row.to}));
+    if (!first) return {};
+    if (first->start() >= row.to) return {};
+    TRY(const Period named, named_period(contract, row, detail, std::max(first->start(), t)));
+    TRY_VOID(audit_period(contract, detail, named, now, changes));
+    t = named.until;
+  }
+  return {};
+}
+
+Status CommerceRunner::audit_period(const Contract& contract, const PeriodDetail& detail,
+                                    Period period, Timestamp now, CommercialChanges& changes) {
+  std::set<LineKey> keys;
+  for (const BookedLine& line : detail.lines) keys.insert({line.subscription, line.meter});
+  TRY(const PeriodUsage used, usage().of(contract, period));
+  for (const auto& [key, value] : used) keys.insert(key);
+  for (const LineKey& key : keys) {
+    TRY(ExceptionUpsert upsert, compare_line(contract, detail, period, key, now));
+    changes.exceptions.push_back(std::move(upsert));
+  }
+  return {};
+}
+
+}  // namespace ledgerline::collector

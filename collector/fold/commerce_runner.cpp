@@ -1,0 +1,241 @@
+#include "collector/fold/commerce_runner.h"
+
+#include <algorithm>
+
+#include "collector/core/exceptions.h"
+#include "common/check.h"
+#include "common/io/system.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+constexpr Timestamp kNever{INT64_MAX};
+
+}  // namespace
+
+CommerceRunner::CommerceRunner(Store& store, EvidenceReader& evidence, Catalog catalog,
+                               CommerceOptions options)
+    : store_(store), evidence_(evidence), options_(std::move(options)) {
+  set_catalog(std::move(catalog));
+}
+
+void CommerceRunner::set_catalog(Catalog catalog) {
+  mapping_.reset();
+  catalog_ = std::make_unique<const Catalog>(std::move(catalog));
+  mapping_ = std::make_unique<const Mapping>(*catalog_);
+  hints_.clear();
+  series_notes_.clear();
+  swept_cursor_.reset();
+  sweeping_ = false;
+}
+
+Result<CommerceReport> CommerceRunner::step(Timestamp now) {
+  CommerceReport report;
+  TRY(const bool known, find_tenant());
+  if (!known) return report;
+  // Late usage first: a period that closes in this step has seen everything before its end.
+  TRY_VOID(settle_touches(now, report));
+  for (const auto& [name, contract] : catalog_->contracts()) {
+    TRY_VOID(close_due(contract, now, report));
+    TRY_VOID(audit(contract, now, report));
+  }
+  TRY_VOID(tell_uncounted(now, report));
+  return report;
+}
+
+Result<bool> CommerceRunner::find_tenant() {
+  tenant_ = catalog_->tenant();
+  if (!tenant_.empty()) return true;
+  TRY(const auto first, store_.list_devices("", "", "", 1));
+  if (first.empty()) return false;
+  // After every possible device name of the first tenant comes another tenant, or nothing.
+  TRY(const auto other, store_.list_devices("", first[0].tenant, "\x7f", 1));
+  if (!other.empty()) {
+    return fail(Errc::config,
+                "the catalog names no tenant, but there are several: write tenant = \"" +
+                    first[0].tenant + "\" at the top of a catalog file");
+  }
+  tenant_ = first[0].tenant;
+  return true;
+}
+
+Result<bool> CommerceRunner::write(const CommercialChanges& changes, CommerceReport& report) {
+  const auto written = store_.put_documents(changes);
+  if (!written && written.error().code() == Errc::conflict) {
+    ++report.conflicts;
+    return false;
+  }
+  if (!written) return fail(written.error());
+  report.exceptions_written += changes.exceptions.size();
+  return true;
+}
+
+Status CommerceRunner::close_due(const Contract& contract, Timestamp now, CommerceReport& report) {
+  for (size_t i = 0; i < options_.periods_max; ++i) {
+    if (now < hints_[contract.name].due) return {};
+    TRY(const bool closed, close_next(contract, now, report));
+    if (!closed) return {};
+  }
+  report.more = true;
+  return {};
+}
+
+Result<std::optional<Period>> CommerceRunner::next_period(const Contract& contract) {
+  TRY(const auto newest, store_.newest_period(tenant_, contract.name));
+  const Timestamp anchor = contract.rule.anchor();
+  const Timestamp from = newest ? std::max(newest->to, anchor) : anchor;
+  if (contract.until && from >= *contract.until) return std::optional<Period>();
+  const auto regular = contract.rule.containing(from);
+  if (!regular) return std::optional<Period>();  // beyond the years that the zone data covers
+  // Where the rule was changed, the first period after the change is what is left of a regular one.
+  return Period{from, contract.until ? std::min(regular->until, *contract.until) : regular->until};
+}
+
+Result<std::vector<DeviceNeed>> CommerceRunner::needs_of(const Contract& contract, Period period) {
+  auto needs = mapping_->devices_of(contract, period);
+  for (DeviceNeed& need : needs) {
+    TRY(need.streams, store_.progress(tenant_, need.device));
+  }
+  return needs;
+}
+
+Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
+                                        CommerceReport& report) {
+  ContractHints& hints = hints_[contract.name];
+  TRY(const auto next, next_period(contract));
+  hints.due = next ? next->until + contract.grace : kNever;
+  if (now < hints.due) return false;
+
+  // Read before the usage: what is folded in between makes the write a conflict.
+  TRY(const FoldCursor fold, store_.fold_cursor());
+  TRY(const auto needs, needs_of(contract, *next));
+  const auto waiting = waiting_for(needs);
+  if (!waiting.empty()) {
+    TRY_VOID(hold(contract, *next, needs, waiting, now, report));
+    return false;
+  }
+  CloseInput input{.tenant = tenant_,
+                   .period = *next,
+                   .usage = {},
+                   .evidence = {.log_leaves = fold.cursor, .streams = {}},
+                   .zone_database = options_.zone_database,
+                   .now = now};
+  for (const DeviceNeed& need : needs) {
+    input.evidence.streams.insert(input.evidence.streams.end(), need.streams.begin(),
+                                  need.streams.end());
+  }
+  auto used = usage().of(contract, *next);
+  if (!used && used.error().code() != Errc::reject) return fail(used.error());
+  if (used && used->empty()) {
+    TRY(input.period, widened_while_empty(contract, *next, now));
+  }
+  if (used) input.usage = std::move(*used);
+  const auto decision = used ? close_period(*catalog_, contract, input) : fail(used.error());
+  if (!decision) {
+    TRY_VOID(not_rated(contract, *next, decision.error(), now, report));
+    return false;
+  }
+
+  CommercialChanges changes;
+  changes.expected_cursor = fold.cursor;
+  changes.periods.push_back({decision->period, 0});
+  if (decision->document) changes.documents.push_back({*decision->document, 0});
+  if (decision->delivery) changes.deliveries.push_back(*decision->delivery);
+  changes.exceptions = closing_exceptions(contract, *next, needs, now);
+  TRY(const bool written, write(changes, report));
+  if (!written) return false;
+  hints.silent.clear();
+  hints.unrated = false;
+  hints.fresh = false;
+  ++report.periods_closed;
+  if (decision->document) report.documents.push_back(*decision->document);
+  return true;
+}
+
+std::vector<ExceptionUpsert> CommerceRunner::closing_exceptions(
+    const Contract& contract, Period period, const std::vector<DeviceNeed>& needs, Timestamp now) {
+  const ContractHints& hints = hints_[contract.name];
+  std::vector<ExceptionUpsert> out;
+  // A process that just started does not know which of these are open; afterwards only the open
+  // ones are worth a write.
+  for (ExceptionUpsert& upsert : silence_exceptions(tenant_, contract, period, needs, {}, now)) {
+    if (hints.fresh || hints.silent.contains(upsert.row.device)) out.push_back(std::move(upsert));
+  }
+  if (hints.fresh || hints.unrated) {
+    ExceptionUpsert rated{
+        UpsertMode::clear,
+        new_exception(exception_kind::kNotRated, {tenant_, contract.name, to_rfc3339(period.from)},
+                      tenant_, now)};
+    rated.row.detail = "the period could be rated";
+    out.push_back(std::move(rated));
+  }
+  return out;
+}
+
+Result<Period> CommerceRunner::widened_while_empty(const Contract& contract, Period period,
+                                                   Timestamp now) {
+  Timestamp horizon = now - contract.grace;
+  if (contract.until) horizon = std::min(horizon, *contract.until);
+  if (horizon <= period.until) return period;
+  TRY(const auto needs, needs_of(contract, {period.from, horizon}));
+  for (const Waiting& one : waiting_for(needs)) {
+    if (!one.complete_through) return period;
+    horizon = std::min(horizon, *one.complete_through);
+  }
+  if (horizon <= period.until) return period;
+  TRY(const auto first, usage().first_in(contract, {period.until, horizon}));
+  if (first) horizon = std::min(horizon, first->start());
+  if (horizon <= period.until) return period;
+  TRY(const Period last, contract.rule.containing(horizon));
+  return Period{period.from, std::max(period.until, last.from)};
+}
+
+Status CommerceRunner::hold(const Contract& contract, Period period,
+                            const std::vector<DeviceNeed>& needs,
+                            const std::vector<Waiting>& waiting, Timestamp now,
+                            CommerceReport& report) {
+  ContractHints& hints = hints_[contract.name];
+  report.held.push_back({contract.name, period, waiting.front().text()});
+  CommercialChanges changes;
+  for (ExceptionUpsert& upsert :
+       silence_exceptions(tenant_, contract, period, needs, waiting, now)) {
+    if (upsert.mode == UpsertMode::clear || hints.silent.contains(upsert.row.device)) continue;
+    changes.exceptions.push_back(std::move(upsert));
+  }
+  if (changes.exceptions.empty()) return {};
+  TRY(const bool written, write(changes, report));
+  if (!written) return {};
+  for (const ExceptionUpsert& upsert : changes.exceptions) hints.silent.insert(upsert.row.device);
+  return {};
+}
+
+Status CommerceRunner::not_rated(const Contract& contract, Period period, const Error& error,
+                                 Timestamp now, CommerceReport& report) {
+  ContractHints& hints = hints_[contract.name];
+  hints.due = now + options_.rating_retry;
+  report.held.push_back({contract.name, period, error.text()});
+  CommercialChanges changes;
+  ExceptionUpsert upsert{
+      UpsertMode::replace,
+      new_exception(exception_kind::kNotRated, {tenant_, contract.name, to_rfc3339(period.from)},
+                    tenant_, now)};
+  upsert.row.contract = contract.name;
+  upsert.row.count = 1;
+  upsert.row.detail = "the period " + to_rfc3339(period.from) + " to " + to_rfc3339(period.until) +
+                      ": " + error.text();
+  changes.exceptions.push_back(std::move(upsert));
+  TRY(hints.unrated, write(changes, report));
+  return {};
+}
+
+std::string read_zone_database() {
+  // The library that cuts periods reads compiled zone files, which carry no version; Debian's
+  // tzdata names it in this one.
+  const auto text = io::read_file("/usr/share/zoneinfo/tzdata.zi");
+  const std::string_view prefix = "# version ";
+  if (!text || !text->starts_with(prefix)) return "unknown";
+  return text->substr(prefix.size(), text->find('\n') - prefix.size());
+}
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,127 @@
+#pragma once
+// The commercial step: closes periods that are complete, tells of usage that cannot be counted or
+// came late. It decides nothing (collector/core/commerce.h does) and keeps nothing that the store
+// does not hold, hints excepted. Owned by the storage thread; step() blocks. Every write is one
+// transaction that names the fold cursor its figures were read at.
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "collector/core/commerce.h"
+#include "collector/fold/contract_usage.h"
+#include "collector/fold/evidence_reader.h"
+#include "collector/store/store.h"
+
+namespace ledgerline::collector {
+
+struct CommerceOptions {
+  std::string zone_database;  // read_zone_database()
+  size_t periods_max = 64;    // closed per contract and step
+  size_t touches_max = 256;   // late changes looked at per step
+  size_t series_max = 500;    // looked at per step for usage that cannot be counted
+  size_t audits_max = 16;     // closed periods per contract and step after a change of the catalog
+  Duration audit_span =
+      std::chrono::hours(24 * 400);  // how far back a change of the catalog is followed
+  Duration rating_retry =
+      std::chrono::minutes(1);  // before a period that could not be rated is tried again
+};
+
+/// What one step did, for the log and the counters.
+struct CommerceReport {
+  struct Held {
+    std::string contract;
+    Period period;
+    std::string reason;
+  };
+  std::vector<DocumentRow> documents;
+  size_t periods_closed = 0;
+  size_t touches_settled = 0;
+  size_t exceptions_written = 0;
+  size_t conflicts = 0;    // somebody wrote meanwhile: the next step decides again
+  bool more = false;       // there is work left: come again at once
+  std::vector<Held> held;  // periods past their end and grace that cannot close yet
+};
+
+class CommerceRunner {
+ public:
+  CommerceRunner(Store& store, EvidenceReader& evidence, Catalog catalog, CommerceOptions options);
+
+  /// On the storage thread, as step() is.
+  void set_catalog(Catalog catalog);
+
+  /// An error is one to stop for (Store), or Errc::config where the catalog names no tenant and the
+  /// store knows several.
+  Result<CommerceReport> step(Timestamp now);
+
+ private:
+  struct ContractHints {
+    Timestamp due;  // nothing can close before it
+    std::optional<Timestamp>
+        audit_from;                // where the look at closed periods goes on; nothing: not begun
+    bool audited = false;          // every closed period was compared with this catalog
+    std::set<std::string> silent;  // exceptions written for the period at hand
+    bool unrated = false;          // the exception for the period at hand is written
+    bool fresh = true;             // nothing closed since the start of the process
+  };
+  struct SeriesNote {
+    std::string kind;
+    uint64_t count = 0;
+    friend bool operator==(const SeriesNote&, const SeriesNote&) = default;
+  };
+
+  Result<bool> find_tenant();
+  Status settle_touches(Timestamp now, CommerceReport& report);
+  Status late_lines(const TouchedUsage& touch, Timestamp now,
+                    std::map<std::string, ExceptionUpsert>& out);
+  Status late_in_span(const SeriesRow& series, const MappedSpan& span, Timestamp now,
+                      std::map<std::string, ExceptionUpsert>& out);
+  Result<ExceptionUpsert> compare_line(const Contract& contract, const PeriodRow& row,
+                                       const PeriodDetail& detail, Period named, const LineKey& key,
+                                       Timestamp now);
+
+  Status close_due(const Contract& contract, Timestamp now, CommerceReport& report);
+  Result<bool> close_next(const Contract& contract, Timestamp now, CommerceReport& report);
+  Result<std::optional<Period>> next_period(const Contract& contract);
+  Result<std::vector<DeviceNeed>> needs_of(const Contract& contract, Period period);
+  Result<Period> widened_while_empty(const Contract& contract, Period period, Timestamp now);
+  std::vector<ExceptionUpsert> closing_exceptions(const Contract& contract, Period period,
+                                                  const std::vector<DeviceNeed>& needs,
+                                                  Timestamp now);
+  Status hold(const Contract& contract, Period period, const std::vector<DeviceNeed>& needs,
+              const std::vector<Waiting>& waiting, Timestamp now, CommerceReport& report);
+  Status not_rated(const Contract& contract, Period period, const Error& error, Timestamp now,
+                   CommerceReport& report);
+
+  Status audit(const Contract& contract, Timestamp now, CommerceReport& report);
+  Status audit_period(const Contract& contract, const PeriodRow& row, Timestamp now,
+                      CommercialChanges& changes);
+  Status tell_uncounted(Timestamp now, CommerceReport& report);
+  Result<SeriesNote> look_at(const SeriesRow& series, Timestamp now,
+                             std::vector<ExceptionUpsert>& upserts);
+
+  ContractUsage usage() { return {store_, evidence_, tenant_, *catalog_, *mapping_}; }
+  /// False where the store had moved on: nothing was written.
+  Result<bool> write(const CommercialChanges& changes, CommerceReport& report);
+
+  Store& store_;
+  EvidenceReader& evidence_;
+  CommerceOptions options_;
+  std::string tenant_;
+  std::unique_ptr<const Catalog> catalog_;  // at a fixed address: mapping_ points into it
+  std::unique_ptr<const Mapping> mapping_;
+  std::map<std::string, ContractHints> hints_;
+  std::map<SeriesId, SeriesNote> series_notes_;  // what was written for each series
+  std::optional<LeafNumber> swept_cursor_;       // of the last full look at the series
+  SeriesId sweep_after_ = 0;
+  LeafNumber sweep_cursor_ = 0;
+  bool sweeping_ = false;
+};
+
+/// The version of the zone data that periods are cut by, e.g. "2025b"; "unknown" where the system
+/// does not say.
+std::string read_zone_database();
+
+}  // namespace ledgerline::collector

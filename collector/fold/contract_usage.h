@@ -1,0 +1,44 @@
+#pragma once
+// What a contract's subscriptions used in a period: series x mapping x catalog. Blocking: runs on
+// the storage thread.
+
+#include <functional>
+#include <optional>
+
+#include "collector/core/commerce.h"
+#include "collector/core/mapping.h"
+#include "collector/fold/usage_reader.h"
+
+namespace ledgerline::collector {
+
+class ContractUsage {
+ public:
+  ContractUsage(Store& store, EvidenceReader& evidence, const std::string& tenant,
+                const Catalog& catalog, const Mapping& mapping)
+      : store_(store), evidence_(evidence), tenant_(tenant), catalog_(catalog), mapping_(mapping) {}
+
+  /// Usage of the meters that the subscriptions' rate cards price at the period's start; only of
+  /// one line where `only` is given. Lines without a reading are absent.
+  Result<PeriodUsage> of(const Contract& contract, Period period,
+                         const std::optional<LineKey>& only = std::nullopt);
+
+  /// The quarter hour of the first usage that is linked to the contract in the span, priced or not.
+  Result<std::optional<QuarterHour>> first_in(const Contract& contract, Period span);
+
+ private:
+  using Visit = std::function<Status(const SeriesRow&, const MappedSpan&)>;
+  /// Every span of every countable series that is linked to the contract within the period.
+  Status visit(const Contract& contract, Period period, const Visit& visitor);
+
+  Store& store_;
+  EvidenceReader& evidence_;
+  const std::string& tenant_;
+  const Catalog& catalog_;
+  const Mapping& mapping_;
+};
+
+/// Every series of the device (an empty name: of the tenant), read in pages.
+Status for_each_series(Store& store, const std::string& tenant, const std::string& device,
+                       const std::function<Status(const SeriesRow&)>& visitor);
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,177 @@
+#include "collector/fold/folder.h"
+
+#include <set>
+
+#include "common/check.h"
+
+namespace ledgerline::collector {
+
+/// The changes of one transaction while they are being gathered.
+struct Folder::Slice {
+  FoldChanges changes;
+  SeriesId next_series_id = 1;
+  std::map<std::pair<SeriesId, QuarterHour>, UsageDelta> usage;
+  std::set<StreamId> streams;
+  uint64_t readings = 0;
+
+  void add(SeriesId series, const SeriesUsage& more, LeafNumber leaf) {
+    const auto [found, added] = usage.try_emplace({series, more.quarter});
+    UsageDelta& delta = found->second;
+    if (added) {
+      delta.series = series;
+      delta.quarter = more.quarter;
+      delta.earliest = more.earliest;
+    }
+    delta.value.merge(more.value);
+    delta.earliest = std::min(delta.earliest, more.earliest);
+    if (delta.leaves.empty() || delta.leaves.back() != leaf) delta.leaves.push_back(leaf);
+  }
+};
+
+namespace {
+
+ExceptionUpsert series_limit(const StreamId& stream, const SeriesUsage& usage,
+                             const LogEntry& entry, uint64_t limit) {
+  ExceptionRow row;
+  row.id = stream_exception_id(exception_kind::kSeriesLimit, stream, usage.key.meter);
+  row.kind = exception_kind::kSeriesLimit;
+  row.tenant = usage.key.tenant;
+  row.device = usage.key.device;
+  row.meter = usage.key.meter;
+  row.count = usage.value.count;
+  row.value = Decimal(usage.value.sum, usage.key.scale);
+  row.unit = usage.key.unit;
+  row.first_leaf = entry.leaf;
+  row.last_leaf = entry.leaf;
+  row.first_seen = entry.received_at;
+  row.last_seen = entry.received_at;
+  row.owner = "operator";
+  row.detail = "the device has more than " + std::to_string(limit) +
+               " series; this one is not counted as usage";
+  return {.mode = UpsertMode::add, .row = std::move(row)};
+}
+
+}  // namespace
+
+void Folder::forget() {
+  streams_.clear();
+  series_.clear();
+  series_counts_.clear();
+}
+
+Result<Folder::Stream*> Folder::stream(const StreamId& id) {
+  const auto found = streams_.find(id);
+  if (found != streams_.end()) return &found->second;
+  TRY(const auto row, store_.stream(id));
+  TRY(auto state, store_.fold_state(id));
+  Stream stream{.tenant = row.grant.tenant,
+                .device = row.grant.device,
+                .state = state ? std::move(*state) : StreamFoldState{}};
+  return &streams_.emplace(id, std::move(stream)).first->second;
+}
+
+Result<uint64_t*> Folder::series_count(const SeriesKey& key) {
+  const auto device = std::pair(key.tenant, key.device);
+  const auto found = series_counts_.find(device);
+  if (found != series_counts_.end()) return &found->second;
+  TRY(const uint64_t count, store_.series_count(key.tenant, key.device));
+  return &series_counts_.emplace(device, count).first->second;
+}
+
+Result<SeriesId> Folder::series_id(const SeriesKey& key, Slice& slice) {
+  const auto found = series_.find(key);
+  if (found != series_.end()) return found->second;
+  TRY(SeriesId id, store_.find_series(key));
+  if (id == 0) {
+    TRY(uint64_t* const count, series_count(key));
+    if (*count >= options_.series_per_device_max) return 0;
+    ++*count;
+    id = slice.next_series_id++;
+    slice.changes.new_series.push_back({.id = id, .key = key});
+  }
+  series_.emplace(key, id);
+  return id;
+}
+
+Status Folder::fold_leaf(const LogEntry& entry, Slice& slice) {
+  if (entry.kind != LeafKind::batch) return {};  // other kinds have no readings
+  TRY(Stream* const stream, this->stream(entry.stream));
+  const BatchContext context{.tenant = stream->tenant,
+                             .device = stream->device,
+                             .stream = entry.stream,
+                             .number = entry.number,
+                             .leaf = entry.leaf,
+                             .received_at = entry.received_at};
+  BatchFold folded = fold_batch(stream->state, context, entry.sealed);
+  for (const SeriesUsage& usage : folded.usage) {
+    TRY(const SeriesId id, series_id(usage.key, slice));
+    if (id == 0) {
+      folded.exceptions.push_back(
+          series_limit(entry.stream, usage, entry, options_.series_per_device_max));
+    } else {
+      slice.add(id, usage, entry.leaf);
+    }
+  }
+  for (ExceptionUpsert& exception : folded.exceptions)
+    slice.changes.exceptions.push_back(std::move(exception));
+  if (folded.clock_note) slice.changes.clock_notes.push_back({entry.leaf, *folded.clock_note});
+  slice.streams.insert(entry.stream);
+  slice.readings += folded.readings;
+  return {};
+}
+
+Result<Folder::Step> Folder::step() {
+  TRY(const FoldCursor stored, store_.fold_cursor());
+  if (stored.cursor != cursor_ || streams_.size() > kStreamsRememberedMax ||
+      series_.size() > kSeriesRememberedMax) {
+    forget();
+    cursor_ = stored.cursor;
+  }
+  if (stored.cursor == stored.log_size) return Step{.cursor = cursor_};
+  TRY(const auto entries, store_.read_log(cursor_, options_.slice));
+  if (entries.empty()) return fail(Errc::corrupt, "the evidence log is shorter than its size");
+
+  Slice slice;
+  slice.next_series_id = stored.next_series_id;
+  slice.changes.cursor_before = cursor_;
+  LeafNumber next = cursor_;
+  for (const LogEntry& entry : entries) {
+    auto status = entry.leaf == next ? fold_leaf(entry, slice)
+                                     : fail(Errc::corrupt, "the evidence log has a hole");
+    if (!status) {
+      forget();  // states have moved on without the cursor
+      return fail(std::move(status).error().with("leaf", std::to_string(next)));
+    }
+    ++next;
+  }
+  slice.changes.cursor_after = next;
+  for (auto& [key, delta] : slice.usage) slice.changes.usage.push_back(std::move(delta));
+  for (const StreamId& id : slice.streams)
+    slice.changes.streams.emplace_back(id, streams_.at(id).state);
+
+  if (auto status = store_.fold(slice.changes); !status) {
+    forget();
+    return fail(std::move(status).error());
+  }
+  cursor_ = next;
+  return Step{.leaves = entries.size(),
+              .readings = slice.readings,
+              .exceptions = slice.changes.exceptions.size(),
+              .cursor = cursor_};
+}
+
+Result<Folder::Step> Folder::run_to_end() {
+  TRY(const FoldCursor target, store_.fold_cursor());
+  Step sum{.cursor = target.cursor};
+  while (sum.cursor < target.log_size) {
+    TRY(const Step one, step());
+    CHECK_INVARIANT(one.cursor > sum.cursor);
+    sum.leaves += one.leaves;
+    sum.readings += one.readings;
+    sum.exceptions += one.exceptions;
+    sum.cursor = one.cursor;
+  }
+  return sum;
+}
+
+}  // namespace ledgerline::collector
