@@ -103,8 +103,12 @@ def document_id(tenant, contract, start):
 
 def documents(catalog, device, log):
     """{document id: {'contract', 'party', 'start', 'lines', 'amount'}}: what must be in the ERP, no more and no less."""
+    return documents_for(catalog, quantities(catalog, device, log))
+
+
+def documents_for(catalog, used_by_period):
     expected = {}
-    for (name, start), used in quantities(catalog, device, log).items():
+    for (name, start), used in used_by_period.items():
         contract = next(c for c in catalog.contracts.values() if c['name'] == name)
         lines = []
         for (subscription, meter), quantity in sorted(used.items()):

@@ -3,7 +3,8 @@
 
 Of an exchange that is part of a posting it picks one of three moments by chance: before the request goes on, after the
 ERP got it but before its reply is read, and after the reply came but before it is passed on. Each kill is a line on
-standard output that begins with "killed". Everything else passes unchanged. Python's standard library only.
+standard output that begins with "killed"; with --creates-only it happens while an invoice is being created and at no
+other request. Everything else passes unchanged. Python's standard library only.
 """
 import argparse
 import http.client
@@ -20,25 +21,32 @@ MOMENTS = ('before the request', 'before the reply', 'after the reply')
 
 
 class Killer:
-    def __init__(self, pid_file, kills, seed):
-        self._pid_file, self._left = pid_file, kills
+    def __init__(self, pid_file, kills, seed, share=0.6, names=POSTING):
+        self._pid_file, self._left, self._share, self._names = pid_file, kills, share, names
         self._chance, self._lock = random.Random(seed), threading.Lock()
 
     def choose(self, body):
         """The moment at which this exchange is to end the collector, or None."""
         with self._lock:
-            if self._left <= 0 or not any(name in body for name in POSTING) or self._chance.random() < 0.4:
+            if self._left <= 0 or not any(name in body for name in self._names):
+                return None
+            if self._chance.random() >= self._share:
                 return None
             self._left -= 1
             return self._chance.choice(MOMENTS)
 
     def kill(self, moment):
-        with open(self._pid_file) as file:
-            pid, started = file.read().split()
-        with open('/proc/%s/stat' % pid) as file:
-            if file.read().rpartition(')')[2].split()[19] != started:
-                return
-        os.kill(int(pid), signal.SIGKILL)
+        try:
+            with open(self._pid_file) as file:
+                pid, started = file.read().split()
+            with open('/proc/%s/stat' % pid) as file:
+                if file.read().rpartition(')')[2].split()[19] != started:
+                    raise ProcessLookupError
+            os.kill(int(pid), signal.SIGKILL)
+        except OSError:  # something else has ended it meanwhile: this kill is still owed
+            with self._lock:
+                self._left += 1
+            return
         print('killed the collector %s' % moment, flush=True)
 
 
@@ -92,9 +100,12 @@ def main():
     parser.add_argument('--victim', required=True, metavar='FILE', help='holds "pid start-time"')
     parser.add_argument('--kills', type=int, required=True)
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--share', type=float, default=0.6, help='of those exchanges that end in a kill (default 0.6)')
+    parser.add_argument('--creates-only', action='store_true')
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    killer = Killer(options.victim, options.kills, options.seed)
+    names = POSTING[:1] if options.creates_only else POSTING
+    killer = Killer(options.victim, options.kills, options.seed, options.share, names)
     server = http.server.ThreadingHTTPServer(('127.0.0.1', options.listen), handler_of(options.forward, killer))
     server.daemon_threads = True
     server.serve_forever()
