@@ -110,7 +110,7 @@ class EventHandler final : public JsonHandler {
   }
   Status finish_binary() { return finish_event(); }
 
-  std::vector<IncomingEvent> take() { return std::move(events_); }
+  std::vector<RecordItem> take() { return std::move(events_); }
   std::optional<EventRefusal>& refusal() { return refusal_; }
 
   Status on_object_begin() override {
@@ -297,7 +297,7 @@ class EventHandler final : public JsonHandler {
                         ", the event says " + in_quotes(values_[kUnit]) +
                         "; convert the value or correct the unit");
     }
-    IncomingEvent event;
+    RecordItem event;
     event.reading.meter = meter->number;
     TRY_VOID(read_value(*meter, event.reading));
     TRY_VOID(read_time(event.reading));
@@ -404,7 +404,7 @@ class EventHandler final : public JsonHandler {
   bool has_data_ = false;
   DimensionSet dimensions_;
   const MeterRow* last_meter_ = nullptr;
-  std::vector<IncomingEvent> events_;
+  std::vector<RecordItem> events_;
   std::optional<EventRefusal> refusal_;
 };
 

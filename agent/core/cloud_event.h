@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/core/recorder.h"
 #include "common/meter.h"
 #include "common/time.h"
 
@@ -27,13 +28,6 @@ inline constexpr size_t kDimensionNameBytesMax = 64;
 inline constexpr size_t kDimensionValueBytesMax = 256;
 inline constexpr size_t kSubjectBytesMax = 256;
 inline constexpr size_t kKeyBytesMax = 512;  // source and id together
-
-/// An event that was understood. For kind register the reading's register_value is set and its
-/// value is left at 0: only the recorder knows the counter's last value.
-struct IncomingEvent {
-  Reading reading;
-  std::string key;  // source, a zero byte, id
-};
 
 /// Why a request was not taken. Nothing of a refused request is recorded.
 struct EventRefusal {
@@ -61,7 +55,7 @@ class MeterIndex {
   std::unordered_map<std::string, MeterRow, Hash, std::equal_to<>> rows_;
 };
 
-using EventsOrRefusal = tl::expected<std::vector<IncomingEvent>, EventRefusal>;
+using EventsOrRefusal = tl::expected<std::vector<RecordItem>, EventRefusal>;
 
 /// application/cloudevents+json
 EventsOrRefusal read_event(std::string_view body, const MeterIndex& meters, Monotonic now);
