@@ -92,7 +92,7 @@ struct RecordLimits {
   static constexpr size_t kReadingTextMax = 16 * 1024;
   /// Of a request's text, so that its run always fits a section.
   static constexpr size_t kRequestTextMax = 512 * 1024;
-  static constexpr size_t kSubjectMax = 1024;  // each text: subject, dimension name or value, id
+  static constexpr size_t kTextMax = 1024;  // subject, dimension name or value, id: each
   static constexpr size_t kDimensionsMax = 32;
   static constexpr uint64_t kSeriesMax = 100'000;  // register series of a stream
 };

@@ -28,7 +28,7 @@ class GroupGate {
   void enqueue(const RecordRequest& request, Monotonic now);
   /// Nothing: wait for the commit in flight or for requests. Else how long to wait (0: start now).
   [[nodiscard]] std::optional<Duration> start_in(Monotonic now) const;
-  /// Readings per request from the front that one group takes; the group is in flight from here on.
+  /// How many requests from the front the group takes; it is in flight until end().
   size_t begin();
   void end() { in_flight_ = false; }
   [[nodiscard]] bool in_flight() const { return in_flight_; }

@@ -1,0 +1,74 @@
+#include "agent/core/retention.h"
+
+#include <algorithm>
+
+namespace ledgerline::agent {
+
+namespace {
+
+constexpr int64_t kHourMs = 3'600'000;
+
+/// Trimming begins before the quota is reached, so that inputs are pushed back only where nothing
+/// more may be given up.
+uint64_t trim_above(const RetentionLimits& limits) {
+  return limits.quota_bytes - limits.quota_bytes / 16;
+}
+
+bool disk_is_short(const Space& space, const RetentionLimits& limits) {
+  const uint64_t inside =
+      space.file_bytes > space.used_bytes ? space.file_bytes - space.used_bytes : 0;
+  return space.disk_free_bytes < limits.disk_free_min && inside < limits.reserve_bytes;
+}
+
+uint64_t bytes_wanted(const Space& space, const RetentionLimits& limits) {
+  const uint64_t above = trim_above(limits);
+  if (space.used_bytes > above) return space.used_bytes - above;
+  return disk_is_short(space, limits) ? limits.reserve_bytes : 0;
+}
+
+}  // namespace
+
+Hour hour_of(Timestamp t) {
+  const int64_t hour = std::max<int64_t>(t.unix_ms(), 0) / kHourMs;
+  return static_cast<Hour>(std::min<int64_t>(hour, UINT32_MAX));
+}
+
+Status may_record(const Space& space, const RetentionLimits& limits) {
+  if (space.used_bytes >= limits.quota_bytes) {
+    return fail(
+        Error(Errc::full, "the journal's quota is used up by readings that no receipt covers yet")
+            .with("used_bytes", std::to_string(space.used_bytes))
+            .with("quota_bytes", std::to_string(limits.quota_bytes)));
+  }
+  if (disk_is_short(space, limits)) {
+    return fail(Error(Errc::full, "the disk of the journal is full")
+                    .with("disk_free_bytes", std::to_string(space.disk_free_bytes)));
+  }
+  return {};
+}
+
+TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
+                   const RetentionLimits& limits) {
+  const Hour expired_before = hour_of(now - limits.idempotency_window);
+  if (holdings.oldest_key_hour && *holdings.oldest_key_hour < expired_before) {
+    return {.what = Trim::expired_keys, .keys_before = expired_before};
+  }
+  const uint64_t wanted = bytes_wanted(space, limits);
+  if (wanted > 0 && holdings.oldest_batch <= holdings.acked_upto) {
+    return {.what = Trim::batches, .batches_upto = holdings.acked_upto, .bytes = wanted};
+  }
+  const Hour kept_from = hour_of(now - limits.idempotency_window_min);
+  if (wanted > 0 && holdings.oldest_key_hour && *holdings.oldest_key_hour < kept_from) {
+    return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
+  }
+  // The skeleton at acked_upto stays: the next receipt is compared with those from there on.
+  const Timestamp sealed_before = now - limits.skeleton_age;
+  const BatchNumber end = std::min(holdings.oldest_batch, holdings.acked_upto);
+  if (holdings.oldest_skeleton < end && holdings.oldest_skeleton_sealed_at &&
+      *holdings.oldest_skeleton_sealed_at < sealed_before) {
+    return {.what = Trim::skeletons, .batches_upto = end - 1, .sealed_before = sealed_before};
+  }
+  return {};
+}
+
+}  // namespace ledgerline::agent

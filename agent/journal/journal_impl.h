@@ -1,0 +1,73 @@
+#pragma once
+// What the journal's parts share (journal.cpp: opening, boot, receipts, heartbeat;
+// journal_record.cpp, journal_seal.cpp, journal_trim.cpp). Nothing outside this folder includes it.
+//
+// Each change follows one pattern: copy the state, change the copy, put it with everything else
+// into one transaction, commit, and only then keep the copy. So a transaction that is given up
+// leaves memory and disk as they were.
+
+#include <optional>
+#include <string>
+
+#include "agent/journal/journal.h"
+#include "agent/journal/keys.h"
+#include "agent/journal/tables.h"
+#include "agent/journal/values.h"
+#include "agent/journal/writer_lock.h"
+
+namespace ledgerline::agent {
+
+struct Journal::Impl {
+  Impl(JournalOptions options_in, Clock& clock_in, io::LmdbEnv env_in,
+       std::optional<WriterLock> lock_in)
+      : options(std::move(options_in)),
+        clock(clock_in),
+        lock(std::move(lock_in)),
+        env(std::move(env_in)) {}
+
+  JournalOptions options;
+  Clock& clock;
+  std::optional<WriterLock> lock;  // nothing for a reader
+  io::LmdbEnv env;
+
+  std::optional<StreamGrant> grant;
+  BatchId grant_hash;
+  StreamState state;
+  MeterTable meter_table;
+  MeterRows meters;  // of meter_table, by number
+  bool booted = false;
+  Monotonic unsealed_since;  // at the latest the time of the oldest unsealed run
+
+  Status load(const io::LmdbTxn& txn);
+  void keep_meters(MeterTable table);
+  [[nodiscard]] Status must_be_booted() const;
+  [[nodiscard]] Result<Space> space() const;
+  [[nodiscard]] Unsealed unsealed() const;
+  Result<JournalStatus> status() const;
+
+  /// The run with the number next.next_run; counts it into `next`.
+  Status put_run(io::LmdbTxn& txn, const Columns& run, StreamState& next) const;
+  Status put_state(io::LmdbTxn& txn, const StreamState& next) const;
+  /// Commits a transaction that holds `next`, and keeps it.
+  Status commit(io::LmdbTxn txn, StreamState next);
+
+  Result<std::vector<RecordResult>> put_group(io::LmdbTxn& txn,
+                                              std::span<const RecordRequest> requests,
+                                              StreamState& next) const;
+  /// As many requests from the front as fit one run; one answer for each.
+  Status record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests, StreamState& next,
+                      std::vector<RecordResult>& answers) const;
+
+  /// One batch from the oldest runs, or several where it comes out too large. Returns how many.
+  Result<size_t> seal_runs(Signer& signer);
+  Result<Columns> take_runs(io::LmdbTxn& txn, StreamState& next) const;
+  Status put_batches(io::LmdbTxn& txn, const Columns& columns, Signer& signer, StreamState& next,
+                     size_t& batches) const;
+
+  Result<Holdings> holdings() const;
+  Status trim_keys(Hour before);
+  Status trim_batches(const TrimStep& step);
+  Status trim_skeletons(const TrimStep& step);
+};
+
+}  // namespace ledgerline::agent

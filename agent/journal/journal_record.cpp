@@ -1,0 +1,136 @@
+// Recording: what the recorder decides, in one transaction for the whole group.
+
+#include <algorithm>
+
+#include "agent/journal/journal_impl.h"
+#include "common/check.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+/// The recorder's questions, answered inside the write transaction.
+class TransactionLookups final : public RecordLookups {
+ public:
+  explicit TransactionLookups(const io::LmdbTxn& txn) : txn_(txn) {}
+
+  Result<std::optional<Seq>> id(const KeyHash& key) override {
+    TRY(const auto ranges, request(key));
+    if (ranges.empty()) return std::nullopt;
+    return ranges.front().first;
+  }
+
+  Result<std::vector<SeqRange>> request(const KeyHash& key) override {
+    TRY(const auto stored, get_checked(txn_, keys::seen(key)));
+    if (!stored) return std::vector<SeqRange>();
+    TRY(Seen seen, values::decode_seen(*stored));
+    return std::move(seen.ranges);
+  }
+
+  Result<std::optional<int64_t>> last_raw(const KeyHash& series) override {
+    TRY(const auto stored, get_checked(txn_, keys::series(series)));
+    if (!stored) return std::nullopt;
+    TRY(const int64_t raw, values::decode_raw(*stored));
+    return raw;
+  }
+
+ private:
+  const io::LmdbTxn& txn_;
+};
+
+/// Hashes that expire together are listed in slices, so that one slice is one small transaction.
+Status put_expiry(io::LmdbTxn& txn, std::span<const KeyHash> hashes, Hour hour, uint64_t list,
+                  size_t slice) {
+  for (size_t at = 0, part = 0; at < hashes.size(); at += slice, ++part) {
+    const auto some = hashes.subspan(at, std::min(slice, hashes.size() - at));
+    const Bytes key = keys::seen_by_hour(hour, list, static_cast<uint16_t>(part));
+    TRY_VOID(put_checked(txn, key, values::encode(some)));
+  }
+  return {};
+}
+
+Status put_seen(io::LmdbTxn& txn, const RecordPlan& plan, Hour hour, uint64_t list, size_t slice) {
+  std::vector<KeyHash> hashes;
+  hashes.reserve(plan.ids.size() + plan.requests.size());
+  const auto put = [&](const KeyHash& hash, std::vector<SeqRange> ranges) {
+    hashes.push_back(hash);
+    const Seen seen{.hour = hour, .ranges = std::move(ranges)};
+    return put_checked(txn, keys::seen(hash), values::encode(seen));
+  };
+  for (const auto& [hash, seq] : plan.ids) {
+    TRY_VOID(put(hash, {SeqRange{.first = seq, .count = 1}}));
+  }
+  for (const auto& [hash, ranges] : plan.requests) TRY_VOID(put(hash, ranges));
+  return put_expiry(txn, hashes, hour, list, slice);
+}
+
+std::vector<RecordResult> refuse_all(size_t count, const Error& why) {
+  const RecordRefusal refusal{.code = why.code(), .index = 0, .field = "", .message = why.text()};
+  return std::vector<RecordResult>(count, tl::unexpected<RecordRefusal>(refusal));
+}
+
+}  // namespace
+
+Status Journal::Impl::record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests,
+                                   StreamState& next, std::vector<RecordResult>& answers) const {
+  const auto chunk = requests.first(chunk_size(requests));
+  CHECK_INVARIANT(!chunk.empty());
+  TransactionLookups lookups(txn);
+  const RecorderState recorder{.stream = grant->stream,
+                               .next_seq = next.next_seq,
+                               .totals = std::move(next.totals),
+                               .promised = next.promised,
+                               .anchor = next.anchor,
+                               .series_count = next.series_count};
+  TRY(RecordPlan plan, plan_record(recorder, meters, chunk, lookups));
+
+  if (plan.run.size() > 0) TRY_VOID(put_run(txn, plan.run, next));
+  if (!plan.ids.empty() || !plan.requests.empty()) {
+    TRY_VOID(put_seen(txn, plan, hour_of(clock.now()), next.next_key_list,
+                      options.retention.slice_keys));
+    ++next.next_key_list;
+  }
+  for (const auto& [series, raw] : plan.last_raws) {
+    TRY_VOID(put_checked(txn, keys::series(series), values::encode_raw(raw)));
+  }
+  next.totals = std::move(plan.totals);
+  next.series_count += plan.new_series;
+  std::move(plan.answers.begin(), plan.answers.end(), std::back_inserter(answers));
+  return {};
+}
+
+Result<std::vector<RecordResult>> Journal::Impl::put_group(io::LmdbTxn& txn,
+                                                           std::span<const RecordRequest> requests,
+                                                           StreamState& next) const {
+  std::vector<RecordResult> answers;
+  answers.reserve(requests.size());
+  while (answers.size() < requests.size()) {
+    TRY_VOID(record_chunk(txn, requests.subspan(answers.size()), next, answers));
+  }
+  TRY_VOID(put_state(txn, next));
+  return answers;
+}
+
+Result<std::vector<RecordResult>> Journal::record(std::span<const RecordRequest> requests) {
+  auto& j = *impl_;
+  if (!j.grant)
+    return refuse_all(requests.size(), Error(Errc::config, "the agent is not enrolled"));
+  TRY_VOID(j.must_be_booted());
+  TRY(const Space space, j.space());
+  if (const auto room = may_record(space, j.options.retention); !room) {
+    return refuse_all(requests.size(), room.error());
+  }
+  StreamState next = j.state;
+  TRY(auto txn, j.env.begin_write());
+  auto answers = j.put_group(txn, requests, next);
+  // A full map before the commit: the transaction is given up and nothing was promised.
+  if (!answers && answers.error().code() == Errc::full) {
+    return refuse_all(requests.size(), answers.error());
+  }
+  // Duplicates and refusals alone change nothing: what they say is durable already.
+  if (!answers || next == j.state) return answers;
+  TRY_VOID(j.commit(std::move(txn), std::move(next)));
+  return answers;
+}
+
+}  // namespace ledgerline::agent

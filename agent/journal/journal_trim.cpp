@@ -1,0 +1,114 @@
+// Forgetting what agent/core/retention allows, in slices: one small transaction each.
+
+#include <algorithm>
+
+#include "agent/journal/journal_impl.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+struct KeyList {
+  Bytes key;
+  Hour hour = 0;
+  std::vector<KeyHash> hashes;
+};
+
+/// The oldest list of idempotency keys, by the hour in which they were recorded.
+Result<std::optional<KeyList>> oldest_key_list(const io::LmdbTxn& txn) {
+  TRY(auto cursor, io::LmdbCursor::open(txn));
+  TRY(const auto entry, cursor.seek(keys::seen_by_hour(0, 0, 0)));
+  if (!entry) return std::nullopt;
+  const auto hour = keys::hour_of_key(entry->key);
+  if (!hour) return std::nullopt;
+  TRY(const ByteView value, checked(entry->key, entry->value));
+  TRY(auto hashes, values::decode_hashes(value));
+  return KeyList{.key = copy_of(entry->key), .hour = *hour, .hashes = std::move(hashes)};
+}
+
+}  // namespace
+
+Result<Holdings> Journal::Impl::holdings() const {
+  TRY(const auto txn, env.begin_read());
+  TRY(const auto list, oldest_key_list(txn));
+  Holdings out{.oldest_batch = state.oldest_batch,
+               .acked_upto = state.acked_upto,
+               .oldest_key_hour = list ? std::optional(list->hour) : std::nullopt,
+               .oldest_skeleton = state.oldest_skeleton,
+               .oldest_skeleton_sealed_at = std::nullopt};
+  if (state.oldest_skeleton < state.next_batch) {
+    TRY(const ByteView stored, require_checked(txn, keys::skeleton(state.oldest_skeleton)));
+    TRY(const Skeleton skeleton, values::decode_skeleton(stored));
+    out.oldest_skeleton_sealed_at = skeleton.sealed_at;
+  }
+  return out;
+}
+
+Status Journal::Impl::trim_keys(Hour before) {
+  TRY(auto txn, env.begin_write());
+  TRY(const auto list, oldest_key_list(txn));
+  if (!list || list->hour >= before) return {};
+  for (const auto& hash : list->hashes) TRY_VOID(txn.erase(keys::seen(hash)));
+  TRY_VOID(txn.erase(list->key));
+  return txn.commit();
+}
+
+Status Journal::Impl::trim_batches(const TrimStep& step) {
+  TRY(auto txn, env.begin_write());
+  StreamState next = state;
+  uint64_t freed = 0;
+  for (size_t i = 0; i < options.retention.slice_keys; ++i) {
+    if (next.oldest_batch > step.batches_upto || freed >= step.bytes) break;
+    const Bytes key = keys::batch(next.oldest_batch);
+    TRY(const ByteView sealed, require_checked(txn, key));
+    freed += sealed.size();
+    TRY_VOID(txn.erase(key));
+    ++next.oldest_batch;
+  }
+  TRY_VOID(put_state(txn, next));
+  return commit(std::move(txn), std::move(next));
+}
+
+Status Journal::Impl::trim_skeletons(const TrimStep& step) {
+  TRY(auto txn, env.begin_write());
+  StreamState next = state;
+  for (size_t i = 0; i < options.retention.slice_keys; ++i) {
+    if (next.oldest_skeleton > step.batches_upto) break;
+    const Bytes key = keys::skeleton(next.oldest_skeleton);
+    TRY(const ByteView stored, require_checked(txn, key));
+    TRY(const Skeleton skeleton, values::decode_skeleton(stored));
+    if (skeleton.sealed_at >= step.sealed_before) break;
+    TRY_VOID(txn.erase(key));
+    ++next.oldest_skeleton;
+  }
+  TRY_VOID(put_state(txn, next));
+  return commit(std::move(txn), std::move(next));
+}
+
+Result<bool> Journal::trim() {
+  auto& j = *impl_;
+  const auto step_now = [&j]() -> Result<TrimStep> {
+    TRY(const Space space, j.space());
+    TRY(const Holdings holdings, j.holdings());
+    return next_trim(j.clock.now(), space, holdings, j.options.retention);
+  };
+  TRY(const TrimStep step, step_now());
+  switch (step.what) {
+    case Trim::nothing:
+      return false;
+    case Trim::expired_keys:
+    case Trim::keys_early:
+      TRY_VOID(j.trim_keys(step.keys_before));
+      break;
+    case Trim::batches:
+      TRY_VOID(j.trim_batches(step));
+      break;
+    case Trim::skeletons:
+      TRY_VOID(j.trim_skeletons(step));
+      break;
+  }
+  TRY(const TrimStep after, step_now());
+  return after.what != Trim::nothing;
+}
+
+}  // namespace ledgerline::agent

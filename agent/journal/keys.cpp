@@ -1,0 +1,76 @@
+#include "agent/journal/keys.h"
+
+#include <algorithm>
+
+#include "common/meter.h"
+
+namespace ledgerline::agent::keys {
+
+namespace {
+
+enum class Table : uint8_t {
+  meta = 0x00,
+  stream = 0x10,
+  run = 0x20,
+  batch = 0x30,
+  skeleton = 0x31,
+  series = 0x40,
+  seen = 0x50,
+  seen_by_hour = 0x51,
+};
+
+constexpr uint8_t kVersion = 1;
+constexpr auto kBilling = static_cast<uint8_t>(StreamClass::billing);
+constexpr size_t kSeenByHourSize = 2 + 1 + 4 + 8 + 2;
+
+Bytes of_stream(Table table) { return {static_cast<uint8_t>(table), kVersion, kBilling}; }
+
+Bytes numbered(Table table, uint64_t number) {
+  Bytes out = of_stream(table);
+  append_big_endian64(out, number);
+  return out;
+}
+
+Bytes hashed(Table table, const KeyHash& hash) {
+  Bytes out = of_stream(table);
+  out.insert(out.end(), hash.view().begin(), hash.view().end());
+  return out;
+}
+
+}  // namespace
+
+Bytes format() {
+  Bytes out = {static_cast<uint8_t>(Table::meta), kVersion};
+  for (const char c : std::string_view("format")) out.push_back(static_cast<uint8_t>(c));
+  return out;
+}
+
+Bytes stream(StreamPart part) {
+  Bytes out = of_stream(Table::stream);
+  out.push_back(static_cast<uint8_t>(part));
+  return out;
+}
+
+Bytes run(uint64_t number) { return numbered(Table::run, number); }
+Bytes batch(BatchNumber number) { return numbered(Table::batch, number); }
+Bytes skeleton(BatchNumber number) { return numbered(Table::skeleton, number); }
+Bytes series(const KeyHash& hash) { return hashed(Table::series, hash); }
+Bytes seen(const KeyHash& hash) { return hashed(Table::seen, hash); }
+
+Bytes seen_by_hour(Hour hour, uint64_t list, uint16_t part) {
+  Bytes out = of_stream(Table::seen_by_hour);
+  append_big_endian32(out, hour);
+  append_big_endian64(out, list);
+  append_big_endian16(out, part);
+  return out;
+}
+
+std::optional<Hour> hour_of_key(ByteView key) {
+  const Bytes prefix = of_stream(Table::seen_by_hour);
+  const bool ours =
+      key.size() == kSeenByHourSize && std::equal(prefix.begin(), prefix.end(), key.begin());
+  if (!ours) return std::nullopt;
+  return big_endian32(key.subspan(prefix.size()));
+}
+
+}  // namespace ledgerline::agent::keys

@@ -1,0 +1,42 @@
+#pragma once
+// The journal's keys. All integers big-endian, so that LMDB's order is the order of the numbers.
+//
+//   key    := table[1] version[1] tuple      version is 1 for every table
+//   stream := class[1]                       1 billing (PROTOCOL.md StreamClass)
+//
+//   table               tuple                       value (values.h), followed by CRC-32C[4]
+//   0x00 meta           "format"                    format[4]
+//   0x10 stream part    stream part[1]              1 grant, 2 state, 3 meter table, 4 receipt
+//   0x20 run            stream run_number[8]        readings of one commit, not sealed yet
+//   0x30 batch          stream batch_number[8]      sealed bytes
+//   0x31 skeleton       stream batch_number[8]      id, seqs, totals
+//   0x40 series         stream hash[16]             last raw counter of a register
+//   0x50 seen           stream hash[16]             idempotency key -> seqs
+//   0x51 seen by hour   stream hour[4] list[8] part[2]   hashes of 0x50 that expire together
+//
+// The checksum covers the key too, so that a value at a wrong place is noticed.
+
+#include <optional>
+
+#include "agent/core/recorder.h"
+#include "agent/core/retention.h"
+#include "common/bytes.h"
+#include "common/ids.h"
+
+namespace ledgerline::agent::keys {
+
+enum class StreamPart : uint8_t { grant = 1, state = 2, meters = 3, receipt = 4 };
+
+Bytes format();
+Bytes stream(StreamPart part);
+Bytes run(uint64_t number);
+Bytes batch(BatchNumber number);
+Bytes skeleton(BatchNumber number);
+Bytes series(const KeyHash& hash);
+Bytes seen(const KeyHash& hash);
+Bytes seen_by_hour(Hour hour, uint64_t list, uint16_t part);
+
+/// The hour of a seen_by_hour key; nothing for a key of another table.
+std::optional<Hour> hour_of_key(ByteView key);
+
+}  // namespace ledgerline::agent::keys
