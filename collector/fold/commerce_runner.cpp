@@ -14,9 +14,8 @@ constexpr Timestamp kNever{INT64_MAX};
 
 }  // namespace
 
-CommerceRunner::CommerceRunner(Store& store, EvidenceReader& evidence, Catalog catalog,
-                               CommerceOptions options)
-    : store_(store), evidence_(evidence), options_(std::move(options)) {
+CommerceRunner::CommerceRunner(Store& store, Catalog catalog, CommerceOptions options)
+    : store_(store), options_(std::move(options)) {
   set_catalog(std::move(catalog));
 }
 

@@ -12,7 +12,6 @@
 
 #include "collector/core/commerce.h"
 #include "collector/fold/contract_usage.h"
-#include "collector/fold/evidence_reader.h"
 #include "collector/store/store.h"
 
 namespace ledgerline::collector {
@@ -47,7 +46,7 @@ struct CommerceReport {
 
 class CommerceRunner {
  public:
-  CommerceRunner(Store& store, EvidenceReader& evidence, Catalog catalog, CommerceOptions options);
+  CommerceRunner(Store& store, Catalog catalog, CommerceOptions options);
 
   /// On the storage thread, as step() is.
   void set_catalog(Catalog catalog);
@@ -78,9 +77,10 @@ class CommerceRunner {
                     std::map<std::string, ExceptionUpsert>& out);
   Status late_in_span(const SeriesRow& series, const MappedSpan& span, Timestamp now,
                       std::map<std::string, ExceptionUpsert>& out);
-  Result<ExceptionUpsert> compare_line(const Contract& contract, const PeriodRow& row,
-                                       const PeriodDetail& detail, Period named, const LineKey& key,
-                                       Timestamp now);
+  /// The closed period that holds t.
+  Result<std::optional<PeriodRow>> closed_at(const Contract& contract, Timestamp t);
+  Result<ExceptionUpsert> compare_line(const Contract& contract, const PeriodDetail& detail,
+                                       Period period, const LineKey& key, Timestamp now);
 
   Status close_due(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<bool> close_next(const Contract& contract, Timestamp now, CommerceReport& report);
@@ -96,18 +96,19 @@ class CommerceRunner {
                    CommerceReport& report);
 
   Status audit(const Contract& contract, Timestamp now, CommerceReport& report);
-  Status audit_period(const Contract& contract, const PeriodRow& row, Timestamp now,
-                      CommercialChanges& changes);
+  Status audit_row(const Contract& contract, const PeriodRow& row, Timestamp now,
+                   CommercialChanges& changes);
+  Status audit_period(const Contract& contract, const PeriodDetail& detail, Period period,
+                      Timestamp now, CommercialChanges& changes);
   Status tell_uncounted(Timestamp now, CommerceReport& report);
   Result<SeriesNote> look_at(const SeriesRow& series, Timestamp now,
                              std::vector<ExceptionUpsert>& upserts);
 
-  ContractUsage usage() { return {store_, evidence_, tenant_, *catalog_, *mapping_}; }
+  ContractUsage usage() { return {store_, tenant_, *catalog_, *mapping_}; }
   /// False where the store had moved on: nothing was written.
   Result<bool> write(const CommercialChanges& changes, CommerceReport& report);
 
   Store& store_;
-  EvidenceReader& evidence_;
   CommerceOptions options_;
   std::string tenant_;
   std::unique_ptr<const Catalog> catalog_;  // at a fixed address: mapping_ points into it

@@ -1,12 +1,17 @@
 // Usage that the catalog or the mapping cannot count.
+#include <algorithm>
+#include <array>
+
 #include "collector/fold/commerce_runner.h"
+#include "collector/fold/evidence.h"
 #include "common/toml.h"
 
 namespace ledgerline::collector {
 
 namespace {
 
-constexpr Period kAlways{Timestamp(0), Timestamp(INT64_MAX)};
+/// Every instant that a reading can have: 1970 to 9999.
+constexpr Period kAlways{Timestamp(0), Timestamp(253'402'300'800'000)};
 
 std::string fault_text(const Catalog& catalog, const SeriesKey& key) {
   const CatalogMeter* meter = catalog.meter(key.meter);
@@ -21,6 +26,27 @@ std::string fault_text(const Catalog& catalog, const SeriesKey& key) {
   const auto near = nearest_name(key.meter, names);
   return declared + ", the catalog has no such meter" +
          (near ? "; did you mean \"" + *near + "\"?" : "");
+}
+
+/// When a series belongs to no contract: no link decides, or the contract has not begun or has
+/// ended.
+std::vector<Period> unmapped_spans(const Catalog& catalog, const Mapping& mapping,
+                                   const SeriesKey& key) {
+  std::vector<Period> out;
+  const auto add = [&](Timestamp from, Timestamp until) {
+    if (from < until) out.push_back({from, until});
+  };
+  for (const MappedSpan& span : mapping.spans(key.device, key.subject, kAlways)) {
+    const Contract* contract =
+        span.link != nullptr ? catalog.contract_of(span.link->subscription) : nullptr;
+    if (contract == nullptr) {
+      add(span.from, span.until);
+      continue;
+    }
+    add(span.from, std::min(span.until, contract->rule.anchor()));
+    if (contract->until) add(std::max(span.from, *contract->until), span.until);
+  }
+  return out;
 }
 
 }  // namespace
@@ -68,27 +94,20 @@ Result<CommerceRunner::SeriesNote> CommerceRunner::look_at(const SeriesRow& seri
                        .usage = {},
                        .detail = {},
                        .now = now};
-  UsageReader reader(store_, evidence_);
+  std::vector<Period> spans;
   if (!input.kind.empty()) {
-    reader.ask(series, kAlways.from, kAlways.until);
     input.detail = fault_text(*catalog_, key);
+    spans.push_back(kAlways);
   } else {
     input.kind = exception_kind::kUnmappedSubject;
     input.detail = "no link names device \"" + key.device + "\", subject \"" + key.subject +
                    "\", or its contract has not begun or has ended";
-    for (const MappedSpan& span : mapping_->spans(key.device, key.subject, kAlways)) {
-      const Contract* contract =
-          span.link != nullptr ? catalog_->contract_of(span.link->subscription) : nullptr;
-      if (contract == nullptr) {
-        reader.ask(series, span.from, span.until);
-        continue;
-      }
-      reader.ask(series, span.from, std::min(span.until, contract->rule.anchor()));
-      if (contract->until) reader.ask(series, std::max(span.from, *contract->until), span.until);
-    }
+    spans = unmapped_spans(*catalog_, *mapping_, key);
   }
-  TRY(const auto answers, reader.read());
-  for (const UsageValue& value : answers) input.usage.merge(value);
+  for (const Period& span : spans) {
+    TRY(const auto used, exact_usage(store_, std::array{series.id}, span.from, span.until));
+    for (const auto& [id, value] : used) input.usage.merge(value);
+  }
   if (input.usage.count == 0) input.kind = {};
 
   const SeriesNote note{std::string(input.kind), input.usage.count};

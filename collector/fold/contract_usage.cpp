@@ -1,6 +1,9 @@
 #include "collector/fold/contract_usage.h"
 
 #include <algorithm>
+#include <tuple>
+
+#include "collector/fold/evidence.h"
 
 namespace ledgerline::collector {
 
@@ -32,45 +35,48 @@ Status for_each_series(Store& store, const std::string& tenant, const std::strin
 }
 
 Status ContractUsage::visit(const Contract& contract, Period period, const Visit& visitor) {
+  const auto visit_series = [&](const SeriesRow& series) -> Status {
+    if (!series_fault(catalog_, series.key).empty()) return {};
+    for (const MappedSpan& span : mapping_.spans(series.key.device, series.key.subject, period)) {
+      if (span.link == nullptr || subscription_of(contract, span.link->subscription) == nullptr)
+        continue;
+      TRY_VOID(visitor(series, span));
+    }
+    return {};
+  };
   for (const DeviceNeed& need : mapping_.devices_of(contract, period)) {
-    TRY_VOID(for_each_series(store_, tenant_, need.device, [&](const SeriesRow& series) -> Status {
-      if (!series_fault(catalog_, series.key).empty()) return {};
-      for (const MappedSpan& span : mapping_.spans(need.device, series.key.subject, period)) {
-        if (span.link == nullptr) continue;
-        const Subscription* subscription = subscription_of(contract, span.link->subscription);
-        if (subscription == nullptr) continue;
-        if (!is_priced(catalog_.rate_card(subscription->rate_card, period.from), series.key.meter))
-          continue;
-        TRY_VOID(visitor(series, span));
-      }
-      return {};
-    }));
+    TRY_VOID(for_each_series(store_, tenant_, need.device, visit_series));
   }
   return {};
 }
 
 Result<PeriodUsage> ContractUsage::of(const Contract& contract, Period period,
                                       const std::optional<LineKey>& only) {
-  UsageReader reader(store_, evidence_);
-  struct Asked {
-    LineKey key;
-    int scale;
+  // Series of one device that count in the same span share the batches to be read back.
+  struct Group {
+    std::vector<SeriesId> ids;
+    std::vector<std::pair<LineKey, int>> lines;  // and the series' scale
   };
-  std::vector<Asked> asked;
+  std::map<std::tuple<std::string, Timestamp, Timestamp>, Group> groups;
   TRY_VOID(visit(contract, period, [&](const SeriesRow& series, const MappedSpan& span) -> Status {
     const LineKey key{span.link->subscription, series.key.meter};
     if (only && key != *only) return {};
     const Subscription* subscription = subscription_of(contract, key.first);
     if (!is_priced(catalog_.rate_card(subscription->rate_card, period.from), key.second)) return {};
-    reader.ask(series, span.from, span.until);
-    asked.push_back({key, series.key.scale});
+    Group& group = groups[{series.key.device, span.from, span.until}];
+    group.ids.push_back(series.id);
+    group.lines.emplace_back(key, series.key.scale);
     return {};
   }));
-  TRY(const auto answers, reader.read());
+
   PeriodUsage out;
-  for (size_t i = 0; i < asked.size(); ++i) {
-    if (answers[i].count == 0) continue;
-    TRY_VOID(out[asked[i].key].add(answers[i], asked[i].scale));
+  for (const auto& [where, group] : groups) {
+    TRY(const auto used, exact_usage(store_, group.ids, std::get<1>(where), std::get<2>(where)));
+    for (size_t i = 0; i < group.ids.size(); ++i) {
+      const auto value = used.find(group.ids[i]);
+      if (value == used.end() || value->second.count == 0) continue;
+      TRY_VOID(out[group.lines[i].first].add(value->second, group.lines[i].second));
+    }
   }
   return out;
 }

@@ -7,15 +7,15 @@
 
 #include "collector/core/commerce.h"
 #include "collector/core/mapping.h"
-#include "collector/fold/usage_reader.h"
+#include "collector/store/store.h"
 
 namespace ledgerline::collector {
 
 class ContractUsage {
  public:
-  ContractUsage(Store& store, EvidenceReader& evidence, const std::string& tenant,
-                const Catalog& catalog, const Mapping& mapping)
-      : store_(store), evidence_(evidence), tenant_(tenant), catalog_(catalog), mapping_(mapping) {}
+  ContractUsage(Store& store, const std::string& tenant, const Catalog& catalog,
+                const Mapping& mapping)
+      : store_(store), tenant_(tenant), catalog_(catalog), mapping_(mapping) {}
 
   /// Usage of the meters that the subscriptions' rate cards price at the period's start; only of
   /// one line where `only` is given. Lines without a reading are absent.
@@ -31,7 +31,6 @@ class ContractUsage {
   Status visit(const Contract& contract, Period period, const Visit& visitor);
 
   Store& store_;
-  EvidenceReader& evidence_;
   const std::string& tenant_;
   const Catalog& catalog_;
   const Mapping& mapping_;
