@@ -1,0 +1,183 @@
+#include "collector/core/enrolling.h"
+
+#include <algorithm>
+
+#include "common/check.h"
+#include "common/topics.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+constexpr size_t kCommonNameMax = 64;  // X.509 ub-common-name
+
+Status check_names(const EnrolmentRequest& request) {
+  TRY_VOID(check_name("tenant", request.tenant));
+  TRY_VOID(check_name("device", request.device));
+  // The identity joins both with a dot. With a dot in the tenant, two devices could share one
+  // identity at the broker.
+  if (request.tenant.find('.') != std::string::npos) {
+    return fail(Error(Errc::reject, "a tenant's name holds no dot").with("tenant", request.tenant));
+  }
+  if (device_identity(request.tenant, request.device).size() > kCommonNameMax) {
+    return fail(Error(Errc::reject,
+                      "tenant and device together are longer than a certificate's 63 characters")
+                    .with("device", request.device));
+  }
+  return {};
+}
+
+Status check_classes(const EnrolmentRequest& request) {
+  if (request.classes != std::vector<StreamClass>{StreamClass::billing}) {
+    return fail(Errc::reject, "a device is enrolled for exactly one stream, of class billing");
+  }
+  return {};
+}
+
+/// The stream of that class which the new one replaces: the newest one, closed already or not.
+const StreamRow* predecessor_of(const std::vector<StreamRow>& streams, StreamClass stream_class) {
+  const StreamRow* newest = nullptr;
+  for (const auto& stream : streams) {
+    if (stream.grant.stream_class != stream_class) continue;
+    if (newest == nullptr || stream.grant.issued_at >= newest->grant.issued_at) newest = &stream;
+  }
+  return newest;
+}
+
+Result<GrantedStream> grant_stream(const EnrolmentRequest& request, const DeviceKey& key,
+                                   StreamClass stream_class, const StreamId& stream,
+                                   const EnrolmentContext& context, Signer& collector) {
+  GrantedStream out;
+  out.grant.tenant = request.tenant;
+  out.grant.device = request.device;
+  out.grant.stream_class = stream_class;
+  out.grant.stream = stream;
+  out.grant.partition = partition_of(request.tenant, request.device);
+  out.grant.key = key.id;
+  out.grant.algorithm = key.algorithm;
+  out.grant.epoch = context.epoch;
+  out.grant.issued_at = context.now;
+  if (const auto* before = predecessor_of(context.streams, stream_class)) {
+    out.grant.predecessor = before->grant.stream;
+    out.grant.reason = request.reason;
+  }
+  const Bytes body = encode(out.grant);
+  out.grant_id = grant_id(body);
+  TRY(out.signed_grant, sign(payload_type::kGrant, body, collector));
+  return out;
+}
+
+Result<Bytes> make_enrolment(const EnrolmentRequest& request,
+                             const std::vector<GrantedStream>& streams,
+                             const EnrolmentContext& context, Signer& collector) {
+  const CertificateOrder order{
+      .common_name = device_identity(request.tenant, request.device),
+      // A device's clock may be behind; a certificate that is not valid yet would lock it out.
+      .not_before_unix_s = context.now.unix_ms() / 1000 - 24 * 3600,
+      .not_after_unix_s = (context.now + context.validity).unix_ms() / 1000,
+  };
+  Enrolment out;
+  TRY(out.certificate,
+      issue_certificate(request.certificate_request, context.authority_certificate_pem,
+                        context.authority_private_key_pem, order));
+  out.tenant = request.tenant;
+  out.device = request.device;
+  out.certificate_authority = context.authority_certificate_der;
+  out.collector_algorithm = collector.public_key().algorithm();
+  out.collector_public_key = collector.public_key().der();
+  for (const auto& stream : streams) out.grants.push_back(stream.signed_grant);
+  return sign(payload_type::kEnrolment, encode(out), collector);
+}
+
+}  // namespace
+
+std::string device_identity(const std::string& tenant, const std::string& device) {
+  return tenant + "." + device;
+}
+
+uint8_t partition_of(const std::string& tenant, const std::string& device) {
+  return sha256({bytes_of(tenant), bytes_of("/"), bytes_of(device)}).view()[0];
+}
+
+Result<EnrolmentRequest> open_enrolment_request(ByteView signed_request) {
+  TRY(const auto message, open_signed(signed_request, payload_type::kEnrolmentRequest));
+  TRY(auto request, decode_enrolment_request(message.body));
+  TRY_VOID(check_names(request));
+  TRY_VOID(check_classes(request));
+  TRY(const auto key, PublicKey::from_der(request.algorithm, request.public_key));
+  if (!verify(message, key)) {
+    return fail(Errc::reject, "the request is not signed by the key it asks for");
+  }
+  return request;
+}
+
+Result<EnrolmentPlan> plan_enrolment(const EnrolmentRequest& request,
+                                     const EnrolmentContext& context, Signer& collector) {
+  CHECK_INVARIANT(context.new_streams.size() == request.classes.size());
+  TRY(const auto key, PublicKey::from_der(request.algorithm, request.public_key));
+  if (!context.streams.empty() && request.reason.empty()) {
+    return fail(Error(Errc::reject, "the device is enrolled already: asking again needs a reason")
+                    .with("device", device_identity(request.tenant, request.device)));
+  }
+  EnrolmentPlan out;
+  out.key = {request.algorithm, key.id(), request.public_key, context.now, std::nullopt, {}};
+  if (const DeviceKey* known = context.device ? find_key(*context.device, key.id()) : nullptr) {
+    if (known->revoked_at) {
+      return fail(Error(Errc::reject, "this key was revoked: the device needs a new one")
+                      .with("reason", known->revoke_reason));
+    }
+    out.key = *known;
+  }
+  for (size_t i = 0; i < request.classes.size(); ++i) {
+    TRY(auto granted, grant_stream(request, out.key, request.classes[i], context.new_streams[i],
+                                   context, collector));
+    out.streams.push_back(std::move(granted));
+    for (const auto& stream : context.streams) {
+      if (stream.grant.stream_class == request.classes[i] &&
+          stream.status != StreamStatus::closed) {
+        out.closes.push_back(stream.grant.stream);
+      }
+    }
+  }
+  TRY(out.enrolment, make_enrolment(request, out.streams, context, collector));
+  return out;
+}
+
+bool key_is_active(const DeviceKey& key, Timestamp at) {
+  return !key.revoked_at || at < *key.revoked_at;
+}
+
+const DeviceKey* find_key(const DeviceRow& device, const KeyId& key) {
+  const auto found = std::find_if(device.keys.begin(), device.keys.end(),
+                                  [&](const DeviceKey& candidate) { return candidate.id == key; });
+  return found == device.keys.end() ? nullptr : &*found;
+}
+
+std::string access_list(const std::vector<DeviceRow>& devices, Timestamp now) {
+  std::string out =
+      "# Written by ledgerline-collector from its store at each enroll and revoke; do not edit.\n"
+      "# A user is the common name of a certificate (use_identity_as_username true).\n\nuser ";
+  out.append(kCollectorIdentity).append("\n");
+  for (const auto leaf : {TopicLeaf::batch, TopicLeaf::heartbeat, TopicLeaf::resume}) {
+    out += "topic read " + topic_filter(leaf) + "\n";
+  }
+  for (const auto leaf : {TopicLeaf::receipt, TopicLeaf::answer})
+    out += "topic write " + topic_filter(leaf) + "\n";
+  for (const auto& device : devices) {
+    const bool active = std::any_of(device.keys.begin(), device.keys.end(),
+                                    [&](const DeviceKey& key) { return key_is_active(key, now); });
+    if (!active) continue;
+    const auto line = [&](const char* right, TopicLeaf leaf) {
+      const Topic topic{device.tenant, partition_of(device.tenant, device.device), device.device,
+                        leaf};
+      out += std::string("topic ") + right + " " + topic.text() + "\n";
+    };
+    out += "\nuser " + device_identity(device.tenant, device.device) + "\n";
+    for (const auto leaf : {TopicLeaf::batch, TopicLeaf::heartbeat, TopicLeaf::resume})
+      line("write", leaf);
+    for (const auto leaf : {TopicLeaf::receipt, TopicLeaf::answer}) line("read", leaf);
+  }
+  return out;
+}
+
+}  // namespace ledgerline::collector

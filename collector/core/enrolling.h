@@ -1,0 +1,67 @@
+#pragma once
+// Who may send what: checks a device's enrolment request and makes the answer, and writes the
+// broker's access list. Pure: what is stored comes in, what is to be stored goes out; random bytes
+// and the time are passed in.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collector/core/records.h"
+#include "common/crypto.h"
+#include "common/messages.h"
+
+namespace ledgerline::collector {
+
+/// The collector's own identity at the broker: client id and common name of its certificate.
+inline constexpr const char* kCollectorIdentity = "ledgerline-collector";
+
+/// "<tenant>.<device>": client id, common name of the certificate, user in the broker's access
+/// list.
+std::string device_identity(const std::string& tenant, const std::string& device);
+/// First byte of SHA-256(tenant "/" device).
+uint8_t partition_of(const std::string& tenant, const std::string& device);
+
+/// A request whose own signature is right. Errc::reject says what is wrong, for the person who
+/// enrols.
+Result<EnrolmentRequest> open_enrolment_request(ByteView signed_request);
+
+struct EnrolmentContext {
+  std::optional<DeviceRow> device;    // as stored; absent: a new device
+  std::vector<StreamRow> streams;     // of the device
+  std::vector<StreamId> new_streams;  // random, one per class asked for
+  uint32_t epoch = 1;                 // of the evidence log
+  Timestamp now;
+  std::string authority_certificate_pem;
+  std::string authority_private_key_pem;
+  Bytes authority_certificate_der;
+  Duration validity = std::chrono::hours(24 * 365);
+};
+
+struct GrantedStream {
+  StreamGrant grant;
+  Bytes signed_grant;
+  BatchId grant_id;
+};
+
+struct EnrolmentPlan {
+  DeviceKey key;
+  std::vector<GrantedStream> streams;
+  std::vector<StreamId> closes;  // predecessors
+  Bytes enrolment;               // Signed Enrolment: the answer
+};
+
+/// Errc::reject: a name that may not be, a revoked key, a second enrolment without a reason. An
+/// enrolled device that asks again with a reason gets new streams that name their predecessors.
+Result<EnrolmentPlan> plan_enrolment(const EnrolmentRequest& request,
+                                     const EnrolmentContext& context, Signer& collector);
+
+/// The key that signs in the device's streams and is not revoked.
+bool key_is_active(const DeviceKey& key, Timestamp at);
+const DeviceKey* find_key(const DeviceRow& device, const KeyId& key);
+
+/// mosquitto's acl_file: each device with an active key may use its own branch, the collector the
+/// other ends. A device that is not in the list may do nothing.
+std::string access_list(const std::vector<DeviceRow>& devices, Timestamp now);
+
+}  // namespace ledgerline::collector
