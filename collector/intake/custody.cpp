@@ -1,0 +1,451 @@
+#include "collector/intake/custody.h"
+
+#include <algorithm>
+
+#include "collector/core/enrolling.h"
+#include "collector/core/exceptions.h"
+#include "common/check.h"
+#include "common/io/log.h"
+
+namespace ledgerline::collector {
+
+using io::kv;
+
+namespace {
+
+constexpr int kConflictsMax = 5;          // other writers that may be first, per group
+constexpr size_t kUnknownSeenMax = 4096;  // beyond it an unknown format may be kept twice
+constexpr size_t kReceiptSetMax = 16;
+constexpr std::array<std::string_view, kRefusals> kRefusalNames = {
+    "bad topic",      "too large",     "not readable", "unknown format", "unknown device",
+    "unknown stream", "foreign topic", "wrong key",    "revoked key",    "bad signature"};
+
+tl::unexpected<Refusal> refused(Refusal refusal) { return tl::unexpected<Refusal>(refusal); }
+
+ChainedBatch chained(const OpenBatch& batch) {
+  return {batch.manifest.number, batch.id, batch.manifest.previous};
+}
+
+/// A row that may be absent, out of the store's not_found.
+template <class T>
+Result<std::optional<T>> optional_row(Result<T> row) {
+  if (row) return std::optional<T>(std::move(*row));
+  if (row.error().code() == Errc::not_found) return std::optional<T>();
+  return fail(std::move(row).error());
+}
+
+}  // namespace
+
+std::string_view to_string(Refusal refusal) { return kRefusalNames[static_cast<size_t>(refusal)]; }
+
+Result<std::vector<Outbound>> Custody::accept(const std::vector<Arrival>& group) {
+  std::vector<Outbound> out;
+  Cache cache;
+  std::map<StreamId, StreamGroup> batches;
+  std::vector<std::pair<const Arrival*, Topic>> statements;
+  for (const Arrival& arrival : group) {
+    const auto topic = parse_topic(arrival.topic);
+    if (!topic || topic->leaf == TopicLeaf::receipt || topic->leaf == TopicLeaf::answer) {
+      TRY_VOID(refuse(arrival, Refusal::bad_topic, cache));
+      continue;
+    }
+    if (topic->leaf != TopicLeaf::batch) {
+      statements.emplace_back(&arrival, *topic);
+      continue;
+    }
+    ++counters_.batches;
+    TRY(auto checked, check_batch(arrival, *topic, cache));
+    if (!checked) {
+      TRY_VOID(refuse(arrival, checked.error(), cache));
+      continue;
+    }
+    auto& stream = batches[checked->manifest.stream];
+    stream.topic = *topic;
+    stream.batches.push_back({std::move(*checked), &arrival});
+  }
+  TRY_VOID(take_batches(batches, out));
+  // After the batches: an answer speaks of the state that holds what came before the question.
+  for (const auto& [arrival, topic] : statements) {
+    if (topic.leaf == TopicLeaf::heartbeat) {
+      TRY_VOID(take_heartbeat(*arrival, topic, cache));
+    } else {
+      TRY_VOID(take_resume(*arrival, topic, out));
+    }
+  }
+  return out;
+}
+
+Result<std::vector<Outbound>> Custody::offer_unknown_formats_again() {
+  std::vector<Outbound> out;
+  std::string tenant;
+  std::string device;
+  while (true) {
+    TRY(const auto devices, store_.list_devices({}, tenant, device, 256));
+    if (devices.empty()) return out;
+    for (const auto& row : devices) {
+      TRY(const auto items, store_.list_quarantine(row.tenant, row.device, 10'000));
+      std::vector<Arrival> readable;
+      for (const auto& item : items) {
+        if (item.reason != to_string(Refusal::unknown_format)) continue;
+        if (unknown_seen_.size() < kUnknownSeenMax) unknown_seen_.insert(sha256(item.bytes));
+        const auto peek = peek_envelope(item.bytes);
+        if (!peek || peek->format == EnvelopeFormat::unknown) continue;
+        readable.push_back({item.topic, item.bytes, item.received_at});
+      }
+      TRY(auto published, accept(readable));
+      std::move(published.begin(), published.end(), std::back_inserter(out));
+    }
+    tenant = devices.back().tenant;
+    device = devices.back().device;
+  }
+}
+
+// ---- Checks
+// --------------------------------------------------------------------------------------
+
+Custody::Outcome<OpenBatch> Custody::check_batch(const Arrival& arrival, const Topic& topic,
+                                                 Cache& cache) {
+  if (arrival.payload.size() > OpenBatch::kSealedSizeMax) return refused(Refusal::too_large);
+  const auto peek = peek_envelope(arrival.payload);
+  if (!peek) return refused(Refusal::not_readable);
+  if (peek->format == EnvelopeFormat::unknown) return refused(Refusal::unknown_format);
+  auto batch = open_envelope(arrival.payload);
+  if (!batch) return refused(Refusal::not_readable);
+  TRY(const auto row,
+      check_stream(batch->manifest.stream, batch->key, topic, arrival.received_at, cache));
+  if (!row) return refused(row.error());
+  TRY(const auto key, stream_key(**row, cache));
+  if (!verify_envelope(*batch, key)) return refused(Refusal::bad_signature);
+  return std::move(*batch);
+}
+
+Custody::Outcome<const StreamRow*> Custody::check_stream(const StreamId& stream, const KeyId& key,
+                                                         const Topic& topic, Timestamp received_at,
+                                                         Cache& cache) {
+  TRY(const DeviceRow* device, device_row(topic.tenant, topic.device, cache));
+  if (device == nullptr) return refused(Refusal::unknown_device);
+  TRY(const StreamRow* row, stream_row(stream, cache));
+  if (row == nullptr) return refused(Refusal::unknown_stream);
+  const StreamGrant& grant = row->grant;
+  if (grant.tenant != topic.tenant || grant.device != topic.device ||
+      grant.partition != topic.partition) {
+    return refused(Refusal::foreign_topic);
+  }
+  const DeviceKey* known = find_key(*device, grant.key);
+  if (known == nullptr || key != grant.key) return refused(Refusal::wrong_key);
+  if (!key_is_active(*known, received_at)) return refused(Refusal::revoked_key);
+  return row;
+}
+
+Result<PublicKey> Custody::stream_key(const StreamRow& row, Cache& cache) {
+  TRY(const DeviceRow* device, device_row(row.grant.tenant, row.grant.device, cache));
+  const DeviceKey* key = device == nullptr ? nullptr : find_key(*device, row.grant.key);
+  CHECK_INVARIANT(key != nullptr);  // check_stream has found it
+  return PublicKey::from_der(key->algorithm, key->public_key);
+}
+
+Result<const StreamRow*> Custody::stream_row(const StreamId& stream, Cache& cache) {
+  auto found = cache.streams.find(stream);
+  if (found == cache.streams.end()) {
+    TRY(auto row, optional_row(store_.stream(stream)));
+    found = cache.streams.emplace(stream, std::move(row)).first;
+  }
+  return found->second ? &*found->second : nullptr;
+}
+
+Result<const DeviceRow*> Custody::device_row(const std::string& tenant, const std::string& device,
+                                             Cache& cache) {
+  auto found = cache.devices.find({tenant, device});
+  if (found == cache.devices.end()) {
+    TRY(auto row, optional_row(store_.device(tenant, device)));
+    found = cache.devices.emplace(std::pair(tenant, device), std::move(row)).first;
+  }
+  return found->second ? &*found->second : nullptr;
+}
+
+// ---- Batches
+// -------------------------------------------------------------------------------------
+
+Status Custody::take_batches(const std::map<StreamId, StreamGroup>& groups,
+                             std::vector<Outbound>& out) {
+  for (int attempt = 1; !groups.empty(); ++attempt) {
+    std::vector<AdmitChange> changes;
+    std::vector<Linkage> linkages;
+    for (const auto& [stream, group] : groups) {
+      TRY(const auto row, store_.stream(stream));
+      TRY(auto decided, decide(group, row));
+      linkages.push_back(std::move(decided.linkage));
+      if (decided.changed) changes.push_back(std::move(decided.change));
+    }
+    if (!changes.empty()) {
+      auto admitted = store_.admit(changes);
+      if (!admitted && admitted.error().code() == Errc::conflict && attempt < kConflictsMax)
+        continue;
+      if (!admitted) return fail(std::move(admitted).error());
+      next_leaf_ = *admitted;
+      counters_.receipts += changes.size();
+    }
+    for (const auto& linkage : linkages) count(linkage);
+    for (const auto& [stream, group] : groups) TRY_VOID(publish_receipts(group.topic, out));
+    return {};
+  }
+  return {};
+}
+
+Result<LinkageState> Custody::linkage_state(const StreamGroup& group, const StreamRow& row) {
+  LinkageState state{.status = row.status, .head_number = row.head_number, .head_id = row.head_id};
+  const StreamId& stream = row.grant.stream;
+  state.linked[0] = row.grant_id;
+  for (const auto& checked : group.batches) {
+    const BatchNumber number = checked.batch.manifest.number;
+    for (const BatchNumber known : {number - 1, number}) {
+      if (known > row.head_number || state.linked.contains(known)) continue;
+      TRY(const auto id, store_.batch_id(stream, known));
+      if (!id)
+        return fail(Error(Errc::corrupt, "a linked batch is gone").with("stream", stream.hex()));
+      state.linked[known] = *id;
+    }
+  }
+  for (const BatchNumber number : row.parked) {
+    TRY(const auto parked, store_.parked(stream, number));
+    TRY(const auto batch, open_envelope(parked.sealed));
+    state.parked[number] = chained(batch);
+  }
+  if (row.status != StreamStatus::open) {
+    TRY(const auto forks, store_.forks(stream));
+    for (const auto& fork : forks) state.forks.insert(fork.id);
+  }
+  return state;
+}
+
+Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamRow& row) {
+  Decided out;
+  TRY(const auto state, linkage_state(group, row));
+  std::vector<ChainedBatch> arrivals;
+  for (const auto& checked : group.batches) arrivals.push_back(chained(checked.batch));
+  out.linkage = link_group(state, arrivals);
+  out.changed = out.linkage.changed();
+  if (!out.changed) return out;
+
+  AdmitChange& change = out.change;
+  change.stream = row.grant.stream;
+  change.expected_revision = row.revision;
+  for (const auto& link : out.linkage.links) {
+    LinkedBatch linked{link.number, link.id, {}, {}};
+    if (link.arrival) {
+      linked.sealed = group.batches[*link.arrival].arrival->payload;
+      linked.received_at = group.batches[*link.arrival].arrival->received_at;
+    }
+    change.links.push_back(std::move(linked));
+  }
+  const auto side = [&](size_t i) {
+    const Checked& checked = group.batches[i];
+    return SideBatch{checked.batch.manifest.number, checked.batch.id, checked.arrival->payload,
+                     checked.arrival->received_at};
+  };
+  for (const size_t i : out.linkage.parks) change.parks.push_back(side(i));
+  for (const size_t i : out.linkage.keeps) change.forks.push_back(side(i));
+  change.duplicates = static_cast<uint64_t>(
+      std::count(out.linkage.fates.begin(), out.linkage.fates.end(), Fate::duplicate));
+  if (out.linkage.frozen_at) {
+    change.status = StreamStatus::frozen;
+    auto row_of = new_exception(exception_kind::kFork, {row.grant.stream.hex()}, row.grant.tenant,
+                                clock_.now());
+    row_of.device = row.grant.device;
+    row_of.count = 1;
+    row_of.detail = "two journals wrote stream " + row.grant.stream.hex() +
+                    "; both agree up to batch " + std::to_string(*out.linkage.frozen_at) +
+                    " at most, linked up to " + std::to_string(out.linkage.head_number) +
+                    "; nothing links any more";
+    change.exceptions.push_back({UpsertMode::add, std::move(row_of)});
+  }
+  TRY_VOID(add_receipt(row, out.linkage, change));
+  return out;
+}
+
+Status Custody::add_receipt(const StreamRow& row, const Linkage& linkage, AdmitChange& change) {
+  Receipt receipt;
+  receipt.stream = row.grant.stream;
+  receipt.number = row.receipt_number + 1;
+  receipt.linked_upto = linkage.head_number;
+  receipt.chain_value = linkage.head_id;
+  receipt.parked = linkage.parked;
+  receipt.status = change.status.value_or(row.status);
+  receipt.epoch = row.grant.epoch;
+  receipt.issued_at = clock_.now();
+  change.receipt_number = receipt.number;
+  TRY(change.receipt, sign(payload_type::kReceipt, encode(receipt), signer_));
+  return {};
+}
+
+void Custody::count(const Linkage& linkage) {
+  for (const Fate fate : linkage.fates) {
+    switch (fate) {
+      case Fate::linked:
+        ++counters_.linked;
+        break;
+      case Fate::duplicate:
+        ++counters_.duplicates;
+        break;
+      case Fate::parked:
+        ++counters_.parked;
+        break;
+      case Fate::forked:
+        ++counters_.forked;
+        break;
+      case Fate::kept:
+        ++counters_.kept_frozen;
+        break;
+      case Fate::dropped:
+        ++counters_.dropped;
+        break;
+    }
+  }
+  for (const auto& link : linkage.links) counters_.linked_from_parked += link.arrival ? 0 : 1;
+  if (linkage.frozen_at) {
+    io::log_error("stream_frozen", {kv("reason", "fork"), kv("agree_upto", *linkage.frozen_at),
+                                    kv("linked_upto", linkage.head_number)});
+  }
+}
+
+Status Custody::publish_receipts(const Topic& topic, std::vector<Outbound>& out) {
+  TRY(auto streams, store_.streams_of(topic.tenant, topic.device));
+  std::stable_sort(streams.begin(), streams.end(), [](const StreamRow& a, const StreamRow& b) {
+    return a.grant.issued_at > b.grant.issued_at;
+  });
+  std::vector<Bytes> receipts;
+  for (auto& row : streams) {
+    if (!row.receipt.empty() && receipts.size() < kReceiptSetMax)
+      receipts.push_back(std::move(row.receipt));
+  }
+  if (receipts.empty()) return {};
+  Topic to = topic;
+  to.leaf = TopicLeaf::receipt;
+  out.push_back({to.text(), encode_receipt_set(receipts), true});
+  return {};
+}
+
+// ---- Statements
+// ----------------------------------------------------------------------------------
+
+Status Custody::take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache) {
+  const auto message = open_signed(arrival.payload, payload_type::kHeartbeat);
+  if (!message) return refuse(arrival, Refusal::not_readable, cache);
+  const auto heartbeat = decode_heartbeat(message->body);
+  if (!heartbeat) return refuse(arrival, Refusal::not_readable, cache);
+  TRY(const auto row,
+      check_stream(heartbeat->stream, message->key, topic, arrival.received_at, cache));
+  if (!row) return refuse(arrival, row.error(), cache);
+  TRY(const auto key, stream_key(**row, cache));
+  if (!verify(*message, key)) return refuse(arrival, Refusal::bad_signature, cache);
+  TRY(const bool news, store_.put_heartbeat(*heartbeat, arrival.received_at));
+  ++(news ? counters_.heartbeats : counters_.heartbeats_stale);
+  return {};
+}
+
+Status Custody::take_resume(const Arrival& arrival, const Topic& topic,
+                            std::vector<Outbound>& out) {
+  Cache cache;  // rows as they are after this group's batches
+  const auto message = open_signed(arrival.payload, payload_type::kResume);
+  if (!message) return refuse(arrival, Refusal::not_readable, cache);
+  const auto resume = decode_resume(message->body);
+  if (!resume) return refuse(arrival, Refusal::not_readable, cache);
+  TRY(const DeviceRow* device, device_row(topic.tenant, topic.device, cache));
+  if (device == nullptr) return refuse(arrival, Refusal::unknown_device, cache);
+  const DeviceKey* known = find_key(*device, message->key);
+  if (known == nullptr) return refuse(arrival, Refusal::wrong_key, cache);
+  TRY(const auto key, PublicKey::from_der(known->algorithm, known->public_key));
+  if (!verify(*message, key)) return refuse(arrival, Refusal::bad_signature, cache);
+
+  // From here the asker is the device itself, and gets an answer whatever it is.
+  ++counters_.resumes;
+  if (!key_is_active(*known, arrival.received_at)) {
+    return answer(*resume, topic, Verdict::key_revoked, {}, known->revoke_reason, out);
+  }
+  TRY(const auto row,
+      check_stream(resume->stream, message->key, topic, arrival.received_at, cache));
+  if (!row)
+    return answer(*resume, topic, Verdict::unknown_stream, {}, std::string(to_string(row.error())),
+                  out);
+  TRY(auto receipt, receipt_of(**row));
+  const ResumeVerdict verdict =
+      judge_resume({(*row)->status, (*row)->head_number, (*row)->head_id, (*row)->parked}, *resume);
+  if (verdict.verdict == Verdict::rollback) {
+    ++counters_.rollbacks;
+    io::log_warn("resume_shows_rollback",
+                 {kv("stream", resume->stream.hex()), kv("detail", verdict.detail)});
+  }
+  if (verdict.collector_is_behind) {
+    ++counters_.behind_agent;
+    io::log_error("agent_holds_newer_receipt",
+                  {kv("stream", resume->stream.hex()), kv("acked_upto", resume->acked_upto),
+                   kv("linked_upto", (*row)->head_number)});
+  }
+  return answer(*resume, topic, verdict.verdict, std::move(receipt), verdict.detail, out);
+}
+
+Result<Bytes> Custody::receipt_of(StreamRow row) {
+  for (int attempt = 1; row.receipt.empty(); ++attempt) {
+    AdmitChange change{.stream = row.grant.stream, .expected_revision = row.revision};
+    Linkage as_it_is{.head_number = row.head_number, .head_id = row.head_id, .parked = row.parked};
+    TRY_VOID(add_receipt(row, as_it_is, change));
+    const auto admitted = store_.admit(std::span(&change, 1));
+    if (admitted) {
+      ++counters_.receipts;
+      return change.receipt;
+    }
+    if (admitted.error().code() != Errc::conflict || attempt == kConflictsMax)
+      return fail(admitted.error());
+    TRY(row, store_.stream(row.grant.stream));
+  }
+  return std::move(row.receipt);
+}
+
+Status Custody::answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
+                       std::string detail, std::vector<Outbound>& out) {
+  Topic to = topic;
+  to.leaf = TopicLeaf::answer;
+  const Answer answer{resume.stream, resume.nonce, verdict, std::move(receipt), std::move(detail)};
+  TRY(auto bytes, sign(payload_type::kAnswer, encode(answer), signer_));
+  out.push_back({to.text(), std::move(bytes), false});
+  return {};
+}
+
+// ---- Quarantine
+// ----------------------------------------------------------------------------------
+
+Status Custody::refuse(const Arrival& arrival, Refusal refusal, Cache& cache) {
+  ++counters_.refused[static_cast<size_t>(refusal)];
+  QuarantineItem item;
+  // The broker ties the topic to the certificate, so it names who sent this.
+  const auto topic = parse_topic(arrival.topic);
+  if (topic) {
+    TRY(const DeviceRow* device, device_row(topic->tenant, topic->device, cache));
+    if (device != nullptr) {
+      item.tenant = topic->tenant;
+      item.device = topic->device;
+    }
+  }
+  if (refusal == Refusal::unknown_format) {
+    const Digest hash = sha256(arrival.payload);
+    if (unknown_seen_.contains(hash)) return {};
+    if (unknown_seen_.size() < kUnknownSeenMax) unknown_seen_.insert(hash);
+  }
+  // Who has used its budget up costs no more commits.
+  if (budget_used_up_.contains({item.tenant, item.device})) {
+    ++counters_.quarantine_full;
+    return {};
+  }
+  item.topic = arrival.topic.substr(0, 512);
+  item.reason = to_string(refusal);
+  item.bytes = arrival.payload;
+  if (item.bytes.size() > OpenBatch::kSealedSizeMax) item.bytes.resize(OpenBatch::kSealedSizeMax);
+  item.received_at = arrival.received_at;
+  TRY(const auto counters, store_.quarantine(item));
+  if (counters.kept_count < counters.count) budget_used_up_.insert({item.tenant, item.device});
+  io::log_warn("quarantined", {kv("topic", item.topic), kv("reason", item.reason),
+                               kv("bytes", arrival.payload.size())});
+  return {};
+}
+
+}  // namespace ledgerline::collector

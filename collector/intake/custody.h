@@ -1,0 +1,143 @@
+#pragma once
+// Takes custody of what devices send: checks it (reliability.md 1.4), and holds a whole group in
+// one transaction before it answers for any of it. Called on the storage thread; waits for nothing
+// but the store.
+//
+// The invariant: what is published here is durable. A receipt is stored with the batches it covers
+// and leaves after the commit; bytes that fail a check are kept apart, within a budget, and are
+// never answered.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "collector/core/linkage.h"
+#include "collector/store/store.h"
+#include "common/crypto.h"
+#include "common/topics.h"
+
+namespace ledgerline::collector {
+
+struct Arrival {
+  std::string topic;
+  Bytes payload;
+  Timestamp received_at;
+};
+
+struct Outbound {
+  std::string topic;
+  Bytes payload;
+  bool retained = false;
+};
+
+/// Why bytes were refused; the words are stored with them.
+enum class Refusal : uint8_t {
+  bad_topic,
+  too_large,
+  not_readable,
+  unknown_format,
+  unknown_device,
+  unknown_stream,
+  foreign_topic,
+  wrong_key,
+  revoked_key,
+  bad_signature,
+};
+inline constexpr size_t kRefusals = 10;
+std::string_view to_string(Refusal refusal);
+
+struct CustodyCounters {
+  uint64_t batches = 0;  // that arrived; each ends in one of the next seven, or is refused
+  uint64_t linked = 0;
+  uint64_t duplicates = 0;
+  uint64_t parked = 0;
+  uint64_t forked = 0;
+  uint64_t kept_frozen = 0;
+  uint64_t dropped = 0;
+  uint64_t linked_from_parked = 0;
+  uint64_t receipts = 0;
+  uint64_t heartbeats = 0;
+  uint64_t heartbeats_stale = 0;
+  uint64_t resumes = 0;
+  uint64_t rollbacks = 0;  // resumes answered with "rollback"; a replayed resume counts too
+  uint64_t behind_agent =
+      0;  // resumes that show more than we hold: this store was restored from a backup
+  uint64_t quarantine_full = 0;  // refused, counted, not kept: the device's budget is used up
+  std::array<uint64_t, kRefusals> refused{};
+};
+
+class Custody {
+ public:
+  Custody(Store& store, Signer& signer, Clock& clock)
+      : store_(store), signer_(signer), clock_(clock) {}
+
+  /// Everything that is to be published, in order. An Error means that the store failed: the
+  /// process ends.
+  Result<std::vector<Outbound>> accept(const std::vector<Arrival>& group);
+  /// At start: what an older version could not read is offered again.
+  Result<std::vector<Outbound>> offer_unknown_formats_again();
+
+  [[nodiscard]] const CustodyCounters& counters() const { return counters_; }
+  /// Where the evidence log ended after the last group that linked something.
+  [[nodiscard]] LeafNumber next_leaf() const { return next_leaf_; }
+
+ private:
+  struct Checked {
+    OpenBatch batch;
+    const Arrival* arrival = nullptr;
+  };
+  struct StreamGroup {
+    Topic topic;
+    std::vector<Checked> batches;  // in the order of arrival
+  };
+  struct Decided {
+    AdmitChange change;
+    Linkage linkage;
+    bool changed = false;
+  };
+  /// Rows as read for this group; another process may change them between two groups.
+  struct Cache {
+    std::map<StreamId, std::optional<StreamRow>> streams;
+    std::map<std::pair<std::string, std::string>, std::optional<DeviceRow>> devices;
+  };
+  template <class T>
+  using Checking = tl::expected<T, Refusal>;
+  template <class T>
+  using Outcome = Result<Checking<T>>;  // outside: the store failed; inside: the input is refused
+
+  Outcome<OpenBatch> check_batch(const Arrival& arrival, const Topic& topic, Cache& cache);
+  Outcome<const StreamRow*> check_stream(const StreamId& stream, const KeyId& key,
+                                         const Topic& topic, Timestamp received_at, Cache& cache);
+  Result<PublicKey> stream_key(const StreamRow& row, Cache& cache);
+  Status take_batches(const std::map<StreamId, StreamGroup>& groups, std::vector<Outbound>& out);
+  Result<Decided> decide(const StreamGroup& group, const StreamRow& row);
+  Result<LinkageState> linkage_state(const StreamGroup& group, const StreamRow& row);
+  Status add_receipt(const StreamRow& row, const Linkage& linkage, AdmitChange& change);
+  void count(const Linkage& linkage);
+  Status take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache);
+  Status take_resume(const Arrival& arrival, const Topic& topic, std::vector<Outbound>& out);
+  Status answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
+                std::string detail, std::vector<Outbound>& out);
+  Result<Bytes> receipt_of(StreamRow row);
+  Status publish_receipts(const Topic& topic, std::vector<Outbound>& out);
+  Status refuse(const Arrival& arrival, Refusal refusal, Cache& cache);
+
+  Result<const StreamRow*> stream_row(const StreamId& stream, Cache& cache);
+  Result<const DeviceRow*> device_row(const std::string& tenant, const std::string& device,
+                                      Cache& cache);
+
+  Store& store_;
+  Signer& signer_;
+  Clock& clock_;
+  CustodyCounters counters_;
+  LeafNumber next_leaf_ = 0;
+  std::set<Digest>
+      unknown_seen_;  // hashes of unknown formats kept already: an agent sends them again and again
+  std::set<std::pair<std::string, std::string>> budget_used_up_;
+};
+
+}  // namespace ledgerline::collector
