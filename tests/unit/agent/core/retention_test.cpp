@@ -1,0 +1,102 @@
+#include "agent/core/retention.h"
+
+#include <catch2/catch.hpp>
+
+using namespace ledgerline;
+using namespace ledgerline::agent;
+
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+const RetentionLimits kLimits{
+    .quota_bytes = 160 * kMiB, .reserve_bytes = 8 * kMiB, .disk_free_min = 16 * kMiB};
+const Timestamp kNow(int64_t{1'000'000} * 3'600'000);
+constexpr Hour kHour = 1'000'000;
+constexpr uint64_t kPlenty = 1'000 * kMiB;
+
+Space used(uint64_t mib) {
+  return {.used_bytes = mib * kMiB, .file_bytes = 160 * kMiB, .disk_free_bytes = kPlenty};
+}
+
+}  // namespace
+
+TEST_CASE("inputs are refused at the quota, not before") {
+  REQUIRE(may_record(used(159), kLimits).has_value());
+  REQUIRE(may_record(used(160), kLimits).error().code() == Errc::full);
+}
+
+TEST_CASE("a full disk refuses inputs only where the file would have to grow") {
+  Space space{.used_bytes = 20 * kMiB, .file_bytes = 27 * kMiB, .disk_free_bytes = 15 * kMiB};
+  REQUIRE(may_record(space, kLimits).error().code() == Errc::full);
+  space.file_bytes = 28 * kMiB;
+  REQUIRE(may_record(space, kLimits).has_value());
+  space = {.used_bytes = 20 * kMiB, .file_bytes = 20 * kMiB, .disk_free_bytes = 16 * kMiB};
+  REQUIRE(may_record(space, kLimits).has_value());
+}
+
+TEST_CASE("nothing goes while there is room and nothing is old") {
+  const Holdings held{.oldest_batch = 1,
+                      .acked_upto = 500,
+                      .oldest_key_hour = kHour - 7 * 24,
+                      .oldest_skeleton = 1,
+                      .oldest_skeleton_sealed_at = kNow - std::chrono::hours(729 * 24)};
+  REQUIRE(next_trim(kNow, used(150), held, kLimits).what == Trim::nothing);
+}
+
+TEST_CASE("unreceipted batches never go, however full the journal is") {
+  const Holdings held{.oldest_batch = 501, .acked_upto = 500};
+  REQUIRE(next_trim(kNow, used(168), held, kLimits).what == Trim::nothing);
+}
+
+TEST_CASE("receipted batches go first when space is short, only up to the receipt") {
+  const Holdings held{.oldest_batch = 3, .acked_upto = 500, .oldest_key_hour = kHour - 100};
+
+  const TrimStep step = next_trim(kNow, used(155), held, kLimits);
+
+  REQUIRE(step.what == Trim::batches);
+  REQUIRE(step.batches_upto == 500);
+  REQUIRE(step.bytes == 5 * kMiB);
+}
+
+TEST_CASE("idempotency keys go hour by hour once no batch may go, but the last hour stays") {
+  Holdings held{.oldest_batch = 501, .acked_upto = 500, .oldest_key_hour = kHour - 100};
+  const TrimStep step = next_trim(kNow, used(155), held, kLimits);
+  REQUIRE(step.what == Trim::keys_early);
+  REQUIRE(step.keys_before == kHour - 99);
+
+  held.oldest_key_hour = kHour - 1;
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::nothing);
+}
+
+TEST_CASE("idempotency keys beyond the window go without need") {
+  const Holdings held{.oldest_key_hour = kHour - 7 * 24 - 1};
+
+  const TrimStep step = next_trim(kNow, used(1), held, kLimits);
+
+  REQUIRE(step.what == Trim::expired_keys);
+  REQUIRE(step.keys_before == kHour - 7 * 24);
+}
+
+TEST_CASE("a short disk lets receipted batches go so that their pages are used again") {
+  const Holdings held{.oldest_batch = 1, .acked_upto = 5};
+  const Space space{.used_bytes = 20 * kMiB, .file_bytes = 20 * kMiB, .disk_free_bytes = 0};
+
+  const TrimStep step = next_trim(kNow, space, held, kLimits);
+
+  REQUIRE(step.what == Trim::batches);
+  REQUIRE(step.bytes == 8 * kMiB);
+}
+
+TEST_CASE("skeletons go after 24 months, below the receipt and below the batches that are kept") {
+  Holdings held{.oldest_batch = 400,
+                .acked_upto = 500,
+                .oldest_skeleton = 1,
+                .oldest_skeleton_sealed_at = kNow - std::chrono::hours(731 * 24)};
+  const TrimStep step = next_trim(kNow, used(1), held, kLimits);
+  REQUIRE(step.what == Trim::skeletons);
+  REQUIRE(step.batches_upto == 399);
+
+  held.oldest_batch = 600;
+  held.oldest_skeleton = 500;
+  REQUIRE(next_trim(kNow, used(1), held, kLimits).what == Trim::nothing);
+}
