@@ -16,7 +16,8 @@ def main():
             line = json.loads(text)
             ids += [event[0] for event in line['events']]
             streams.add(line['answer']['stream'])
-            seqs += line['answer']['seqs']
+            for first, last in line['answer']['seqs']:
+                seqs += range(first, last + 1)
     problems = []
     if len(streams) != 1:
         problems.append('%d streams' % len(streams))
