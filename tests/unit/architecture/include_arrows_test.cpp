@@ -57,7 +57,7 @@ struct Seam {
   Names files;
 };
 const std::vector<Seam> kSeams = {
-    {"boost/asio/ssl", {"common/io/http_client"}},
+    {"boost/asio/ssl", {"common/io/http_client", "common/io/tls_probe"}},
     {"boost/asio", {"common/io/", "agent/", "collector/"}},
     {"boost/system", {"common/io/", "agent/", "collector/"}},
     {"boost/beast", {"common/io/http_server", "common/io/http_client"}},
@@ -66,7 +66,7 @@ const std::vector<Seam> kSeams = {
     {"lmdb.h", {"common/io/lmdb"}},
     {"mqtt/", {"common/io/mqtt"}},
     {"MQTT", {"common/io/mqtt"}},
-    {"openssl/", {"common/crypto", "common/io/http_client"}},
+    {"openssl/", {"common/crypto", "common/io/http_client", "common/io/tls_probe"}},
     {"zstd.h", {"common/compress"}},
     {"toml++/", {"common/toml"}},
     {"CLI/", {"agent/ops/command_line", "collector/api/command_line"}},
@@ -74,7 +74,8 @@ const std::vector<Seam> kSeams = {
     {"fmt/", {"common/io/log"}},
     {"date/", {"collector/core/time_zone"}},
     {"lua", {"collector/connectors/lua", "collector/connectors/lua_"}},
-    {"google/protobuf/", {"common/columns", "common/envelope", "common/messages"}},
+    {"google/protobuf/",
+     {"common/columns", "common/envelope", "common/messages", "common/protobuf_log"}},
     {"tl/expected.hpp", {"common/result"}},
 };
 
