@@ -9,6 +9,7 @@
 
 #include "common/check.h"
 #include "common/decimal.h"
+#include "common/protobuf_log.h"
 #include "proto/ledgerline.pb.h"
 
 namespace ledgerline {

@@ -10,6 +10,7 @@
 #include "common/check.h"
 #include "common/compress.h"
 #include "common/messages.h"
+#include "common/protobuf_log.h"
 #include "proto/ledgerline.pb.h"
 
 namespace ledgerline {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "common/protobuf_log.h"
 #include "proto/ledgerline.pb.h"
 
 namespace ledgerline {
