@@ -6,7 +6,7 @@ namespace ledgerline::collector {
 
 bool on_heartbeat(HeartbeatTrack& track, const Heartbeat& heartbeat, Timestamp received_at,
                   Seq folded_seq) {
-  if (track.newest && heartbeat.number <= track.newest->number) return false;
+  if (heartbeat.number <= track.newest.number) return false;
   track.newest = heartbeat;
   track.newest_received_at = received_at;
 

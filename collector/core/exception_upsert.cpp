@@ -7,12 +7,14 @@ namespace ledgerline::collector {
 
 namespace {
 
+constexpr std::string_view kClosedItself = "auto";
+
 std::optional<ExceptionRow> cleared(const std::optional<ExceptionRow>& stored,
                                     const ExceptionRow& row) {
   if (!stored || stored->state == ExceptionState::resolved) return std::nullopt;
   ExceptionRow out = *stored;
   out.state = ExceptionState::resolved;
-  out.resolved_by = "auto";
+  out.resolved_by = kClosedItself;
   out.resolved_at = row.last_seen;
   out.resolution = row.detail;
   return out;
@@ -38,8 +40,10 @@ std::optional<ExceptionRow> upserted(const std::optional<ExceptionRow>& stored,
   if (!stored) return out;
 
   const bool same_figures = stored->count == out.count && stored->value == out.value;
+  // A person's resolution holds for the figures they saw; one that closed itself opens itself
+  // again.
   if (upsert.mode == UpsertMode::replace && stored->state == ExceptionState::resolved &&
-      same_figures) {
+      stored->resolved_by != kClosedItself && same_figures) {
     return std::nullopt;
   }
   if (upsert.mode == UpsertMode::add) {

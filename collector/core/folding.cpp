@@ -211,11 +211,8 @@ MeterSums growth(const Totals& before, const Totals& after) {
   MeterSums out;
   for (const auto& [meter, sum] : after) out[meter] = sum;
   for (const auto& [meter, sum] : before) {
-    // Totals are the device's claim: a difference that 128 bits cannot hold is a mismatch, never a
-    // crash.
-    const bool overflows =
-        sum == std::numeric_limits<Int128>::lowest() || !checked_add(out[meter], -sum);
-    out[meter] = overflows ? std::numeric_limits<Int128>::max() : Int128(out[meter] - sum);
+    // Totals are the device's claim: a difference that does not fit is a mismatch, never a crash.
+    out[meter] = checked_add(out[meter], -sum).value_or(std::numeric_limits<Int128>::max());
   }
   return out;
 }
@@ -235,9 +232,7 @@ void check_totals(const MeterSums& expected, const MeterSums& found, const Meter
     const auto& [by_totals, by_readings] = sums;
     if (by_totals == by_readings) continue;
     const MeterRow* meter = find_meter(meters, number);
-    const bool overflows = by_readings == std::numeric_limits<Int128>::lowest();
-    const auto missing = overflows ? Result<Int128>(fail(Errc::reject, "too large"))
-                                   : checked_add(by_totals, Int128(-by_readings));
+    const auto missing = checked_add(by_totals, -by_readings);
     exceptions.push_back(to_exception(
         {.kind = exception_kind::kTotalsMismatch,
          .meter = meter,
@@ -399,9 +394,10 @@ BatchFold fold_batch(StreamFoldState& state, const BatchContext& context, ByteVi
   state.folded_number = context.number;
   auto batch = open_envelope(sealed);
   if (!batch) {
-    report_unreadable(
-        {.stream = context.stream, .number = context.number, .first_seq = 1, .last_seq = 0}, state,
-        context, batch.error(), out);
+    Manifest unknown;
+    unknown.first_seq = 1;
+    unknown.totals = state.totals;
+    report_unreadable(unknown, state, context, batch.error(), out);
     return out;
   }
   const Manifest& manifest = batch->manifest;

@@ -51,7 +51,7 @@ struct HeartbeatTrack {
     friend bool operator==(const Promise&, const Promise&) = default;
   };
 
-  std::optional<Heartbeat> newest;
+  Heartbeat newest;  // number 0: none came yet
   Timestamp newest_received_at;
   std::optional<Timestamp> complete_through;  // of the promises covered so far
   std::vector<Promise> waiting;               // ascending by next_seq
@@ -232,8 +232,8 @@ struct ExceptionRow {
 
 enum class UpsertMode : uint8_t {
   add = 1,  // count and value are more of the same: added to the row; a resolved one opens again
-  replace = 2,  // count and value are the whole: they replace the row's; a resolved one opens again
-                // only if they differ
+  replace = 2,  // count and value are the whole: they replace the row's; one that a person resolved
+                // opens again only if they differ
   clear = 3,  // the cause is gone: an open row becomes resolved, with detail as the resolution; no
               // row is no error
 };

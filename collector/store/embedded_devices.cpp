@@ -223,7 +223,8 @@ Result<std::vector<StreamProgress>> EmbeddedStore::progress(const std::string& t
           .folded_seq = folded_seq(state),
           .complete_through = complete_through(row.heartbeats, folded_seq(state)),
           .heartbeat_received_at = {}};
-      if (row.heartbeats.newest) progress.heartbeat_received_at = row.heartbeats.newest_received_at;
+      if (row.heartbeats.newest.number != 0)
+        progress.heartbeat_received_at = row.heartbeats.newest_received_at;
       out.push_back(std::move(progress));
     }
     return out;

@@ -2,14 +2,19 @@
 // The embedded store's keys, byte for byte. Order of bytes is order of meaning, so that a range of
 // keys is a range of rows.
 //
+// clang-format off
 //   key     := table version field*
 //   table   := one byte, below
 //   version := 0x01
 //   field   := text | u32 | u64 | time | quarter | id
-//   text    := (byte other than 0x00 | 0x00 0xff)* 0x00 0x00    no length, so that "a" stands
-//   before "ab" and "b" u32     := 4 bytes, big-endian u64     := 8 bytes, big-endian time    :=
-//   milliseconds since 1970 + 2^63, as u64           times before 1970 stand first quarter :=
-//   quarter hours since 1970 + 2^31, as u32 id      := 16 or 32 bytes as they are
+//   text    := (byte other than 0x00 | 0x00 0xff)* 0x00 0x00
+//                                            no length: "a" stands before "ab", and that before "b"
+//   u32     := 4 bytes, big-endian
+//   u64     := 8 bytes, big-endian
+//   time    := u64, milliseconds since 1970 + 2^63       times before 1970 stand first
+//   quarter := u32, quarter hours since 1970 + 2^31
+//   id      := 16 or 32 bytes as they are
+// clang-format on
 //
 // Each value is a record (record_codec.h), or the bytes named below, followed by its checksum
 // (common/crc32c.h), which covers the key too. LMDB takes keys of at most 511 bytes: the longest
@@ -24,38 +29,39 @@
 
 namespace ledgerline::collector {
 
+// clang-format off
 enum class Table : uint8_t {
-  meta = 0x01,              // text name                         "format", "origin", "log", "fold"
-  device = 0x10,            // text tenant, text device          DeviceRow
-  stream = 0x11,            // id stream                         StreamRow, heartbeats excepted
-  device_stream = 0x12,     // text tenant, text device, id      nothing
-  heartbeat = 0x13,         // id stream                         HeartbeatTrack
-  quarantine_count = 0x14,  // text tenant, text device          QuarantineCounters
-  quarantine = 0x15,        // text tenant, text device, u64 n   QuarantineItem
-  leaf = 0x20,              // u64 leaf                          LogEntry
-  linked = 0x21,            // id stream, u64 number             LinkedRow
-  parked = 0x22,            // id stream, u64 number             SideBatch
-  fork = 0x23,              // id stream, u64 number, id batch   SideBatch
-  fold_state = 0x30,        // id stream                         StreamFoldState
-  series = 0x31,            // u64 series                        SeriesKey
-  series_by_key = 0x32,  // text tenant, text device, id      u64 series; the id is SHA-256 of the
-                         // SeriesKey record
-  series_by_device = 0x33,  // text tenant, text device, u64     nothing
-  series_count = 0x34,      // text tenant, text device          u64
-  usage = 0x35,             // u64 series, quarter               UsageValue
-  evidence = 0x36,          // u64 series, quarter, u64 leaf     nothing
-  clock_note = 0x37,        // u64 leaf                          ClockAnchor
-  touched = 0x38,           // u64 series, quarter               TouchedUsage
-  document = 0x40,          // text id, u32 revision             DocumentRow
-  delivery = 0x41,          // text id                           DeliveryRow
-  due = 0x42,  // text connector, time, text id     nothing: deliveries pending, retry or unknown
-  in_flight = 0x43,     // text id                           nothing
-  period = 0x44,        // text tenant, text contract, time  PeriodRow
-  closed_until = 0x45,  // text tenant                       time: latest end of a closed period; ""
-                        // of any tenant
-  lease = 0x46,         // text name                         Lease
-  exception = 0x50,     // text id                           ExceptionRow
+  // fields                                  value
+  meta = 0x01,              // text name                        "format", "origin", "log", "fold"
+  device = 0x10,            // text tenant, text device         DeviceRow
+  stream = 0x11,            // id stream                        StreamRow without heartbeats
+  device_stream = 0x12,     // text tenant, text device, id     nothing
+  heartbeat = 0x13,         // id stream                        HeartbeatTrack
+  quarantine_count = 0x14,  // text tenant, text device         QuarantineCounters
+  quarantine = 0x15,        // text tenant, text device, u64 n  QuarantineItem
+  leaf = 0x20,              // u64 leaf                         LogEntry
+  linked = 0x21,            // id stream, u64 number            LinkedRow
+  parked = 0x22,            // id stream, u64 number            SideBatch
+  fork = 0x23,              // id stream, u64 number, id batch  SideBatch
+  fold_state = 0x30,        // id stream                        StreamFoldState
+  series = 0x31,            // u64 series                       SeriesKey
+  series_by_key = 0x32,     // text tenant, text device, id     u64 series; id: SHA-256 of the SeriesKey
+  series_by_device = 0x33,  // text tenant, text device, u64    nothing
+  series_count = 0x34,      // text tenant, text device         u64
+  usage = 0x35,             // u64 series, quarter              UsageValue
+  evidence = 0x36,          // u64 series, quarter, u64 leaf    nothing
+  clock_note = 0x37,        // u64 leaf                         ClockAnchor
+  touched = 0x38,           // u64 series, quarter              TouchedUsage
+  document = 0x40,          // text id, u32 revision            DocumentRow
+  delivery = 0x41,          // text id                          DeliveryRow
+  due = 0x42,               // text connector, time, text id    nothing: pending, retry or unknown
+  in_flight = 0x43,         // text id                          nothing
+  period = 0x44,            // text tenant, text contract, time PeriodRow
+  closed_until = 0x45,      // text tenant ("": of any)         u64 ms, latest end of a closed period
+  lease = 0x46,             // text name                        Lease
+  exception = 0x50,         // text id                          ExceptionRow
 };
+// clang-format on
 
 class Key {
  public:

@@ -195,8 +195,11 @@ class Writer {
   void put(const Int128& value) {
     const bool is_long = !fits_64(value);
     put(is_long);
-    if (is_long) return put(int128_to_bytes(value));
-    put(static_cast<int64_t>(value));
+    if (!is_long) return put(static_cast<int64_t>(value));
+    const Int128 magnitude = value < 0 ? Int128(-value) : value;
+    const Int128 base = Int128(1) << 64;
+    (*this)(value < 0, static_cast<uint64_t>(magnitude / base),
+            static_cast<uint64_t>(magnitude % base));
   }
   void put(const Decimal& value) {
     (*this)(static_cast<uint32_t>(value.scale()), value.coefficient());
@@ -297,11 +300,12 @@ class Reader {
       value = small;
       return;
     }
-    std::string bytes;
-    get(bytes);
-    auto read = int128_from_bytes(bytes);
-    if (read) value = *read;
-    ok_ = ok_ && read.has_value();
+    bool negative = false;
+    uint64_t upper = 0;
+    uint64_t lower = 0;
+    (*this)(negative, upper, lower);
+    value = (Int128(upper) << 64) + lower;
+    if (negative) value = -value;
   }
   void get(Decimal& value) {
     uint32_t scale = 0;

@@ -2,13 +2,19 @@
 // Records as bytes, without Protobuf: these never leave the store. One description per record
 // (record_codec.cpp) both writes and reads it.
 //
-//   record := 0x01 member*                       the version, then every member in the order of its
-//   struct member := unsigned | signed | bytes | fixed | optional | list | record members unsigned
-//   := LEB128, shortest form            enums and booleans too signed   := zigzag, then LEB128
-//   times too bytes    := unsigned length, bytes           text too fixed    := 16 or 32 bytes
-//   identifiers optional := 0x00 | 0x01 member list     := unsigned count, member* int128   := 0x00
-//   signed | 0x01 bytes         what fits 64 bits stays short (bytes as common/decimal.h) decimal
-//   := unsigned scale, int128
+// clang-format off
+//   record   := 0x01 member*                  version, then the members in the order of the struct
+//   member   := unsigned | signed | bytes | fixed | optional | list | int128 | decimal | member*
+//   unsigned := LEB128, shortest form         enums and booleans too
+//   signed   := zigzag, then LEB128           times too
+//   bytes    := unsigned length, bytes        text too
+//   fixed    := 16 or 32 bytes                identifiers
+//   optional := 0x00 | 0x01 member
+//   list     := unsigned count, member*
+//   int128   := 0x00 signed                   what fits 64 bits stays short
+//             | 0x01 negative upper lower     each unsigned: sign, 64 + 64 bits of the magnitude
+//   decimal  := unsigned scale, int128
+// clang-format on
 //
 // A change of a record is a new version byte and a reader for both.
 
