@@ -6,7 +6,11 @@
 // typo must not end the process: an assertion becomes an exception.
 // clang-format off
 #include <stdexcept>
-#define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : throw std::logic_error("it is not TOML"))
+namespace {
+// A function, because g++ refuses a throw expression that is written inside a noexcept function.
+[[noreturn]] void refuse_text() { throw std::logic_error("it is not TOML"); }
+}  // namespace
+#define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : refuse_text())
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
