@@ -14,16 +14,20 @@ uint64_t trim_above(const RetentionLimits& limits) {
   return limits.quota_bytes - limits.quota_bytes / 16;
 }
 
+/// A commit copies the pages that it changes: it needs up to the reserve beyond the file's end or
+/// inside. Twice that inside, because the pages that the last commits freed may not be used yet.
 bool disk_is_short(const Space& space, const RetentionLimits& limits) {
   const uint64_t inside =
       space.file_bytes > space.used_bytes ? space.file_bytes - space.used_bytes : 0;
-  return space.disk_free_bytes < limits.disk_free_min && inside < limits.reserve_bytes;
+  const bool can_grow =
+      space.ahead_bytes >= limits.reserve_bytes && space.disk_free_bytes >= limits.disk_free_min;
+  return !can_grow && inside < 2 * limits.reserve_bytes;
 }
 
 uint64_t bytes_wanted(const Space& space, const RetentionLimits& limits) {
   const uint64_t above = trim_above(limits);
   if (space.used_bytes > above) return space.used_bytes - above;
-  return disk_is_short(space, limits) ? limits.reserve_bytes : 0;
+  return disk_is_short(space, limits) ? 2 * limits.reserve_bytes : 0;
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ struct RetentionLimits {
   uint64_t quota_bytes = uint64_t{256} << 20;
   /// Beyond the quota, for sealing, receipts and heartbeats while the inputs are refused.
   uint64_t reserve_bytes = uint64_t{8} << 20;
-  /// Inputs are refused where the disk has less than this left and the file has to grow.
+  /// Inputs are refused where the disk has less than this left and the file has little room inside.
   uint64_t disk_free_min = uint64_t{16} << 20;
   Duration idempotency_window = std::chrono::hours(7 * 24);
   /// The shortest window that a lack of space may leave.
@@ -31,8 +31,9 @@ using Hour = uint32_t;
 Hour hour_of(Timestamp t);
 
 struct Space {
-  uint64_t used_bytes = 0;  // pages in use
-  uint64_t file_bytes = 0;  // the journal's file: what it has beyond used_bytes needs no disk
+  uint64_t used_bytes = 0;   // pages in use
+  uint64_t file_bytes = 0;   // of the journal's file: what it has beyond used_bytes is room inside
+  uint64_t ahead_bytes = 0;  // of disk held for the file beyond its end
   uint64_t disk_free_bytes = 0;
 };
 

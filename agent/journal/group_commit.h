@@ -16,7 +16,7 @@ struct GroupCommitOptions {
   Duration commit_interval{0};       // waits this long after the first request for others to join
   size_t queue_requests_max = 1024;  // beyond either, record() answers Errc::full at once
   size_t queue_readings_max = 65'536;
-  size_t group_readings_max = 4096;  // of one transaction: bounds the pages that it copies
+  size_t group_readings_max = 1024;  // of one transaction: bounds the pages that it copies
 };
 
 /// Decides when a group starts. Pure: time comes in.

@@ -65,6 +65,8 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, Clock& cl
     TRY(const auto txn, impl->env.begin_read());
     TRY_VOID(impl->load(txn));
   }
+  TRY(auto file, FileSpace::open(impl->options.folder + "/data.mdb"));
+  impl->file.emplace(std::move(file));
   impl->unsealed_since = clock.monotonic();
   return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
@@ -110,15 +112,16 @@ Status Journal::Impl::must_be_booted() const {
   return {};
 }
 
-Result<Space> Journal::Impl::space() const {
+Result<Space> Journal::Impl::space() {
   TRY(const auto usage, env.usage());
-  std::error_code error;
-  const auto file_bytes = std::filesystem::file_size(options.folder + "/data.mdb", error);
-  if (error) return fail(Errc::internal, "the journal's file is gone: " + error.message());
-  TRY(const uint64_t disk_free,
+  Space out{.used_bytes = usage.used_bytes};
+  TRY(out.disk_free_bytes,
       options.disk_free ? options.disk_free(options.folder) : io::free_disk_bytes(options.folder));
-  return Space{
-      .used_bytes = usage.used_bytes, .file_bytes = file_bytes, .disk_free_bytes = disk_free};
+  if (file) {
+    TRY(out.file_bytes, file->size());
+    out.ahead_bytes = file->hold(out.file_bytes, options.retention.reserve_bytes);
+  }
+  return out;
 }
 
 Unsealed Journal::Impl::unsealed() const {
@@ -324,7 +327,7 @@ Result<ResumeState> Journal::resume_state() const {
 
 Result<JournalStatus> Journal::status() const { return impl_->status(); }
 
-Result<JournalStatus> Journal::Impl::status() const {
+Result<JournalStatus> Journal::Impl::status() {
   TRY(const Space used, space());
   TRY(const Holdings held, holdings());
   return JournalStatus{.enrolled = grant.has_value(),
@@ -334,6 +337,7 @@ Result<JournalStatus> Journal::Impl::status() const {
                        .head_batch = state.next_batch - 1,
                        .acked_upto = state.acked_upto,
                        .oldest_batch = state.oldest_batch,
+                       .oldest_skeleton = state.oldest_skeleton,
                        .receipt_number = state.receipt_number,
                        .stream_status = state.status,
                        .totals = state.totals,

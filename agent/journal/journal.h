@@ -52,6 +52,7 @@ struct JournalStatus {
   BatchNumber head_batch = 0;
   BatchNumber acked_upto = 0;
   BatchNumber oldest_batch = 1;  // the first whose bytes are kept
+  BatchNumber oldest_skeleton = 1;
   uint64_t receipt_number = 0;
   StreamStatus stream_status = StreamStatus::open;
   Totals totals;

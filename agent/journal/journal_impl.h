@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/journal/file_space.h"
 #include "agent/journal/journal.h"
 #include "agent/journal/keys.h"
 #include "agent/journal/tables.h"
@@ -29,6 +30,7 @@ struct Journal::Impl {
   Clock& clock;
   std::optional<WriterLock> lock;  // nothing for a reader
   io::LmdbEnv env;
+  std::optional<FileSpace> file;  // nothing for a reader
 
   std::optional<StreamGrant> grant;
   BatchId grant_hash;
@@ -41,9 +43,9 @@ struct Journal::Impl {
   Status load(const io::LmdbTxn& txn);
   void keep_meters(MeterTable table);
   [[nodiscard]] Status must_be_booted() const;
-  [[nodiscard]] Result<Space> space() const;
+  [[nodiscard]] Result<Space> space();
   [[nodiscard]] Unsealed unsealed() const;
-  Result<JournalStatus> status() const;
+  Result<JournalStatus> status();
 
   /// The run with the number next.next_run; counts it into `next`.
   Status put_run(io::LmdbTxn& txn, const Columns& run, StreamState& next) const;

@@ -1,0 +1,47 @@
+#include "agent/journal/file_space.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace ledgerline::agent {
+
+Result<FileSpace> FileSpace::open(const std::string& file) {
+  const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd >= 0) return FileSpace(fd);
+  return fail(Error(Errc::config,
+                    std::string("the journal's file cannot be opened: ") + std::strerror(errno))
+                  .with("file", file));
+}
+
+FileSpace::FileSpace(FileSpace&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), held_upto_(other.held_upto_) {}
+
+FileSpace::~FileSpace() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<uint64_t> FileSpace::size() const {
+  struct stat info {};
+  if (::fstat(fd_, &info) == 0) return static_cast<uint64_t>(info.st_size);
+  return fail(Errc::internal,
+              std::string("the journal's file has no size: ") + std::strerror(errno));
+}
+
+uint64_t FileSpace::hold(uint64_t size, uint64_t wanted) {
+  if (size + wanted <= held_upto_) return wanted;
+  // A quarter more than wanted, so that not every commit has to ask.
+  const uint64_t length = wanted + wanted / 4;
+  const int result =
+      ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size), static_cast<off_t>(length));
+  if (result != 0 && errno != EOPNOTSUPP && errno != ENOSYS) return 0;
+  held_upto_ = size + length;
+  return wanted;
+}
+
+}  // namespace ledgerline::agent
