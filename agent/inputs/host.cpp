@@ -112,7 +112,8 @@ class HostInput final : public Input {
 
 }  // namespace
 
-Result<std::unique_ptr<Input>> prepare_host_input(TomlTable options) {
+Result<std::unique_ptr<Input>> prepare_host_input(TomlTable options,
+                                                  const std::string& /*folder*/) {
   TRY(const Duration interval, options.duration("interval", std::chrono::seconds(10)));
   if (interval < std::chrono::milliseconds(100) || interval > std::chrono::hours(1)) {
     return fail(options.error_at("interval", "between 100ms and 1h"));

@@ -7,6 +7,6 @@
 
 namespace ledgerline::agent {
 
-Result<std::unique_ptr<Input>> prepare_host_input(TomlTable options);
+Result<std::unique_ptr<Input>> prepare_host_input(TomlTable options, const std::string& folder);
 
 }  // namespace ledgerline::agent

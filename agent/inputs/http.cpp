@@ -1,6 +1,7 @@
 #include "agent/inputs/http.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "common/io/log.h"
 #include "common/json.h"
@@ -196,10 +197,12 @@ void EventEndpoint::handle(const io::HttpRequest& request, io::HttpServer::Respo
     return answer_get([&] { respond({.status = 200, .body = "ok\n", .headers = {}}); });
   if (request.path == "/metrics") {
     return answer_get([&] {
-      respond({.status = 200,
-               .content_type = "text/plain; version=0.0.4; charset=utf-8",
-               .body = reports_.metrics(),
-               .headers = {}});
+      reports_.metrics([respond](std::string text) {
+        respond({.status = 200,
+                 .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                 .body = std::move(text),
+                 .headers = {}});
+      });
     });
   }
   if (request.path == "/v1/status") {
@@ -294,10 +297,12 @@ void EventEndpoint::append_metrics(std::string& out) const {
       std::to_string(duplicates_) + "\n";
 }
 
-Result<std::unique_ptr<Input>> prepare_http_input(TomlTable options) {
+Result<std::unique_ptr<Input>> prepare_http_input(TomlTable options, const std::string& folder) {
   io::HttpServer::Options server;
   if (options.has("socket")) {
-    TRY(server.socket_path, options.string("socket"));
+    TRY(const std::string socket, options.string("socket"));
+    if (!socket.empty())
+      server.socket_path = (std::filesystem::path(folder) / socket).lexically_normal().string();
     if (server.socket_path.empty() || server.socket_path.size() > 107)
       return fail(options.error_at("socket", "a socket's path has 1 to 107 characters"));
   }

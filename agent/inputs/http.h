@@ -46,6 +46,6 @@ class EventEndpoint {
   uint64_t requests_failed_ = 0;       // other 5xx
 };
 
-Result<std::unique_ptr<Input>> prepare_http_input(TomlTable options);
+Result<std::unique_ptr<Input>> prepare_http_input(TomlTable options, const std::string& folder);
 
 }  // namespace ledgerline::agent

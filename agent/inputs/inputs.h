@@ -26,7 +26,7 @@ class ReportPort {
   /// A JSON object; `done` is called on the io thread.
   virtual void status(std::function<void(std::string)> done) = 0;
   /// Prometheus text format.
-  virtual std::string metrics() = 0;
+  virtual void metrics(std::function<void(std::string)> done) = 0;
 };
 
 /// Outlives the input.
@@ -54,7 +54,8 @@ class Input {
 
 struct InputKind {
   std::string_view name;  // of its table: [input.http]
-  Result<std::unique_ptr<Input>> (*prepare)(TomlTable options);
+  /// Relative paths among the options are relative to `folder`.
+  Result<std::unique_ptr<Input>> (*prepare)(TomlTable options, const std::string& folder);
 };
 
 /// Every input there is.

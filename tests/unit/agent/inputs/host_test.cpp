@@ -139,9 +139,9 @@ TEST_CASE("the interval has bounds") {
     INFO(text);
     auto table = TomlTable::parse(text, "agent.toml");
     REQUIRE(table);
-    CHECK_FALSE(prepare_host_input(*table));
+    CHECK_FALSE(prepare_host_input(*table, "/"));
   }
-  CHECK(prepare_host_input(*TomlTable::parse("", "agent.toml")));
+  CHECK(prepare_host_input(*TomlTable::parse("", "agent.toml"), "/"));
 }
 
 TEST_CASE("every input is found by its name") {

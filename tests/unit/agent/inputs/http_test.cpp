@@ -31,7 +31,7 @@ class HeldRecorder final : public RecordPort {
 class FixedReports final : public ReportPort {
  public:
   void status(std::function<void(std::string)> done) override { done("{\"ready\":true}\n"); }
-  std::string metrics() override { return "ledgerline_agent_up 1\n"; }
+  void metrics(std::function<void(std::string)> done) override { done("ledgerline_agent_up 1\n"); }
 };
 
 struct Fixture {
@@ -275,7 +275,7 @@ TEST_CASE("the input's options are checked with their position") {
     INFO(c.toml);
     auto table = TomlTable::parse(c.toml, "agent.toml");
     REQUIRE(table);
-    const auto input = prepare_http_input(*table);
+    const auto input = prepare_http_input(*table, "/etc/ledgerline");
     REQUIRE_FALSE(input);
     INFO(input.error().text());
     CHECK(input.error().text().find(c.words) != std::string::npos);
@@ -285,7 +285,7 @@ TEST_CASE("the input's options are checked with their position") {
     INFO(good);
     auto table = TomlTable::parse(good, "agent.toml");
     REQUIRE(table);
-    CHECK(prepare_http_input(*table));
+    CHECK(prepare_http_input(*table, "/etc/ledgerline"));
   }
 }
 

@@ -1,0 +1,222 @@
+#include "agent/ops/config.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "common/crypto.h"
+#include "common/io/system.h"
+#include "common/messages.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+constexpr size_t kConfigSizeMax = 1 << 20;
+constexpr size_t kMetersMax = 256;
+constexpr size_t kMeterNameMax = 128;
+constexpr size_t kUnitMax = 32;
+
+Result<std::string> name(TomlTable& table, std::string_view key) {
+  TRY(std::string value, table.string(key));
+  if (const auto good = check_name(key, value); !good)
+    return fail(table.error_at(key, good.error().message()));
+  return value;
+}
+
+struct DurationRange {
+  Duration min;
+  Duration max;
+  std::string_view words;
+  Duration fallback;
+};
+Result<Duration> duration_within(TomlTable& table, std::string_view key,
+                                 const DurationRange& range) {
+  TRY(const Duration value, table.duration(key, range.fallback));
+  if (value < range.min || value > range.max)
+    return fail(table.error_at(key, std::string(key) + " is " + std::string(range.words)));
+  return value;
+}
+
+Result<TomlTable> table_or_empty(TomlTable& root, std::string_view key) {
+  if (root.has(key)) return root.table(key);
+  return TomlTable::parse("", "");
+}
+
+bool is_printable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
+Result<std::string> text_up_to(TomlTable& table, std::string_view key, size_t bytes_max) {
+  TRY(std::string value, table.string(key));
+  if (value.empty() || value.size() > bytes_max || !is_printable(value)) {
+    return fail(table.error_at(key, std::string(key) + " has 1 to " + std::to_string(bytes_max) +
+                                        " bytes and no control characters"));
+  }
+  return value;
+}
+
+Result<MeterKind> kind_of(TomlTable& table) {
+  TRY(const std::string text, table.string("kind"));
+  const auto kind = parse_meter_kind(text);
+  if (!kind) return fail(table.error_at("kind", kind.error().message() + ", not \"" + text + "\""));
+  return *kind;
+}
+
+Result<MeterRow> read_meter(TomlTable& table) {
+  MeterRow row;
+  TRY(row.name, text_up_to(table, "name", kMeterNameMax));
+  TRY(row.unit, text_up_to(table, "unit", kUnitMax));
+  TRY(row.kind, kind_of(table));
+  TRY(const int64_t scale, table.integer("scale", 0, Decimal::kScaleMax, 0));
+  row.scale = static_cast<int>(scale);
+  TRY(const int64_t version, table.integer("version", 1, 1'000'000, 1));
+  row.definition_version = static_cast<uint32_t>(version);
+  TRY(const std::string meter_class, table.string("class", "billing"));
+  if (meter_class != "billing") {
+    return fail(table.error_at(
+        "class",
+        "only class = \"billing\" is metered by this version, not \"" + meter_class + "\""));
+  }
+  TRY(const std::string id, table.string("id", "window"));
+  if (id != "window" && id != "forward") {
+    return fail(table.error_at("id",
+                               "id is \"window\" (remembered for a while) or \"forward\" (travels "
+                               "with the reading), not \"" +
+                                   id + "\""));
+  }
+  row.forward_ids = id == "forward";
+  TRY_VOID(table.finish());
+  return row;
+}
+
+Status read_meters(TomlTable& root, AgentConfig& config) {
+  TRY(auto tables, root.tables("meter"));
+  if (tables.size() > kMetersMax)
+    return fail(root.error_at("meter", "at most " + std::to_string(kMetersMax) + " meters"));
+  for (TomlTable& table : tables) {
+    TRY(MeterRow row, read_meter(table));
+    const bool taken = std::any_of(config.meters.begin(), config.meters.end(),
+                                   [&](const MeterRow& other) { return other.name == row.name; });
+    if (taken) return fail(table.error_at("name", "there is a meter \"" + row.name + "\" already"));
+    config.meters.push_back(std::move(row));
+  }
+  return {};
+}
+
+Status read_broker(TomlTable& root, AgentConfig& config) {
+  TRY(auto table, root.table("broker"));
+  TRY(config.broker_host, text_up_to(table, "host", 253));
+  TRY(const int64_t port, table.integer("port", 1, 65535, 8883));
+  config.broker_port = static_cast<uint16_t>(port);
+  TRY(const std::string ca, table.string("ca", config.state + "/ca.pem"));
+  config.broker_ca = resolve_path(config.folder, ca);
+  return table.finish();
+}
+
+Status read_journal(TomlTable& root, AgentConfig& config) {
+  TRY(auto table, table_or_empty(root, "journal"));
+  TRY(config.retention.quota_bytes, table.size("quota", config.retention.quota_bytes));
+  if (config.retention.quota_bytes < (uint64_t{1} << 20) ||
+      config.retention.quota_bytes > (uint64_t{1} << 40)) {
+    return fail(table.error_at("quota", "quota is between 1MiB and 1024GiB"));
+  }
+  TRY(config.commit_interval, duration_within(table, "commit_interval",
+                                              {milliseconds(0), milliseconds(1000),
+                                               "between 0ms and 1s", config.commit_interval}));
+  TRY(config.retention.idempotency_window,
+      duration_within(
+          table, "idempotency_window",
+          {hours(1), hours(24 * 90), "between 1h and 90d", config.retention.idempotency_window}));
+  return table.finish();
+}
+
+Status read_batch(TomlTable& root, AgentConfig& config) {
+  TRY(auto table, table_or_empty(root, "batch"));
+  TRY(const int64_t readings, table.integer("readings_max", 1, Columns::kReadingsMax,
+                                            static_cast<int64_t>(config.batch.readings_max)));
+  config.batch.readings_max = static_cast<size_t>(readings);
+  TRY(config.batch.age_max,
+      duration_within(table, "age_max",
+                      {milliseconds(100), hours(1), "between 100ms and 1h", config.batch.age_max}));
+  return table.finish();
+}
+
+Status read_heartbeat(TomlTable& root, AgentConfig& config) {
+  TRY(auto table, table_or_empty(root, "heartbeat"));
+  TRY(config.heartbeat_interval,
+      duration_within(
+          table, "interval",
+          {milliseconds(100), hours(1), "between 100ms and 1h", config.heartbeat_interval}));
+  TRY(config.lateness,
+      duration_within(table, "lateness",
+                      {milliseconds(0), hours(24), "between 0ms and 1d", config.lateness}));
+  return table.finish();
+}
+
+/// Where our own commands find the running agent: the http input's socket, else its port.
+Result<std::string> local_address(TomlTable& http, const std::string& folder) {
+  if (http.has("socket")) {
+    TRY(const std::string socket, http.string("socket"));
+    return resolve_path(folder, socket);
+  }
+  return http.string("listen", "");
+}
+
+Status read_inputs(TomlTable& root, std::span<const std::string_view> names, AgentConfig& config) {
+  TRY(auto tables, table_or_empty(root, "input"));
+  for (const std::string_view known : names) {
+    if (!tables.has(known)) continue;
+    TRY(auto table, tables.table(known));
+    if (known == "http") {
+      TRY(config.local_address, local_address(table, config.folder));
+    }
+    config.inputs.emplace_back(known, std::move(table));
+  }
+  return tables.finish();
+}
+
+}  // namespace
+
+std::string resolve_path(const std::string& folder, const std::string& path) {
+  if (path.empty()) return path;
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+Result<AgentConfig> parse_config(const std::string& text, const std::string& file,
+                                 std::span<const std::string_view> input_names) {
+  TRY(auto root, TomlTable::parse(text, file));
+  AgentConfig config;
+  config.file = file;
+  const auto parent = std::filesystem::path(file).parent_path();
+  config.folder = parent.empty() ? "." : parent.string();
+  config.hash = sha256(bytes_of(text));
+  TRY(config.tenant, name(root, "tenant"));
+  TRY(config.device, name(root, "device"));
+  TRY(const std::string state, root.string("state"));
+  if (state.empty())
+    return fail(root.error_at("state", "state is a folder that only the agent writes to"));
+  config.state = resolve_path(config.folder, state);
+  TRY_VOID(read_broker(root, config));
+  TRY_VOID(read_journal(root, config));
+  TRY_VOID(read_batch(root, config));
+  TRY_VOID(read_heartbeat(root, config));
+  TRY_VOID(read_inputs(root, input_names, config));
+  TRY_VOID(read_meters(root, config));
+  TRY_VOID(root.finish());
+  return config;
+}
+
+Result<AgentConfig> read_config(const std::string& file,
+                                std::span<const std::string_view> input_names) {
+  // Absolute, so that what is written into messages and derived from it holds wherever it is read.
+  std::error_code ignored;
+  const std::string path = std::filesystem::absolute(file, ignored).lexically_normal().string();
+  TRY(const std::string text, io::read_file(path, kConfigSizeMax));
+  return parse_config(text, path, input_names);
+}
+
+}  // namespace ledgerline::agent

@@ -1,0 +1,202 @@
+#include "agent/ops/enrolment.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "agent/journal/journal.h"
+#include "common/io/log.h"
+#include "common/io/system.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+constexpr size_t kAnswerSizeMax = 256 << 10;
+
+std::string signing_file(const AgentConfig& config) {
+  return config.keys_folder() + "/signing.pem";
+}
+std::string tls_file(const AgentConfig& config) { return config.keys_folder() + "/tls.pem"; }
+std::string enrolment_file(const AgentConfig& config) { return config.state + "/enrolment.pem"; }
+
+Result<std::string> read_key(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
+    return fail(Error(Errc::config, "others may read this private key; make it mode 0600")
+                    .with("file", path));
+  }
+  return io::read_file(path, 64 << 10);
+}
+
+Result<std::unique_ptr<Signer>> signer_of(const std::string& pem, const std::string& path) {
+  auto signer = signer_from_pem(pem);
+  if (!signer) return fail(std::move(signer).error().with("file", path));
+  return signer;
+}
+
+Status make_key_where_absent(const std::string& path, KeyAlgorithm algorithm) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return {};
+  TRY(const std::string pem, generate_private_key_pem(algorithm));
+  TRY_VOID(io::write_file_durably(path, pem, 0600));
+  io::log_info("key_made", {io::kv("file", path)});
+  return {};
+}
+
+tl::unexpected<Error> unfit(const std::string& what) {
+  return fail(Errc::reject, "this enrolment does not fit: " + what);
+}
+
+/// The certificate holds the key's SubjectPublicKeyInfo as it is (RFC 5280, section 4.1).
+bool certifies(const Bytes& certificate, const Bytes& public_key) {
+  return std::search(certificate.begin(), certificate.end(), public_key.begin(),
+                     public_key.end()) != certificate.end();
+}
+
+Status check_grant(const StreamGrant& grant, const AgentConfig& config, const DeviceKeys& keys) {
+  if (grant.tenant != config.tenant || grant.device != config.device) {
+    return unfit("its grant is for " + grant.tenant + "/" + grant.device);
+  }
+  if (grant.key != keys.signer->public_key().id())
+    return unfit("its grant names another signing key");
+  if (grant.algorithm != keys.signer->public_key().algorithm())
+    return unfit("its grant names another algorithm");
+  return {};
+}
+
+Status check_names(const Enrolment& enrolment, const AgentConfig& config, const DeviceKeys& keys) {
+  if (enrolment.tenant != config.tenant || enrolment.device != config.device) {
+    return unfit("it is for " + enrolment.tenant + "/" + enrolment.device + ", this agent is " +
+                 config.tenant + "/" + config.device);
+  }
+  if (!certifies(enrolment.certificate, keys.tls_public_key))
+    return unfit("its certificate is for another TLS key");
+  return {};
+}
+
+/// Renames a journal of another stream, so that its readings stay at hand for whoever has to
+/// account for them.
+Status make_room(const AgentConfig& config, const StreamId& stream, bool replace) {
+  const auto status = Journal::read_status(
+      {.folder = config.journal_folder(), .retention = config.retention, .batch = config.batch});
+  if (!status && status.error().code() == Errc::not_found) return {};
+  if (!status) return fail(status.error());
+  if (!status->enrolled || status->grant.stream == stream) return {};
+  if (!replace) {
+    return fail(Error(Errc::conflict,
+                      "the journal holds readings of another stream; --replace moves it aside and "
+                      "begins a new one")
+                    .with("stream", status->grant.stream.hex()));
+  }
+  {
+    io::SystemClock clock;
+    const auto lock = Journal::open(
+        {.folder = config.journal_folder(), .retention = config.retention, .batch = config.batch},
+        clock);
+    if (!lock) return fail(lock.error());  // a running agent: it has to be stopped first
+  }
+  const std::string aside = config.journal_folder() + "." + status->grant.stream.hex();
+  std::error_code error;
+  std::filesystem::rename(config.journal_folder(), aside, error);
+  if (error)
+    return fail(Error(Errc::config, "the journal cannot be moved aside: " + error.message())
+                    .with("folder", aside));
+  io::log_warn("journal_moved_aside",
+               {io::kv("folder", aside),
+                io::kv("unreceipted_batches", status->head_batch - status->acked_upto)});
+  return {};
+}
+
+}  // namespace
+
+Result<DeviceKeys> load_keys(const AgentConfig& config) {
+  DeviceKeys keys;
+  TRY(const std::string signing_pem, read_key(signing_file(config)));
+  TRY(keys.signer, signer_of(signing_pem, signing_file(config)));
+  TRY(keys.tls_pem, read_key(tls_file(config)));
+  TRY(const auto tls, signer_of(keys.tls_pem, tls_file(config)));
+  keys.tls_public_key = tls->public_key().der();
+  return keys;
+}
+
+Result<DeviceKeys> load_or_make_keys(const AgentConfig& config) {
+  TRY_VOID(io::make_folders(config.state, 0700));
+  TRY_VOID(io::make_folders(config.keys_folder(), 0700));
+  TRY_VOID(make_key_where_absent(signing_file(config), KeyAlgorithm::ed25519));
+  TRY_VOID(make_key_where_absent(tls_file(config), KeyAlgorithm::ecdsa_p256_sha256));
+  return load_keys(config);
+}
+
+Result<std::string> make_request(const AgentConfig& config, DeviceKeys& keys, Timestamp now,
+                                 const std::string& reason) {
+  TRY(Bytes certificate_request,
+      make_certificate_request(keys.tls_pem, config.tenant + "." + config.device));
+  const EnrolmentRequest request{.tenant = config.tenant,
+                                 .device = config.device,
+                                 .algorithm = keys.signer->public_key().algorithm(),
+                                 .public_key = keys.signer->public_key().der(),
+                                 .certificate_request = std::move(certificate_request),
+                                 .classes = {StreamClass::billing},
+                                 .created_at = now,
+                                 .reason = reason};
+  TRY(const Bytes message, sign(payload_type::kEnrolmentRequest, encode(request), *keys.signer));
+  return pem_encode(kRequestLabel, message);
+}
+
+Result<Enrolled> check_answer(const std::string& pem, const AgentConfig& config,
+                              const DeviceKeys& keys) {
+  TRY(const Bytes message, pem_decode(kAnswerLabel, pem));
+  TRY(const SignedMessage opened, open_signed(message, payload_type::kEnrolment));
+  TRY(Enrolment enrolment, decode_enrolment(opened.body));
+  TRY(const PublicKey collector,
+      PublicKey::from_der(enrolment.collector_algorithm, enrolment.collector_public_key));
+  TRY_VOID(verify(opened, collector));
+  TRY_VOID(check_names(enrolment, config, keys));
+  for (const Bytes& signed_grant : enrolment.grants) {
+    TRY(const SignedMessage grant_message, open_signed(signed_grant, payload_type::kGrant));
+    TRY_VOID(verify(grant_message, collector));
+    TRY(StreamGrant grant, decode_grant(grant_message.body));
+    TRY_VOID(check_grant(grant, config, keys));
+    if (grant.stream_class != StreamClass::billing) continue;
+    return Enrolled{.collector_key = collector,
+                    .grant = std::move(grant),
+                    .grant_body = grant_message.body,
+                    .enrolment = std::move(enrolment)};
+  }
+  return unfit("it holds no grant of a billing stream");
+}
+
+Result<Enrolled> load_enrolment(const AgentConfig& config, const DeviceKeys& keys) {
+  TRY(const std::string pem, io::read_file(enrolment_file(config), kAnswerSizeMax));
+  auto enrolled = check_answer(pem, config, keys);
+  if (!enrolled) return fail(std::move(enrolled).error().with("file", enrolment_file(config)));
+  return enrolled;
+}
+
+Result<Enrolled> install_answer(const std::string& pem, const AgentConfig& config,
+                                const DeviceKeys& keys, const InstallOptions& options) {
+  TRY(Enrolled enrolled, check_answer(pem, config, keys));
+  const auto installed = load_enrolment(config, keys);
+  if (installed && installed->collector_key.id() != enrolled.collector_key.id() &&
+      !options.replace) {
+    return fail(
+        Error(Errc::conflict,
+              "another collector's key is pinned; give --replace only if you know why it changed")
+            .with("pinned", installed->collector_key.id().hex())
+            .with("offered", enrolled.collector_key.id().hex()));
+  }
+  if (!installed && installed.error().code() != Errc::not_found && !options.replace)
+    return fail(installed.error());
+  TRY_VOID(make_room(config, enrolled.grant.stream, options.replace));
+  TRY_VOID(io::write_file_durably(config.state + "/certificate.pem",
+                                  pem_encode("CERTIFICATE", enrolled.enrolment.certificate), 0644));
+  TRY_VOID(io::write_file_durably(
+      config.state + "/ca.pem", pem_encode("CERTIFICATE", enrolled.enrolment.certificate_authority),
+      0644));
+  TRY_VOID(io::write_file_durably(enrolment_file(config), pem, 0644));
+  return enrolled;
+}
+
+}  // namespace ledgerline::agent

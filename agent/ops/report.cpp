@@ -1,0 +1,164 @@
+#include "agent/ops/report.h"
+
+#include "common/decimal.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+Json number(uint64_t value) { return Json::number(std::to_string(value)); }
+
+Json totals_of(const JournalStatus& journal) {
+  Json out = Json::array();
+  for (const auto& [meter, sum] : journal.totals) {
+    for (const MeterRow& row : journal.meters.rows) {
+      if (row.number != meter) continue;
+      out.push(Json::object({{"meter", Json::string(row.name)},
+                             {"unit", Json::string(row.unit)},
+                             {"version", number(row.definition_version)},
+                             {"total", Json::string(Decimal(sum, row.scale).text())}}));
+    }
+  }
+  return out;
+}
+
+Json uplink_of(const UplinkReport& uplink) {
+  return Json::object({{"connected", Json::boolean(uplink.connected)},
+                       {"failure", Json::string(uplink.failure)},
+                       {"alarm", Json::string(uplink.alarm)},
+                       {"verdict", Json::string(uplink.verdict)},
+                       {"in_flight", number(uplink.in_flight)},
+                       {"batches_sent", number(uplink.batches_sent)},
+                       {"batches_resent", number(uplink.batches_resent)},
+                       {"receipts", number(uplink.receipts)}});
+}
+
+/// A member's text, or nothing.
+std::string text_at(const Json& report, std::string_view name) {
+  const Json* found = report.find(name);
+  return found == nullptr ? "" : found->text();
+}
+
+bool flag_at(const Json& report, std::string_view name) {
+  const Json* found = report.find(name);
+  return found != nullptr && found->is(Json::Kind::boolean) && found->as_bool();
+}
+
+std::string uplink_text(const Json& uplink) {
+  std::string out =
+      flag_at(uplink, "connected") ? "connected to the broker" : "not connected to the broker";
+  if (const std::string failure = text_at(uplink, "failure"); !failure.empty())
+    out += ": " + failure;
+  if (const std::string alarm = text_at(uplink, "alarm"); !alarm.empty()) out += "; " + alarm;
+  return out;
+}
+
+class MetricsText {
+ public:
+  void counter(std::string_view name, uint64_t value) { line(name, "counter", value); }
+  void gauge(std::string_view name, uint64_t value) { line(name, "gauge", value); }
+  std::string take() { return std::move(out_); }
+
+ private:
+  void line(std::string_view name, std::string_view type, uint64_t value) {
+    out_.append("# TYPE ledgerline_agent_").append(name).append(" ").append(type).append("\n");
+    out_.append("ledgerline_agent_")
+        .append(name)
+        .append(" ")
+        .append(std::to_string(value))
+        .append("\n");
+  }
+  std::string out_;
+};
+
+}  // namespace
+
+Json status_report(const AgentConfig& config, const JournalStatus& journal,
+                   const std::optional<LiveReport>& live) {
+  Json out = Json::object(
+      {{"running", Json::boolean(live.has_value())},
+       {"tenant", Json::string(config.tenant)},
+       {"device", Json::string(config.device)},
+       {"enrolled", Json::boolean(journal.enrolled)},
+       {"stream", journal.enrolled ? Json::string(journal.grant.stream.hex()) : Json::null()},
+       {"stream_status", Json::string(std::string(to_string(journal.stream_status)))},
+       {"next_seq", number(journal.next_seq)},
+       {"sealed_upto", number(journal.sealed_upto)},
+       {"head_batch", number(journal.head_batch)},
+       {"acked_upto", number(journal.acked_upto)},
+       {"oldest_batch", number(journal.oldest_batch)},
+       {"receipt_number", number(journal.receipt_number)},
+       {"heartbeat_number", number(journal.heartbeat_number)},
+       {"complete_through",
+        journal.promised ? Json::string(to_rfc3339(*journal.promised)) : Json::null()},
+       {"used_bytes", number(journal.used_bytes)},
+       {"quota_bytes", number(journal.quota_bytes)},
+       {"disk_free_bytes", number(journal.disk_free_bytes)},
+       {"totals", totals_of(journal)}});
+  if (live) {
+    out.set("uplink", uplink_of(live->uplink));
+    out.set("pushed_back", number(live->commits.pushed_back));
+    out.set("queued_requests", number(live->commits.queued_requests));
+  }
+  return out;
+}
+
+std::string status_text(const Json& report) {
+  std::string out = text_at(report, "tenant") + "/" + text_at(report, "device") + ": ";
+  out +=
+      flag_at(report, "running") ? "running" : "no agent answers; this is what its journal holds";
+  out += "\n";
+  if (!flag_at(report, "enrolled")) return out + "  not enrolled yet: ledgerline-agent enroll\n";
+  out +=
+      "  stream     " + text_at(report, "stream") + ", " + text_at(report, "stream_status") + "\n";
+  out += "  recorded   next seq " + text_at(report, "next_seq") + ", sealed up to seq " +
+         text_at(report, "sealed_upto") + "\n";
+  out += "  batches    newest " + text_at(report, "head_batch") + ", receipted up to " +
+         text_at(report, "acked_upto") + ", kept from " + text_at(report, "oldest_batch") + "\n";
+  out += "  space      " + text_at(report, "used_bytes") + " of " + text_at(report, "quota_bytes") +
+         " bytes, " + text_at(report, "disk_free_bytes") + " free on the disk\n";
+  const std::string promised = text_at(report, "complete_through");
+  out += "  complete   " +
+         (promised.empty() ? std::string("nothing promised yet") : "through " + promised) + "\n";
+  if (const Json* uplink = report.find("uplink"))
+    out += "  uplink     " + uplink_text(*uplink) + "\n";
+  if (const Json* totals = report.find("totals")) {
+    for (const Json& row : totals->items()) {
+      out += "  total      " + text_at(row, "meter") + " " + text_at(row, "total") + " " +
+             text_at(row, "unit") + "\n";
+    }
+  }
+  return out;
+}
+
+std::string metrics_text(const JournalStatus& journal, const LiveReport& live) {
+  MetricsText out;
+  out.counter("readings_total", live.commits.readings);
+  out.counter("duplicates_total", live.commits.duplicates);
+  out.counter("requests_refused_total", live.commits.refused);
+  out.counter("requests_pushed_back_total", live.commits.pushed_back);
+  out.counter("commits_total", live.commits.groups);
+  out.counter("batches_sealed_total", live.commits.batches_sealed);
+  out.gauge("queued_requests", live.commits.queued_requests);
+  out.gauge("next_seq", journal.next_seq);
+  out.gauge("head_batch", journal.head_batch);
+  out.gauge("acked_batch", journal.acked_upto);
+  out.gauge("journal_used_bytes", journal.used_bytes);
+  out.gauge("journal_quota_bytes", journal.quota_bytes);
+  out.gauge("disk_free_bytes", journal.disk_free_bytes);
+  out.gauge("uplink_connected", live.uplink.connected ? 1 : 0);
+  out.gauge("uplink_alarm", live.uplink.alarm.empty() ? 0 : 1);
+  out.gauge("uplink_in_flight", live.uplink.in_flight);
+  out.counter("batches_sent_total", live.uplink.batches_sent);
+  out.counter("batches_resent_total", live.uplink.batches_resent);
+  out.counter("batches_refused_total", live.uplink.batches_refused);
+  out.counter("resumes_total", live.uplink.resumes);
+  out.counter("receipts_total", live.uplink.receipts);
+  out.counter("statements_refused_total", live.uplink.statements_refused);
+  out.counter("heartbeats_total", live.uplink.heartbeats);
+  out.counter("connects_total", live.uplink.connects);
+  out.counter("connection_failures_total", live.uplink.connection_failures);
+  return out.take();
+}
+
+}  // namespace ledgerline::agent

@@ -1,0 +1,46 @@
+#pragma once
+// What the agent says about itself: one JSON object that `status`, GET /v1/status and scripts read,
+// the same in words, and its counters for Prometheus. Pure.
+
+#include <optional>
+#include <string>
+
+#include "agent/journal/group_commit.h"
+#include "agent/journal/journal.h"
+#include "agent/ops/config.h"
+#include "common/json.h"
+
+namespace ledgerline::agent {
+
+/// The uplink as a report shows it; main fills it in, because ops and uplink do not know each
+/// other.
+struct UplinkReport {
+  bool connected = false;
+  std::string failure;  // why it is not connected; empty while it is
+  std::string alarm;    // why nothing is sent although connected; empty where all is well
+  std::string verdict;  // of the collector's newest answer; empty before the first
+  uint64_t in_flight = 0;
+  uint64_t batches_sent = 0;
+  uint64_t batches_resent = 0;
+  uint64_t batches_refused = 0;
+  uint64_t resumes = 0;
+  uint64_t receipts = 0;
+  uint64_t statements_refused = 0;
+  uint64_t heartbeats = 0;
+  uint64_t connects = 0;
+  uint64_t connection_failures = 0;
+};
+
+/// What only a running agent knows.
+struct LiveReport {
+  GroupCommitCounters commits;
+  UplinkReport uplink;
+};
+
+Json status_report(const AgentConfig& config, const JournalStatus& journal,
+                   const std::optional<LiveReport>& live);
+/// For a person; reads any object that status_report() made.
+std::string status_text(const Json& report);
+std::string metrics_text(const JournalStatus& journal, const LiveReport& live);
+
+}  // namespace ledgerline::agent
