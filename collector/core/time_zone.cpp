@@ -1,8 +1,13 @@
 #include "collector/core/time_zone.h"
 
-#include <date/tz.h>
 #include <cstdio>
 #include <stdexcept>
+
+// How Debian built the library. Without these its types have another layout here than there.
+#define USE_OS_TZDB 1
+#define ONLY_C_LOCALE 1
+#define HAS_STRING_VIEW 1
+#include <date/tz.h>
 
 namespace ledgerline::collector {
 
