@@ -41,7 +41,7 @@ SendWindow::Actions SendWindow::on_answer(Moment at, const Custody& custody, Bat
   unanswered_ = 0;
   if (custody.linked_upto > linked_) unreceipted_ = 0;
   linked_ = custody.linked_upto;
-  head_ = std::max(head, linked_);
+  head_ = std::max({head_, head, linked_});
   next_ = linked_ + 1;
   parked_ = {custody.parked.begin(), custody.parked.end()};
   pause_until_ = at.now;

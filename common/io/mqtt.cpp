@@ -151,12 +151,7 @@ class Mqtt::Session : public std::enable_shared_from_this<Mqtt::Session> {
       });
     });
     client_.set_disconnected_handler([post](const mqtt::properties&, mqtt::ReasonCode code) {
-      post([code](Session& self) {
-        self.on_lost(code == mqtt::SESSION_TAKEN_OVER
-                         ? "another client took the session of " + self.options_.client_id +
-                               " over (0x8e)"
-                         : "the broker closed the connection: " + reason_text(code));
-      });
+      post([code](Session& self) { self.on_closed(code); });
     });
   }
 
@@ -328,6 +323,18 @@ class Mqtt::Session : public std::enable_shared_from_this<Mqtt::Session> {
       log_debug("mqtt_close_failed", {kv("error", e.what())});
     }
     on_lost(reason);
+  }
+
+  /// The broker's DISCONNECT. Paho reports the broken connection first where it notices that first;
+  /// then the reason is news all the same.
+  void on_closed(int code) {
+    const std::string reason =
+        code == mqtt::SESSION_TAKEN_OVER
+            ? "another client took the session of " + options_.client_id + " over (0x8e)"
+            : "the broker closed the connection: " + reason_text(code);
+    if (state_ != State::waiting) return on_lost(reason);
+    status_.last_failure = reason;
+    handlers_.on_disconnected(reason);
   }
 
   void on_lost(const std::string& reason) {

@@ -1,0 +1,97 @@
+#pragma once
+// A journal in memory with the real one's manners: sealed batches, receipts checked against the own
+// chain. For tests of the uplink; safe to read from the test's thread while the storage thread
+// works.
+
+#include <algorithm>
+#include <mutex>
+
+#include "agent/core/outgoing.h"
+#include "tests/support/device/test_device.h"
+
+namespace ledgerline::test {
+
+class MemoryOutgoing final : public agent::Outgoing {
+ public:
+  MemoryOutgoing(const TestDevice& device, std::vector<SealedBatch> batches)
+      : device_(device), batches_(std::move(batches)) {}
+
+  void add(SealedBatch batch) {
+    const std::lock_guard lock(mutex_);
+    batches_.push_back(std::move(batch));
+  }
+  /// As if an old image had been put back.
+  void roll_back(size_t count) {
+    const std::lock_guard lock(mutex_);
+    batches_.resize(count);
+    state_.acked_upto = std::min<BatchNumber>(state_.acked_upto, count);
+  }
+  [[nodiscard]] BatchNumber acked_upto() const {
+    const std::lock_guard lock(mutex_);
+    return state_.acked_upto;
+  }
+
+  Result<std::vector<agent::StoredBatch>> batches_after(BatchNumber number,
+                                                        const agent::FetchLimits& limits) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<agent::StoredBatch> out;
+    size_t bytes = 0;
+    for (size_t i = number; i < batches_.size() && out.size() < limits.batches_max; ++i) {
+      bytes += batches_[i].bytes.size();
+      if (!out.empty() && bytes > limits.bytes_max) break;
+      out.push_back({i + 1, batches_[i].id, batches_[i].bytes});
+    }
+    return out;
+  }
+
+  Result<agent::ReceiptOutcome> store_receipt(const Receipt& receipt,
+                                              ByteView signed_bytes) override {
+    const std::lock_guard lock(mutex_);
+    if (receipt.number == state_.receipt_number) return agent::ReceiptOutcome::repeated;
+    if (receipt.number < state_.receipt_number) return agent::ReceiptOutcome::older;
+    if (receipt.linked_upto > batches_.size())
+      return fail(Errc::conflict, "covers batches we do not have");
+    if (receipt.linked_upto < state_.acked_upto)
+      return fail(Errc::conflict, "covers less than before");
+    if (receipt.chain_value != id(receipt.linked_upto)) return fail(Errc::corrupt, "not our chain");
+    state_.receipt_number = receipt.number;
+    state_.acked_upto = receipt.linked_upto;
+    state_.status = receipt.status;
+    state_.receipt = copy_of(signed_bytes);
+    return agent::ReceiptOutcome::stored;
+  }
+
+  Result<Heartbeat> heartbeat() override {
+    const std::lock_guard lock(mutex_);
+    Heartbeat out;
+    out.stream = device_.grant.stream;
+    out.number = ++heartbeats_;
+    out.next_seq = batches_.size() * 2 + 1;
+    out.head_batch = batches_.size();
+    out.head_id = id(batches_.size());
+    return out;
+  }
+
+  [[nodiscard]] Result<agent::ResumeState> resume_state() const override {
+    const std::lock_guard lock(mutex_);
+    agent::ResumeState out = state_;
+    out.stream = device_.grant.stream;
+    out.partition = device_.grant.partition;
+    out.head_batch = batches_.size();
+    out.head_id = id(batches_.size());
+    return out;
+  }
+
+ private:
+  [[nodiscard]] BatchId id(BatchNumber number) const {
+    return number == 0 ? device_.grant_id : batches_.at(number - 1).id;
+  }
+
+  const TestDevice& device_;
+  mutable std::mutex mutex_;
+  std::vector<SealedBatch> batches_;
+  agent::ResumeState state_;
+  uint64_t heartbeats_ = 0;
+};
+
+}  // namespace ledgerline::test

@@ -1,0 +1,179 @@
+#include "agent/uplink/uplink.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/broker/loop.h"
+#include "tests/support/device/memory_outgoing.h"
+
+namespace ledgerline::agent {
+namespace {
+
+using test::MemoryOutgoing;
+using test::new_signer;
+using test::run_until;
+using test::TestDevice;
+
+class FixedClock final : public Clock {
+ public:
+  Timestamp now() override { return Timestamp(1'770'000'000'000); }
+  Monotonic monotonic() override { return {1000}; }
+};
+
+/// A session that keeps what is published and says what the test tells it.
+class ScriptedClient final : public io::MqttClient {
+ public:
+  void start() override { handlers.on_connected(false); }
+  void stop() override {}
+  void publish(std::string topic, Bytes payload, bool, io::Published done) override {
+    if (topic.ends_with("/resume")) {
+      resume = *decode_resume(open_signed(payload, payload_type::kResume)->body);
+      ++resumes;
+    } else if (topic.ends_with("/batch")) {
+      batches.push_back(std::move(payload));
+    }
+    done({});
+  }
+  [[nodiscard]] const io::MqttStatus& status() const override { return state; }
+
+  io::MqttHandlers handlers;
+  io::MqttStatus state;
+  std::optional<Resume> resume;
+  int resumes = 0;
+  std::vector<Bytes> batches;
+};
+
+struct Desk {
+  Desk() {
+    UplinkOptions options{.tenant = "acme", .device = "one", .heartbeat = std::chrono::hours(1)};
+    uplink = std::make_unique<Uplink>(runtime, clock, outgoing, *device.signer,
+                                      collector->public_key(), options,
+                                      [this](const io::MqttOptions&, io::MqttHandlers handlers) {
+                                        auto made = std::make_unique<ScriptedClient>();
+                                        made->handlers = std::move(handlers);
+                                        client = made.get();
+                                        return made;
+                                      });
+    uplink->start();
+    REQUIRE(until([&] { return client != nullptr && client->resume.has_value(); }));
+  }
+
+  [[nodiscard]] Receipt receipt(uint64_t number, BatchNumber upto) const {
+    Receipt out;
+    out.stream = device.grant.stream;
+    out.number = number;
+    out.linked_upto = upto;
+    out.chain_value = upto == 0 ? device.grant_id : chain[upto - 1].id;
+    return out;
+  }
+  void say(const Receipt& receipt, Signer& signer) const {
+    const auto bytes = *sign(payload_type::kReceipt, encode(receipt), signer);
+    client->handlers.on_message(
+        {device.topic(TopicLeaf::receipt), encode_receipt_set({bytes}), true});
+  }
+  void answer(Verdict verdict, const Nonce& nonce, Signer& signer, const Receipt& receipt) const {
+    const Answer answer{device.grant.stream,
+                        nonce,
+                        verdict,
+                        *sign(payload_type::kReceipt, encode(receipt), *collector),
+                        {}};
+    client->handlers.on_message({device.topic(TopicLeaf::answer),
+                                 *sign(payload_type::kAnswer, encode(answer), signer), false});
+  }
+  void answer(Verdict verdict) const {
+    answer(verdict, client->resume->nonce, *collector, receipt(1, 0));
+  }
+  bool until(const std::function<bool()>& condition) { return run_until(runtime, condition); }
+  void settle() {
+    run_until(
+        runtime, [] { return false; }, std::chrono::milliseconds(60));
+  }
+
+  TestDevice device{"acme", "one"};
+  std::vector<SealedBatch> chain = device.chain(5);
+  MemoryOutgoing outgoing{device, chain};
+  std::unique_ptr<Signer> collector = new_signer();
+  FixedClock clock;
+  io::Runtime runtime;
+  ScriptedClient* client = nullptr;
+  std::unique_ptr<Uplink> uplink;
+};
+
+}  // namespace
+
+TEST_CASE("uplink: no batch leaves before the answer, then all of them, byte for byte") {
+  Desk desk;
+  desk.settle();
+  CHECK(desk.client->batches.empty());
+  CHECK(desk.client->resume->head_batch == 5);
+  CHECK(desk.client->resume->head_id == desk.chain[4].id);
+
+  desk.answer(Verdict::continue_);
+
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  for (size_t i = 0; i < 5; ++i) CHECK(desk.client->batches[i] == desk.chain[i].bytes);
+}
+
+TEST_CASE("uplink: an answer to another nonce, or signed by another key, opens nothing") {
+  Desk desk;
+  const auto stranger = new_signer();
+  desk.answer(Verdict::continue_, Nonce(), *desk.collector, desk.receipt(1, 0));
+  desk.answer(Verdict::continue_, desk.client->resume->nonce, *stranger, desk.receipt(1, 0));
+  desk.settle();
+  CHECK(desk.client->batches.empty());
+  CHECK(desk.uplink->status().statements_refused == 1);
+
+  desk.answer(Verdict::rollback, Nonce(), *desk.collector,
+              desk.receipt(1, 0));  // a replay stops nothing
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+}
+
+TEST_CASE("uplink: only a receipt of the pinned key for the own chain trims") {
+  Desk desk;
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  const auto stranger = new_signer();
+
+  desk.say(desk.receipt(7, 3), *stranger);
+  auto other_stream = desk.receipt(8, 3);
+  other_stream.stream = StreamId();
+  desk.say(other_stream, *desk.collector);
+  desk.settle();
+  CHECK(desk.outgoing.acked_upto() == 0);
+
+  desk.say(desk.receipt(9, 3), *desk.collector);
+  REQUIRE(desk.until([&] { return desk.uplink->status().linked_upto == 3; }));
+  CHECK(desk.outgoing.acked_upto() == 3);
+  CHECK(desk.uplink->status().in_flight == 2);
+}
+
+TEST_CASE("uplink: a signed receipt for another history stops everything") {
+  Desk desk;
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  auto other = desk.receipt(2, 3);
+  other.chain_value = desk.chain[0].id;
+  desk.say(other, *desk.collector);
+  REQUIRE(desk.until([&] { return !desk.uplink->status().alarm.empty(); }));
+  CHECK(desk.outgoing.acked_upto() == 0);
+  desk.client->handlers.on_connected(false);
+  desk.settle();
+  CHECK(desk.client->resumes == 1);
+}
+
+TEST_CASE("uplink: a verdict other than continue stops sending and tells the operator what to do") {
+  for (const auto verdict :
+       {Verdict::unknown_stream, Verdict::rollback, Verdict::stream_frozen, Verdict::key_revoked}) {
+    Desk desk;
+    desk.answer(verdict);
+    REQUIRE(desk.until([&] { return desk.uplink->status().verdict == verdict; }));
+    CHECK_FALSE(desk.uplink->status().alarm.empty());
+    desk.settle();
+    CHECK(desk.client->batches.empty());
+    // A reconnect asks anew: the operator may have mended it on the other side.
+    desk.client->handlers.on_connected(false);
+    REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+  }
+}
+
+}  // namespace ledgerline::agent

@@ -1,0 +1,156 @@
+#include "collector/intake/custody.h"
+
+#include <catch2/catch.hpp>
+
+#include "collector/store/memory_store.h"
+#include "tests/support/device/test_device.h"
+
+namespace ledgerline::collector {
+namespace {
+
+using test::TestDevice;
+
+class FixedClock final : public Clock {
+ public:
+  Timestamp now() override { return Timestamp(1'770'000'000'000); }
+  Monotonic monotonic() override { return {}; }
+};
+
+struct Desk {
+  Desk() {
+    const auto& key = device.signer->public_key();
+    DeviceEnrolment enrolment{.tenant = "acme", .device = "one"};
+    enrolment.key = {key.algorithm(), key.id(), key.der(), Timestamp(1), std::nullopt, {}};
+    enrolment.streams = {{device.grant, *sign(payload_type::kGrant, encode(device.grant), *signer),
+                          device.grant_id}};
+    REQUIRE(store->put_device(enrolment));
+  }
+  [[nodiscard]] Arrival arrival(const Bytes& bytes) const {
+    return {device.topic(TopicLeaf::batch), bytes, Timestamp(1'770'000'000'000)};
+  }
+
+  std::shared_ptr<MemoryDatabase> database = make_memory_database();
+  std::unique_ptr<Store> store = open_memory_store(database);
+  std::unique_ptr<Signer> signer = test::new_signer();
+  TestDevice device{"acme", "one"};
+  FixedClock clock;
+  Custody custody{*store, *signer, clock};
+};
+
+Receipt only_receipt(const std::vector<Outbound>& out) {
+  REQUIRE(out.size() == 1);
+  REQUIRE(out.front().retained);
+  const auto set = decode_receipt_set(out.front().payload);
+  REQUIRE(set->size() == 1);
+  return *decode_receipt(open_signed(set->front(), payload_type::kReceipt)->body);
+}
+
+/// A manifest of format 2 with this stream: what a newer agent might send.
+Bytes newer_format(const Bytes& sealed) {
+  // Field 1 of the manifest is the format; it stands first in the manifest, which stands first in
+  // the envelope.
+  Bytes out = sealed;
+  const Bytes head = {0x08, 0x01};
+  const auto at = std::search(out.begin(), out.end(), head.begin(), head.end());
+  REQUIRE(at != out.end());
+  at[1] = 0x02;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("custody: a group is one transaction and one receipt") {
+  Desk desk;
+  const auto chain = desk.device.chain(20);
+  std::vector<Arrival> group;
+  for (const auto& batch : chain) group.push_back(desk.arrival(batch.bytes));
+
+  const auto out = desk.custody.accept(group);
+
+  const auto receipt = only_receipt(*out);
+  CHECK(receipt.linked_upto == 20);
+  CHECK(receipt.chain_value == chain.back().id);
+  CHECK(receipt.number == 1);
+  CHECK(desk.store->stream(desk.device.grant.stream)->revision == 2);  // 1 is the enrolment
+  CHECK(desk.custody.next_leaf() == 20);
+}
+
+TEST_CASE("custody: duplicates alone write nothing and get the stored receipt") {
+  Desk desk;
+  const auto chain = desk.device.chain(2);
+  const std::vector<Arrival> group = {desk.arrival(chain[0].bytes), desk.arrival(chain[1].bytes)};
+  const auto first = desk.custody.accept(group);
+
+  const auto again = desk.custody.accept(group);
+
+  CHECK(again->front().payload == first->front().payload);
+  CHECK(desk.store->stream(desk.device.grant.stream)->revision == 2);
+  CHECK(desk.custody.counters().duplicates == 2);
+}
+
+TEST_CASE(
+    "custody: an unknown format is kept once, without a receipt, and offered again at the next "
+    "start") {
+  Desk desk;
+  const auto chain = desk.device.chain(1);
+  const auto newer = newer_format(chain[0].bytes);
+
+  for (int i = 0; i < 3; ++i) CHECK(desk.custody.accept({desk.arrival(newer)})->empty());
+
+  const auto kept = desk.store->list_quarantine("acme", "one");
+  REQUIRE(kept->size() == 1);
+  CHECK(kept->front().reason == "unknown format");
+  CHECK(kept->front().bytes == newer);
+  Custody restarted(*desk.store, *desk.signer, desk.clock);
+  CHECK(restarted.offer_unknown_formats_again()->empty());  // still unknown
+  CHECK(restarted.accept({desk.arrival(newer)})->empty());
+  CHECK(desk.store->list_quarantine("acme", "one")->size() == 1);
+
+  // As if an older version had not understood what this one does.
+  QuarantineItem item{"acme",           "one",          desk.device.topic(TopicLeaf::batch),
+                      "unknown format", chain[0].bytes, Timestamp(1)};
+  REQUIRE(desk.store->quarantine(item));
+  Custody upgraded(*desk.store, *desk.signer, desk.clock);
+  CHECK(only_receipt(*upgraded.offer_unknown_formats_again()).linked_upto == 1);
+}
+
+TEST_CASE("custody: a device's quarantine has a budget, beyond it nothing is written") {
+  Desk desk;
+  const Bytes junk(60'000, 7);
+  uint64_t kept_before = 0;
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(desk.custody.accept({desk.arrival(junk)}));
+    const auto counters = desk.store->quarantine_counters("acme", "one");
+    CHECK(counters->kept_bytes <= QuarantineCounters::kKeptBytesMax);
+    kept_before = counters->kept_count;
+  }
+  CHECK(kept_before == QuarantineCounters::kKeptBytesMax / junk.size());
+  CHECK(desk.custody.counters().refused[static_cast<size_t>(Refusal::not_readable)] == 100);
+  CHECK(desk.custody.counters().quarantine_full > 0);
+}
+
+TEST_CASE("custody: batches of one group that only link through each other are one chain") {
+  Desk desk;
+  const auto chain = desk.device.chain(4);
+  CHECK(only_receipt(
+            *desk.custody.accept({desk.arrival(chain[3].bytes), desk.arrival(chain[1].bytes)}))
+            .parked == std::vector<BatchNumber>{2, 4});
+  const auto receipt = only_receipt(
+      *desk.custody.accept({desk.arrival(chain[2].bytes), desk.arrival(chain[0].bytes)}));
+  CHECK(receipt.linked_upto == 4);
+  CHECK(receipt.parked.empty());
+  CHECK(desk.custody.counters().linked_from_parked == 2);
+  for (LeafNumber leaf = 0; leaf < 4; ++leaf)
+    CHECK(desk.store->leaf(leaf)->sealed == chain[leaf].bytes);
+}
+
+TEST_CASE("custody: a batch linked for one stream does not answer for a refused one") {
+  Desk desk;
+  const auto chain = desk.device.chain(1);
+  const auto out = desk.custody.accept({desk.arrival(test::with_wrong_section(chain[0].bytes)),
+                                        {"ledgerline/v1/x/00/y/receipt", chain[0].bytes, {}}});
+  CHECK(out->empty());
+  CHECK(desk.store->log_head()->size == 0);
+}
+
+}  // namespace ledgerline::collector
