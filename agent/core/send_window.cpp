@@ -33,7 +33,7 @@ SendWindow::Actions SendWindow::on_disconnected(Moment) {
 }
 
 SendWindow::Actions SendWindow::on_answer(Moment at, const Custody& custody, BatchNumber head) {
-  if (state_ != State::asking) return {};
+  if (state_ != State::asking) return proceed(at);
   // The answer is the truth of this moment, also where it is less than an earlier receipt said: a
   // collector that was restored from a backup asks for what it lost.
   on_disconnected(at);
@@ -107,9 +107,9 @@ bool SendWindow::wanted(BatchNumber number) const {
 
 SendWindow::Actions SendWindow::on_fetched(Moment at, uint64_t fetch,
                                            const std::vector<Fetched>& batches) {
-  if (fetch != fetch_ || !fetching_) return {};
+  if (fetch != fetch_ || !fetching_) return proceed(at);
   fetching_ = false;
-  if (state_ != State::open) return {};
+  if (state_ != State::open) return proceed(at);
   std::vector<BatchNumber> publish;
   for (const auto& [number, size] : batches) {
     if (!wanted(number)) continue;
@@ -129,7 +129,7 @@ SendWindow::Actions SendWindow::on_fetched(Moment at, uint64_t fetch,
 }
 
 SendWindow::Actions SendWindow::on_not_sent(Moment at, BatchNumber number) {
-  if (state_ != State::open || !in_flight_.contains(number)) return {};
+  if (state_ != State::open || !in_flight_.contains(number)) return proceed(at);
   forget(number);
   again_.insert(number);
   if (at.now >= pause_until_) {

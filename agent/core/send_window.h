@@ -55,7 +55,8 @@ class SendWindow {
     bool ask = false;                  // send a resume with a fresh nonce
     std::vector<BatchNumber> publish;  // of the batches just fetched
     std::optional<Fetch> fetch;
-    std::optional<Monotonic> wake_at;  // call on_time then, unless something happens before
+    /// Call on_time then, unless something happens before. Each call names it anew.
+    std::optional<Monotonic> wake_at;
   };
 
   explicit SendWindow(SendLimits limits = {}) : limits_(limits) {}

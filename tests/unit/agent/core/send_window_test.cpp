@@ -190,6 +190,15 @@ TEST_CASE("send window: a collector that lost batches gets them again") {
   CHECK(actions.fetch->after == 8);
 }
 
+TEST_CASE("send window: news that change nothing do not lose the time to wake") {
+  auto window = sending(10);
+  CHECK(window.on_not_sent(at(1), 99).wake_at == Monotonic{10'000});
+  CHECK(window.on_answer(at(1), {0, {}}, 10).wake_at == Monotonic{10'000});
+  CHECK(window.on_fetched(at(1), 77, {}).wake_at == Monotonic{10'000});
+  window.on_connected(at(2));
+  CHECK(window.on_not_sent(at(3), 1).wake_at == Monotonic{5002});
+}
+
 TEST_CASE("send window: an old receipt moves nothing, a stopped window does nothing") {
   auto window = sending(100);
   window.on_receipt(at(1), {5, {}});
