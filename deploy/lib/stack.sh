@@ -131,12 +131,12 @@ prepare_agent() {
     mkdir -p "$folder"
     fill "$TEMPLATES/agent-$1.toml.in" "$folder/agent.toml"
     run "$AGENT" check --config "$folder/agent.toml"
-    [ ! -e "$folder/enrolled" ] || return 0
+    # The agent writes it last.
+    [ ! -e "$folder/state/enrolment.pem" ] || return 0
     run "$AGENT" enroll --config "$folder/agent.toml" --out "$folder/request.pem"
     run "$COLLECTOR" enroll --config "$STATE/collector/collector.toml" "$folder/request.pem" --out "$folder/enrolment.pem"
     run "$AGENT" enroll --config "$folder/agent.toml" --accept "$folder/enrolment.pem"
     signal_process broker HUP
-    : >"$folder/enrolled"
 }
 
 start_agent() { # NAME
