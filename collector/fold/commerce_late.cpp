@@ -128,7 +128,11 @@ Result<ExceptionUpsert> CommerceRunner::compare_line(const Contract& contract,
 Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceReport& report) {
   ContractHints& hints = hints_[contract.name];
   if (hints.audited) return {};
-  if (!hints.audit_from) hints.audit_from = now - options_.audit_span;
+  if (!hints.audit_from) {
+    hints.audit_from = now - options_.audit_span;
+    // A catalog that comes back can also undo what another one made late.
+    TRY(hints.audit_all, has_late(contract));
+  }
   TRY(const FoldCursor fold, store_.fold_cursor());
   TRY(const auto rows,
       store_.list_periods(tenant_, contract.name, *hints.audit_from, options_.audits_max));
@@ -145,10 +149,24 @@ Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceRe
   return {};
 }
 
+Result<bool> CommerceRunner::has_late(const Contract& contract) {
+  ExceptionFilter filter{.tenant = tenant_, .kind = std::string(exception_kind::kLate)};
+  for (;;) {
+    TRY(const auto rows, store_.list_exceptions(filter));
+    if (std::any_of(rows.begin(), rows.end(),
+                    [&](const ExceptionRow& row) { return row.contract == contract.name; })) {
+      return true;
+    }
+    if (rows.size() < filter.limit) return false;
+    filter.after = rows.back().id;
+  }
+}
+
 Status CommerceRunner::audit_row(const Contract& contract, const PeriodRow& row, Timestamp now,
                                  CommercialChanges& changes) {
   TRY(const PeriodDetail detail, PeriodDetail::parse(row.detail));
-  if (!row.closed || detail.catalog == catalog_->hash().hex()) return {};
+  const bool same_catalog = detail.catalog == catalog_->hash().hex();
+  if (!row.closed || (same_catalog && !hints_[contract.name].audit_all)) return {};
   if (!detail.lines.empty())
     return audit_period(contract, detail, {row.from, row.to}, now, changes);
   // Nothing was booked, perhaps for many periods: only those that have usage by now are of

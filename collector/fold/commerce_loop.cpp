@@ -22,6 +22,10 @@ void account_for(const CommerceLoop& loop, const CommerceReport& report) {
   counters.exceptions_written += report.exceptions_written;
   counters.conflicts += report.conflicts;
   counters.held = report.held;
+  counters.errors += report.failed.size();
+  for (const auto& [contract, error] : report.failed) {
+    io::log_error("contract_failed", {io::kv("contract", contract), io::kv("error", error)});
+  }
   for (const DocumentRow& document : report.documents) {
     io::log_info("document_made",
                  {io::kv("document", document.id), io::kv("contract", document.contract),

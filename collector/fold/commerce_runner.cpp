@@ -27,6 +27,7 @@ void CommerceRunner::set_catalog(Catalog catalog) {
   series_notes_.clear();
   swept_cursor_.reset();
   sweeping_ = false;
+  next_sweep_ = Timestamp();
 }
 
 Result<CommerceReport> CommerceRunner::step(Timestamp now) {
@@ -36,11 +37,19 @@ Result<CommerceReport> CommerceRunner::step(Timestamp now) {
   // Late usage first: a period that closes in this step has seen everything before its end.
   TRY_VOID(settle_touches(now, report));
   for (const auto& [name, contract] : catalog_->contracts()) {
-    TRY_VOID(close_due(contract, now, report));
-    TRY_VOID(audit(contract, now, report));
+    TRY_VOID(isolate(contract, close_due(contract, now, report), report));
+    TRY_VOID(isolate(contract, audit(contract, now, report), report));
   }
   TRY_VOID(tell_uncounted(now, report));
   return report;
+}
+
+Status CommerceRunner::isolate(const Contract& contract, const Status& status,
+                               CommerceReport& report) {
+  if (status) return {};
+  if (status.error().code() == Errc::full || status.error().code() == Errc::internal) return status;
+  report.failed.emplace_back(contract.name, status.error());
+  return {};
 }
 
 Result<bool> CommerceRunner::find_tenant() {

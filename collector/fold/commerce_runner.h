@@ -24,6 +24,7 @@ struct CommerceOptions {
   size_t audits_max = 16;     // closed periods per contract and step after a change of the catalog
   Duration audit_span =
       std::chrono::hours(24 * 400);  // how far back a change of the catalog is followed
+  Duration sweep_interval = std::chrono::seconds(5);  // between two looks at all series
   Duration rating_retry =
       std::chrono::minutes(1);  // before a period that could not be rated is tried again
 };
@@ -39,8 +40,9 @@ struct CommerceReport {
   size_t periods_closed = 0;
   size_t touches_settled = 0;
   size_t exceptions_written = 0;
-  size_t conflicts = 0;    // somebody wrote meanwhile: the next step decides again
-  bool more = false;       // there is work left: come again at once
+  size_t conflicts = 0;  // somebody wrote meanwhile: the next step decides again
+  bool more = false;     // there is work left: come again at once
+  std::vector<std::pair<std::string, Error>> failed;  // contracts whose evidence cannot be read
   std::vector<Held> held;  // periods past their end and grace that cannot close yet
 };
 
@@ -60,6 +62,7 @@ class CommerceRunner {
     Timestamp due;  // nothing can close before it
     std::optional<Timestamp>
         audit_from;                // where the look at closed periods goes on; nothing: not begun
+    bool audit_all = false;        // also periods that this very catalog closed
     bool audited = false;          // every closed period was compared with this catalog
     std::set<std::string> silent;  // exceptions written for the period at hand
     bool unrated = false;          // the exception for the period at hand is written
@@ -72,6 +75,8 @@ class CommerceRunner {
   };
 
   Result<bool> find_tenant();
+  /// What is wrong with one contract keeps no other from closing. An error is one to stop for.
+  Status isolate(const Contract& contract, const Status& status, CommerceReport& report);
   Status settle_touches(Timestamp now, CommerceReport& report);
   Status late_lines(const TouchedUsage& touch, Timestamp now,
                     std::map<std::string, ExceptionUpsert>& out);
@@ -96,6 +101,7 @@ class CommerceRunner {
                    CommerceReport& report);
 
   Status audit(const Contract& contract, Timestamp now, CommerceReport& report);
+  Result<bool> has_late(const Contract& contract);
   Status audit_row(const Contract& contract, const PeriodRow& row, Timestamp now,
                    CommercialChanges& changes);
   Status audit_period(const Contract& contract, const PeriodDetail& detail, Period period,
@@ -119,6 +125,7 @@ class CommerceRunner {
   SeriesId sweep_after_ = 0;
   LeafNumber sweep_cursor_ = 0;
   bool sweeping_ = false;
+  Timestamp next_sweep_;
 };
 
 /// The version of the zone data that periods are cut by, e.g. "2025b"; "unknown" where the system

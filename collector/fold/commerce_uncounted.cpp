@@ -54,7 +54,8 @@ std::vector<Period> unmapped_spans(const Catalog& catalog, const Mapping& mappin
 Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
   TRY(const FoldCursor fold, store_.fold_cursor());
   if (!sweeping_) {
-    if (swept_cursor_ == fold.cursor) return {};
+    if (swept_cursor_ == fold.cursor || now < next_sweep_) return {};
+    next_sweep_ = now + options_.sweep_interval;
     sweeping_ = true;
     sweep_after_ = 0;
     sweep_cursor_ = fold.cursor;
