@@ -70,7 +70,8 @@ void describe(CLI::App& app, CommandLine& out) {
   record->add_option("--subject", out.subject, "whom the reading is about (default: the device)");
   record->add_option("--time", out.time, "event time, RFC 3339 (default: now)");
   record->add_option("--id", out.id, "the same id again is recorded once (default: a random one)");
-  record->add_option("--dimension", out.dimensions, "name=value; may be repeated")->take_all();
+  record->add_option("--dimension", out.dimensions, "name=value; may be repeated")
+      ->allow_extra_args(false);
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ Status make_key_where_absent(const std::string& path, KeyAlgorithm algorithm) {
   if (std::filesystem::exists(path, ignored)) return {};
   TRY(const std::string pem, generate_private_key_pem(algorithm));
   TRY_VOID(io::write_file_durably(path, pem, 0600));
-  io::log_info("key_made", {io::kv("file", path)});
+  io::log_debug("key_made", {io::kv("file", path)});
   return {};
 }
 

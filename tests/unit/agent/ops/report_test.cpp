@@ -1,0 +1,72 @@
+#include "agent/ops/report.h"
+
+#include <catch2/catch.hpp>
+
+namespace ledgerline::agent {
+namespace {
+
+AgentConfig config() {
+  AgentConfig out;
+  out.tenant = "demo";
+  out.device = "app-1";
+  return out;
+}
+
+JournalStatus journal() {
+  JournalStatus out;
+  out.enrolled = true;
+  out.next_seq = 1001;
+  out.sealed_upto = 900;
+  out.head_batch = 9;
+  out.acked_upto = 7;
+  out.totals = {{2, Int128(-1250)}};
+  out.meters.rows = {{.number = 2, .name = "tank.level", .unit = "m3", .scale = 3}};
+  out.promised = Timestamp(1'800'000'000'000);
+  return out;
+}
+
+TEST_CASE("a report says the same as the journal, exactly") {
+  const Json report = status_report(config(), journal(), std::nullopt);
+
+  CHECK(report.find("next_seq")->text() == "1001");
+  CHECK(report.find("sealed_upto")->text() == "900");
+  CHECK(report.find("running")->as_bool() == false);
+  CHECK(report.find("complete_through")->text() == "2027-01-15T08:00:00.000Z");
+  CHECK(report.find("totals")->items().at(0).find("total")->text() == "-1.250");
+  CHECK(report.find("uplink") == nullptr);
+  CHECK(parse_json(report.dump()) == report);
+}
+
+TEST_CASE("a report reads as words") {
+  LiveReport live;
+  live.uplink.failure = "the broker's certificate has expired";
+  const std::string text = status_text(status_report(config(), journal(), live));
+
+  CHECK(text.find("demo/app-1: running") == 0);
+  CHECK(text.find("newest 9, receipted up to 7") != std::string::npos);
+  CHECK(text.find("not connected to the broker: the broker's certificate has expired") !=
+        std::string::npos);
+  CHECK(text.find("tank.level -1.250 m3") != std::string::npos);
+  CHECK(status_text(status_report(config(), JournalStatus{}, std::nullopt))
+            .find("not enrolled yet") != std::string::npos);
+  CHECK(status_text(Json::object()).find("not enrolled") != std::string::npos);
+}
+
+TEST_CASE("counters have a type and a name of ours") {
+  LiveReport live;
+  live.commits.readings = 5;
+  live.uplink.connected = true;
+
+  const std::string text = metrics_text(journal(), live);
+
+  CHECK(
+      text.find(
+          "# TYPE ledgerline_agent_readings_total counter\nledgerline_agent_readings_total 5\n") !=
+      std::string::npos);
+  CHECK(text.find("# TYPE ledgerline_agent_uplink_connected "
+                  "gauge\nledgerline_agent_uplink_connected 1\n") != std::string::npos);
+  CHECK(text.find("ledgerline_agent_head_batch 9\n") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace ledgerline::agent
