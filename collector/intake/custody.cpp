@@ -26,6 +26,17 @@ ChainedBatch chained(const OpenBatch& batch) {
   return {batch.manifest.number, batch.id, batch.manifest.previous};
 }
 
+ExceptionRow fork_exception(const StreamRow& row, const Linkage& linkage, Timestamp now) {
+  const std::string stream = row.grant.stream.hex();
+  ExceptionRow out = new_exception(exception_kind::kFork, {stream}, row.grant.tenant, now);
+  out.device = row.grant.device;
+  out.count = 1;
+  out.detail = "two journals wrote stream " + stream + "; both agree up to batch " +
+               std::to_string(*linkage.frozen_at) + " at most, linked up to " +
+               std::to_string(linkage.head_number) + "; nothing links any more";
+  return out;
+}
+
 /// A row that may be absent, out of the store's not_found.
 template <class T>
 Result<std::optional<T>> optional_row(Result<T> row) {
@@ -249,15 +260,7 @@ Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamR
       std::count(out.linkage.fates.begin(), out.linkage.fates.end(), Fate::duplicate));
   if (out.linkage.frozen_at) {
     change.status = StreamStatus::frozen;
-    auto row_of = new_exception(exception_kind::kFork, {row.grant.stream.hex()}, row.grant.tenant,
-                                clock_.now());
-    row_of.device = row.grant.device;
-    row_of.count = 1;
-    row_of.detail = "two journals wrote stream " + row.grant.stream.hex() +
-                    "; both agree up to batch " + std::to_string(*out.linkage.frozen_at) +
-                    " at most, linked up to " + std::to_string(out.linkage.head_number) +
-                    "; nothing links any more";
-    change.exceptions.push_back({UpsertMode::add, std::move(row_of)});
+    change.exceptions.push_back({UpsertMode::add, fork_exception(row, out.linkage, clock_.now())});
   }
   TRY_VOID(add_receipt(row, out.linkage, change));
   return out;
