@@ -1,0 +1,248 @@
+// collector/core/folding, which is pure; here because it shares the sealing device with the
+// folder's tests.
+
+#include "collector/core/folding.h"
+
+#include "tests/unit/collector/fold/fold_device.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+const SeriesUsage* find(const BatchFold& fold, const std::string& subject, int32_t quarter) {
+  for (const auto& usage : fold.usage) {
+    if (usage.key.subject == subject && usage.quarter.index == quarter) return &usage;
+  }
+  return nullptr;
+}
+
+const ExceptionRow* find_exception(const BatchFold& fold, std::string_view kind,
+                                   std::string_view meter = "requests") {
+  for (const auto& exception : fold.exceptions) {
+    if (exception.row.kind == kind && exception.row.meter == meter) return &exception.row;
+  }
+  return nullptr;
+}
+
+constexpr int32_t kNoonQuarter = static_cast<int32_t>(kNoon / QuarterHour::kLengthMs);
+
+}  // namespace
+
+TEST_CASE("readings add up per series and quarter hour", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  const auto batch =
+      device.seal({FoldDevice::reading(5), FoldDevice::reading(7, kNoon + 899'999),
+                   FoldDevice::reading(1, kNoon + 900'000), FoldDevice::reading(3, kNoon, "b"),
+                   FoldDevice::reading(-4, kNoon, "a", 2)});
+
+  const auto fold = fold_batch(state, device.context(), batch.bytes);
+
+  REQUIRE(fold.exceptions.empty());
+  REQUIRE(fold.readings == 5);
+  REQUIRE(fold.usage.size() == 4);
+  const auto* usage = find(fold, "a", kNoonQuarter);
+  REQUIRE(usage != nullptr);
+  REQUIRE(usage->key.meter == "requests");
+  REQUIRE(usage->key.tenant == "demo");
+  REQUIRE(usage->value.sum == 12);
+  REQUIRE(usage->value.count == 2);
+  REQUIRE(usage->value.last == 7);
+  REQUIRE(usage->earliest == Timestamp(kNoon));
+  REQUIRE(find(fold, "a", kNoonQuarter + 1)->value.sum == 1);
+  REQUIRE(find(fold, "b", kNoonQuarter)->value.sum == 3);
+  REQUIRE(state.next_seq == 6);
+  REQUIRE(state.folded_number == 1);
+  REQUIRE(state.meters.size() == 2);
+}
+
+TEST_CASE("values whose sum needs more than 64 bits fold exactly", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  const int64_t most = std::numeric_limits<int64_t>::max();
+
+  const auto fold = fold_batch(
+      state, device.context(),
+      device.seal({FoldDevice::reading(most), FoldDevice::reading(most), FoldDevice::reading(2)})
+          .bytes);
+
+  REQUIRE(fold.exceptions.empty());
+  REQUIRE(fold.usage[0].value.sum == Int128(most) * 2 + 2);
+}
+
+TEST_CASE("totals that do not add up are an exception with the difference, and the readings count",
+          "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  fold_batch(state, device.context(0), device.seal({FoldDevice::reading(5)}).bytes);
+
+  const auto lie =
+      fold_batch(state, device.context(1), device.seal({FoldDevice::reading(5)}, {{1, 100}}).bytes);
+  const auto after =
+      fold_batch(state, device.context(2), device.seal({FoldDevice::reading(5)}).bytes);
+
+  const auto* exception = find_exception(lie, exception_kind::kTotalsMismatch);
+  REQUIRE(exception != nullptr);
+  REQUIRE(exception->value.text() == "100");
+  REQUIRE(exception->first_leaf == LeafNumber{1});
+  REQUIRE(lie.usage[0].value.sum == 5);
+  REQUIRE(after.exceptions.empty());
+}
+
+TEST_CASE("totals at the edge of 128 bits are a mismatch, not an end", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  state.totals = {{1, Int128("-170141183460469231731687303715884105727")}};
+  auto builder = device.begin();
+  builder.add(FoldDevice::reading(1));
+  device.seal(builder.columns(), {});
+  const auto batch =
+      device.seal(std::vector<Reading>{FoldDevice::reading(std::numeric_limits<int64_t>::max())});
+
+  const auto fold = fold_batch(state, device.context(), batch.bytes);
+
+  REQUIRE_FALSE(fold.exceptions.empty());
+}
+
+TEST_CASE(
+    "a batch that cannot be read is an exception with what its totals grew by, and the next one "
+    "folds",
+    "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  fold_batch(state, device.context(0), device.seal({FoldDevice::reading(5)}).bytes);
+  const auto damaged =
+      with_frame_damaged(device.seal({FoldDevice::reading(40), FoldDevice::reading(2)}).bytes);
+
+  const auto bad = fold_batch(state, device.context(1), damaged);
+  const auto next =
+      fold_batch(state, device.context(2), device.seal({FoldDevice::reading(6)}).bytes);
+
+  REQUIRE(bad.usage.empty());
+  REQUIRE(find_exception(bad, exception_kind::kUndecodableBatch)->value.text() == "42");
+  REQUIRE(find_exception(bad, exception_kind::kUndecodableBatch, "")->count == 2);
+  REQUIRE(next.exceptions.empty());
+  REQUIRE(next.usage[0].value.sum == 6);
+  REQUIRE(state.next_seq == 5);
+}
+
+TEST_CASE("bytes that are no envelope are an exception", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+
+  const auto fold = fold_batch(state, device.context(), Bytes{1, 2, 3});
+
+  REQUIRE(fold.usage.empty());
+  REQUIRE(find_exception(fold, exception_kind::kUndecodableBatch, "") != nullptr);
+}
+
+TEST_CASE("a hole or an overlap of seqs is an exception", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  const auto batch = device.seal({FoldDevice::reading(5)});
+  state.next_seq = 3;
+
+  const auto fold = fold_batch(state, device.context(), batch.bytes);
+
+  REQUIRE(find_exception(fold, exception_kind::kSeqMismatch, "") != nullptr);
+  REQUIRE(fold.usage.size() == 1);
+  REQUIRE(state.next_seq == 3);
+}
+
+TEST_CASE("times that cannot be true are kept out of usage, counted and valued", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  const int64_t day_ahead = device.context().received_at.unix_ms() + 86'400'000;
+  const auto batch =
+      device.seal({FoldDevice::reading(1, 946'684'799'999), FoldDevice::reading(2, day_ahead + 1),
+                   FoldDevice::reading(4, 946'684'800'000), FoldDevice::reading(8, day_ahead)});
+
+  const auto fold = fold_batch(state, device.context(), batch.bytes);
+
+  REQUIRE(fold.exceptions.size() == 1);
+  const auto* exception = find_exception(fold, exception_kind::kImplausibleTime);
+  REQUIRE(exception->count == 2);
+  REQUIRE(exception->value.text() == "3");
+  REQUIRE(fold.usage.size() == 2);
+}
+
+TEST_CASE("monotonic times are placed by the boot's anchors, also afterwards within the boot",
+          "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  const auto monotonic = [](int64_t ms) {
+    Reading out = FoldDevice::reading(1, ms, "m" + std::to_string(ms));
+    out.monotonic_time = true;
+    return out;
+  };
+  auto first = device.begin();
+  first.add(BootRecord{});
+  first.add(monotonic(1'000));  // before the boot's first anchor
+  first.add(ClockAnchor{{2'000}, Timestamp(kNoon), true});
+  first.add(monotonic(3'000));
+  const auto one = fold_batch(state, device.context(0), device.seal(first.take()).bytes);
+  REQUIRE(one.exceptions.empty());
+  REQUIRE(find(one, "m1000", kNoonQuarter - 1)->earliest == Timestamp(kNoon - 1'000));
+  REQUIRE(find(one, "m3000", kNoonQuarter)->earliest == Timestamp(kNoon + 1'000));
+  REQUIRE_FALSE(one.clock_note.has_value());
+
+  // The anchor holds in later batches, which are noted to need it; it ends with the boot.
+  auto second = device.begin();
+  second.add(monotonic(4'000));
+  second.add(BootRecord{});
+  second.add(monotonic(5));
+  const auto sealed = device.seal(second.take());
+  const auto two = fold_batch(state, device.context(1), sealed.bytes);
+  REQUIRE(find(two, "m4000", kNoonQuarter)->earliest == Timestamp(kNoon + 2'000));
+  REQUIRE(two.clock_note == ClockAnchor{{2'000}, Timestamp(kNoon), true});
+  REQUIRE(find_exception(two, exception_kind::kUnplacedTime)->count == 1);
+  REQUIRE_FALSE(state.anchor.has_value());
+
+  const auto back = read_back(device.context(1), sealed.bytes, state.meters, two.clock_note,
+                              Timestamp(kNoon + 2'000), Timestamp(kNoon + 2'001));
+  REQUIRE(back);
+  REQUIRE(back->size() == 1);
+  REQUIRE((*back)[0].key.subject == "m4000");
+}
+
+TEST_CASE("a monotonic time that overflows the calendar is unplaced", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  auto builder = device.begin();
+  builder.add(ClockAnchor{{-5}, Timestamp(kNoon), true});
+  Reading reading = FoldDevice::reading(1, std::numeric_limits<int64_t>::max());
+  reading.monotonic_time = true;
+  builder.add(reading);
+  const auto sealed = device.seal(builder.take());
+
+  const auto fold = fold_batch(state, device.context(), sealed.bytes);
+
+  REQUIRE(fold.usage.empty());
+  REQUIRE(fold.exceptions.size() == 1);
+}
+
+TEST_CASE("reading back gives the usage between two instants, to the millisecond", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  std::vector<Reading> readings;
+  for (int64_t i = 0; i < 100; ++i) readings.push_back(FoldDevice::reading(i, kNoon + i));
+  const auto sealed = device.seal(readings);
+  fold_batch(state, device.context(), sealed.bytes);
+
+  const auto back = read_back(device.context(), sealed.bytes, state.meters, {},
+                              Timestamp(kNoon + 10), Timestamp(kNoon + 13));
+
+  REQUIRE(back);
+  REQUIRE((*back)[0].value.sum == 10 + 11 + 12);
+  REQUIRE((*back)[0].value.count == 3);
+}
+
+TEST_CASE("exception ids fit the store whatever the meter is called", "[folding]") {
+  const std::string longest(4000, 'm');
+  REQUIRE(stream_exception_id("kind", {}, "m") == "kind/00000000000000000000000000000000/m");
+  REQUIRE(stream_exception_id("kind", {}, longest).size() <= kNameSizeMax);
+  REQUIRE(stream_exception_id("kind", {}, longest) !=
+          stream_exception_id("kind", {}, longest + "n"));
+}
+
+}  // namespace ledgerline::collector
