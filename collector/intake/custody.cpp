@@ -65,6 +65,7 @@ Result<std::vector<Outbound>> Custody::accept(const std::vector<Arrival>& group)
       continue;
     }
     ++counters_.batches;
+    counters_.batch_bytes += arrival.payload.size();
     TRY(auto checked, check_batch(arrival, *topic, cache));
     if (!checked) {
       TRY_VOID(refuse(arrival, checked.error(), cache));

@@ -9,7 +9,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -51,7 +50,8 @@ inline constexpr size_t kRefusals = 10;
 std::string_view to_string(Refusal refusal);
 
 struct CustodyCounters {
-  uint64_t batches = 0;  // that arrived; each ends in one of the next seven, or is refused
+  uint64_t batches = 0;      // that arrived; each ends in one of the next seven, or is refused
+  uint64_t batch_bytes = 0;  // of the same, as they came over the wire
   uint64_t linked = 0;
   uint64_t duplicates = 0;
   uint64_t parked = 0;
