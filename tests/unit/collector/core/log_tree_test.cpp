@@ -37,7 +37,7 @@ TEST_CASE("a tree taken up from its frontier goes on as if it had never stopped"
     REQUIRE(part.root() == whole.root());
     REQUIRE(part.frontier() == whole.frontier());
   }
-  REQUIRE_FALSE(LogTree::from(69, whole.frontier()));
+  REQUIRE_FALSE(LogTree::from(71, whole.frontier()));
 }
 
 /// The definition of RFC 6962, section 2.1, taken literally.

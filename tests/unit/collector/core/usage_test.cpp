@@ -108,10 +108,14 @@ TEST_CASE("a sighting adds to, replaces or clears an exception", "[exceptions]")
   REQUIRE(cleared->state == ExceptionState::resolved);
   REQUIRE(cleared->resolution == "mapped");
   REQUIRE_FALSE(upserted(cleared, {UpsertMode::clear, row}).has_value());
-  REQUIRE_FALSE(upserted(cleared, {UpsertMode::replace, row}).has_value());
+  // One that closed itself opens itself again; what a person resolved holds for what they saw.
+  REQUIRE(upserted(cleared, {UpsertMode::replace, row})->state == ExceptionState::open);
+  auto by_person = cleared;
+  by_person->resolved_by = "ann";
+  REQUIRE_FALSE(upserted(by_person, {UpsertMode::replace, row}).has_value());
   REQUIRE(upserted(cleared, {UpsertMode::add, row})->state == ExceptionState::open);
   row.count = 9;
-  REQUIRE(upserted(cleared, {UpsertMode::replace, row})->state == ExceptionState::open);
+  REQUIRE(upserted(by_person, {UpsertMode::replace, row})->state == ExceptionState::open);
   REQUIRE_FALSE(upserted(std::nullopt, {UpsertMode::clear, row}).has_value());
 }
 
