@@ -128,7 +128,7 @@ TEST_CASE("a request beyond the queue is pushed back at once and the others are 
       if (result) {
         ++recorded;
       } else {
-        REQUIRE(result.error().code == Errc::full);
+        REQUIRE(result.error().code == Errc::retry);
         ++pushed_back;
       }
     });
