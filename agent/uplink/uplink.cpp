@@ -151,9 +151,12 @@ void Uplink::send_resume() {
                topic.leaf = TopicLeaf::resume;
                ++status_.resumes;
                // Not sent is no different from not answered: the window asks again.
-               mqtt_->publish(topic.text(), std::move(*bytes), false, [](const Status& sent) {
-                 if (!sent) log_warn("resume_not_sent", {kv("error", sent.error())});
-               });
+               mqtt_->publish(topic.text(), std::move(*bytes), false,
+                              [this, alive = std::weak_ptr<bool>(alive_)](const Status& sent) {
+                                if (sent || alive.expired()) return;
+                                log_warn("resume_not_sent", {kv("error", sent.error())});
+                                note_refusal(sent.error());
+                              });
              });
 }
 
@@ -185,9 +188,7 @@ void Uplink::publish(StoredBatch batch) {
         if (sent || alive.expired()) return;
         ++status_.batches_refused;
         log_warn("batch_not_sent", {kv("number", number), kv("error", sent.error())});
-        if (sent.error().code() == Errc::config) {
-          status_.alarm = "the broker does not let this device send its batches (not authorised)";
-        }
+        note_refusal(sent.error());
         perform(window_.on_not_sent(moment(), number));
       });
 }
@@ -332,6 +333,14 @@ void Uplink::keep(Receipt receipt, Bytes signed_bytes, bool answered,
 void Uplink::refuse(const std::string& what, const Error& error) {
   ++status_.statements_refused;
   log_warn("statement_refused", {kv("what", what), kv("error", error)});
+}
+
+void Uplink::note_refusal(const Error& error) {
+  if (error.code() != Errc::config) return;
+  status_.alarm =
+      "not authorised: the broker does not let this device send; it may be revoked, or missing in "
+      "the "
+      "broker's access list";
 }
 
 void Uplink::halt(const std::string& alarm) {

@@ -82,6 +82,8 @@ class Uplink {
   void keep(Receipt receipt, Bytes signed_bytes, bool answered,
             std::function<void(const Receipt&)> then);
   [[nodiscard]] Result<Receipt> checked_receipt(ByteView signed_bytes) const;
+  /// A publish that the broker did not take.
+  void note_refusal(const Error& error);
   void halt(const std::string& alarm);
   void refuse(const std::string& what, const Error& error);
   template <class Work, class Done>

@@ -31,7 +31,7 @@ class ScriptedClient final : public io::MqttClient {
     } else if (topic.ends_with("/batch")) {
       batches.push_back(std::move(payload));
     }
-    done({});
+    done(outcome);
   }
   [[nodiscard]] const io::MqttStatus& status() const override { return state; }
 
@@ -39,6 +39,7 @@ class ScriptedClient final : public io::MqttClient {
   io::MqttStatus state;
   std::optional<Resume> resume;
   int resumes = 0;
+  Status outcome;
   std::vector<Bytes> batches;
 };
 
@@ -159,6 +160,19 @@ TEST_CASE("uplink: a signed receipt for another history stops everything") {
   desk.client->handlers.on_connected(false);
   desk.settle();
   CHECK(desk.client->resumes == 1);
+}
+
+TEST_CASE(
+    "uplink: a broker that does not authorise us raises an alarm until the collector answers") {
+  Desk desk;
+  desk.client->outcome = fail(Errc::config, "0x87");
+  desk.client->handlers.on_connected(false);
+  REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+  CHECK_THAT(desk.uplink->status().alarm, Catch::StartsWith("not authorised"));
+  desk.client->outcome = {};
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  CHECK(desk.uplink->status().alarm.empty());
 }
 
 TEST_CASE("uplink: a verdict other than continue stops sending and tells the operator what to do") {
