@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections import Counter
 from decimal import Decimal
 
@@ -82,16 +83,47 @@ def print_documents(expected, invoices, verdicts):
             print(row % (expected[key]['start'], '-', key, '-', expected[key]['party'], '-', expected[key]['amount'], verdict))
 
 
+def metrics_of(port):
+    """{name: value} of the collector's counters without labels."""
+    with urllib.request.urlopen('http://127.0.0.1:%s/metrics' % port, timeout=10) as reply:
+        lines = [line.split() for line in reply.read().decode().splitlines() if line and line[0] != '#']
+    return {line[0].removeprefix('ledgerline_collector_'): int(line[1]) for line in lines if line[1].isdigit()}
+
+
 def status_of(program, config):
-    """What `status --json` of one of our programs says, or None."""
-    done = subprocess.run([program, 'status', '--config', config, '--json'], capture_output=True, text=True)
-    return json.loads(done.stdout) if done.returncode == 0 else None
+    done = subprocess.run([program, 'status', '--config', config, '--json'], stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def print_pipeline(state, ports, build):
+    """What the agents recorded and what the collector holds of it."""
+    print('  %-10s %12s %12s %12s %12s' % ('device', 'recorded', 'folded', 'sealed', 'in custody'))
+    collector = status_of(
+        os.path.join(build, 'ledgerline-collector'), os.path.join(state, 'collector', 'collector.toml'))
+    for stream in sorted(collector['streams'], key=lambda s: s['device']):
+        agent = status_of(os.path.join(build, 'ledgerline-agent'),
+                          os.path.join(state, 'agents', stream['device'], 'agent.toml'))
+        print('  %-10s %12s %12s %12s %12s' % (
+            stream['device'], '%d readings' % (agent['next_seq'] - 1), stream['readings'],
+            '%d batches' % agent['head_batch'], stream['linked_upto']))
+    metrics = metrics_of(ports['COLLECTOR_PORT'])
+    readings, size = metrics.get('folded_readings_total', 0), metrics.get('batch_bytes_total', 0)
+    if readings:
+        print('  %.1f bytes per reading on the wire: %d bytes of signed batches for %d readings since the collector started'
+              % (size / readings, size, readings))
+
+
+def print_addresses(state, ports):
+    print('Web client of the ERP: http://127.0.0.1:%s/   database ledgerline' % ports['ERP_PORT'])
+    print('  user finance, password in %s' % os.path.join(state, 'tryton', 'secrets', 'finance'))
+    print('  user admin,   password in %s' % os.path.join(state, 'tryton', 'secrets', 'admin'))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--state', required=True, type=os.path.abspath)
     parser.add_argument('--catalog', default=os.path.join(HERE, 'catalog.d'))
+    parser.add_argument('--build', default=os.environ.get('BUILD') or os.path.join(HERE, '..', '..', 'build', 'release'))
     parser.add_argument('--check', action='store_true', help='one line, no tables')
     options = parser.parse_args()
     try:
@@ -104,12 +136,17 @@ def main():
     verdicts = judge(expected, invoices)
     wrong = {key: verdict for key, verdict in verdicts.items() if verdict}
     if not options.check:
+        print_pipeline(options.state, ports, options.build)
+        print('\nDocuments, read back from the ERP as its user finance:')
         print_documents(expected, invoices, verdicts)
         print()
     for key, verdict in wrong.items():
         print('%s: %s' % (key, verdict))
     print('%d documents worked out by hand, %d of them in the ERP and equal%s' % (
         len(expected), len(expected) - len(wrong.keys() & expected.keys()), '' if wrong else ': all of them'))
+    if not options.check:
+        print()
+        print_addresses(options.state, ports)
     sys.exit(1 if wrong or not expected else 0)
 
 
