@@ -105,7 +105,7 @@ class Audit:
             if key not in documents:
                 self.problem('%s is in the ERP, but the collector does not know it', key)
         for key, row in documents.items():
-            self.equal('state of %s' % key, row['state'], 'confirmed')
+            self.equal('state of %s' % key, (row['state'], row['delivery']['state']), ('confirmed', 'confirmed'))
             if key not in times:
                 self.problem('%s is not in the ERP', key)
 
@@ -123,8 +123,7 @@ class Audit:
         """Conservation: per subscription and meter, all invoiced quantities and all open exceptions are what was sent."""
         booked = defaultdict(Decimal)
         for row in documents:
-            metered = {(line['subscription'], line['meter']): Decimal(line['quantity'])
-                       for line in json.loads(row['body'])['lines']}
+            metered = {(line['subscription'], line['meter']): Decimal(line['quantity']) for line in row['body']['lines']}
             for key, quantity in metered.items():
                 booked[key] += quantity
         sent = defaultdict(Decimal)
@@ -140,8 +139,9 @@ def run(stack, catalog_folder, device, events):
     audit = Audit(by_hand.Catalog(catalog_folder), device, stack.path('app', 'answers.jsonl'))
     audit.check_answers(events)
     audit.check_agent(stack.agent_status(device), events)
-    audit.take_exceptions(stack.collector('exceptions')['exceptions'])
-    audit.check_documents(stack.collector('documents')['documents'], stack.invoices())
+    audit.take_exceptions(stack.collector('exceptions'))
+    documents = [stack.collector('documents', row['id']) for row in stack.collector('documents')]
+    audit.check_documents(documents, stack.invoices())
     return audit
 
 

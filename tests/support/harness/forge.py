@@ -100,14 +100,17 @@ class Device:
                 field(4, field(1, salt) + field(2, compressed)))
 
     def publish(self, port, kind, payload):
+        """Returns what the client says about it: nothing where the broker took it."""
         path = os.path.join(self.folder, 'payload')
         with open(path, 'wb') as file:
             file.write(payload)
-        subprocess.run(
+        done = subprocess.run(
             ['mosquitto_pub', '-V', '5', '-h', '127.0.0.1', '-p', str(port), '-q', '1', '-i', 'forge-' + self.device,
              '--cafile', os.path.join(self.folder, 'ca.pem'), '--cert', os.path.join(self.folder, 'certificate.pem'),
-             '--key', os.path.join(self.folder, 'keys', 'tls.pem'), '-t', self.topic(kind), '-f', path], check=True)
+             '--key', os.path.join(self.folder, 'keys', 'tls.pem'), '-t', self.topic(kind), '-f', path],
+            capture_output=True, text=True)
         os.unlink(path)
+        return done.stdout + done.stderr
 
 
 def labelled(label, content):
