@@ -40,8 +40,8 @@ struct RecordAnswer {
 
 /// Why a request was not recorded. `index` and `field` name the reading at fault; field is one of
 /// "meter", "subject", "dimensions", "time", "value", "id", "request" (the whole
-/// request), or empty (Errc::full and the like). Errc::reject: wrong and stays wrong. Errc::full:
-/// later perhaps. Errc::config: not enrolled.
+/// request), or empty (Errc::full and the like). Errc::reject: wrong and stays wrong. Errc::retry,
+/// Errc::full: later perhaps. Errc::config: not enrolled.
 struct RecordRefusal {
   Errc code = Errc::reject;
   size_t index = 0;
@@ -120,7 +120,8 @@ Result<RecordPlan> plan_record(const RecorderState& state, const MeterRows& mete
 class RecordPort {
  public:
   virtual ~RecordPort() = default;
-  /// Errc::full in the answer means push back: nothing was recorded, ask again later.
+  /// Errc::retry (the queue) or Errc::full (space) in the answer means push back: nothing was
+  /// recorded, ask again later.
   virtual void record(RecordRequest request, std::function<void(RecordResult)> done) = 0;
 };
 

@@ -85,7 +85,7 @@ void GroupCommit::Impl::record(RecordRequest request, std::function<void(RecordR
   if (stopped || !gate.admits(request)) {
     ++counters.pushed_back;
     done(tl::unexpected<RecordRefusal>(
-        {.code = Errc::full,
+        {.code = Errc::retry,
          .index = 0,
          .field = "",
          .message = stopped ? "the agent is stopping" : "too many readings wait to be recorded"}));

@@ -14,7 +14,7 @@ namespace ledgerline::agent {
 
 struct GroupCommitOptions {
   Duration commit_interval{0};       // waits this long after the first request for others to join
-  size_t queue_requests_max = 1024;  // beyond either, record() answers Errc::full at once
+  size_t queue_requests_max = 1024;  // beyond either, record() answers Errc::retry at once
   size_t queue_readings_max = 65'536;
   size_t group_readings_max = 1024;  // of one transaction: bounds the pages that it copies
 };
@@ -47,7 +47,7 @@ struct GroupCommitCounters {
   uint64_t readings = 0;
   uint64_t duplicates = 0;
   uint64_t refused = 0;      // requests with wrong input
-  uint64_t pushed_back = 0;  // requests answered Errc::full
+  uint64_t pushed_back = 0;  // requests answered Errc::retry (queue) or Errc::full (space)
   uint64_t batches_sealed = 0;
   uint64_t queued_requests = 0;
 };

@@ -142,7 +142,7 @@ TEST_CASE("an answer that does not fit is refused and leaves nothing behind") {
       {"a grant that another key signed",
        {.tenant = "", .grant_device = "", .foreign_grant_signature = true},
        ""},
-      {"no grant", {.tenant = "", .grant_device = "", .no_grant = true}, "no grant"},
+      {"no grant", {.tenant = "", .grant_device = "", .no_grant = true}, "grants"},
       {"a broken signature", {.tenant = "", .grant_device = "", .broken_signature = true}, ""},
   };
   for (const Case& c : cases) {
