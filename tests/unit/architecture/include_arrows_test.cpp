@@ -45,8 +45,8 @@ const std::vector<Arrow> kArrows = {
      {"collector/connectors", "collector/store", "collector/core", "common", "common/io"},
      false},
     {"collector/api",
-     {"collector/dispatch", "collector/intake", "collector/fold", "collector/store",
-      "collector/core", "common", "common/io"},
+     {"collector/dispatch", "collector/connectors", "collector/intake", "collector/fold",
+      "collector/store", "collector/core", "common", "common/io"},
      false},
 };
 

@@ -1,0 +1,111 @@
+#include "collector/api/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <sstream>
+
+#include "common/exit_code.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+using Verb = CommandLine::Verb;
+
+CLI::App* add_verb(CLI::App& app, CommandLine& out, Verb verb, const char* name, const char* what,
+                   const char* example) {
+  CLI::App* sub = app.add_subcommand(name, what);
+  sub->add_option("--config", out.config, "the collector's configuration")
+      ->capture_default_str()
+      ->type_name("FILE");
+  sub->footer(std::string("Example:\n  ") + example);
+  sub->callback([&out, verb] { out.verb = verb; });
+  return sub;
+}
+
+void describe_devices(CLI::App& app, CommandLine& out) {
+  CLI::App* enroll = add_verb(app, out, Verb::enroll, "enroll",
+                              "answer a device's request with its certificate and stream grants",
+                              "ledgerline-collector enroll request.pem --out enrolment.pem");
+  enroll->add_option("request", out.file, "the file that ledgerline-agent enroll wrote")
+      ->required()
+      ->type_name("FILE");
+  enroll->add_option("--out", out.out, "where the answer is written (default: FILE.answer)")
+      ->type_name("FILE");
+  CLI::App* revoke = add_verb(app, out, Verb::revoke, "revoke",
+                              "take no batch from a device any more, from the next one on",
+                              "ledgerline-collector revoke demo host-1 --reason stolen");
+  revoke->add_option("tenant", out.tenant)->required();
+  revoke->add_option("device", out.device)->required();
+  revoke->add_option("--reason", out.reason, "kept with the key")->required();
+}
+
+void describe_documents(CLI::App& app, CommandLine& out) {
+  CLI::App* documents =
+      add_verb(app, out, Verb::documents, "documents", "list the documents, or show one whole",
+               "ledgerline-collector documents --json");
+  documents->add_option("id", out.document, "show this one");
+  documents->add_flag("--json", out.json, "answer in JSON");
+  const auto decision = [&](Verb verb, const char* name, const char* what, const char* example) {
+    CLI::App* sub = add_verb(app, out, verb, name, what, example);
+    sub->add_option("id", out.document, "of the document")->required();
+    sub->add_option("--by", out.by, "who decides")->required();
+  };
+  decision(Verb::approve, "approve", "let a waiting document go to its external system",
+           "ledgerline-collector approve bs-0f3c... --by 'A. Finance'");
+  decision(Verb::refuse, "refuse", "keep a waiting document from leaving",
+           "ledgerline-collector refuse bs-0f3c... --by 'A. Finance'");
+  CLI::App* requeue = add_verb(
+      app, out, Verb::requeue, "requeue",
+      "try a rejected, held or conflicting delivery again: it is looked up before it is sent",
+      "ledgerline-collector requeue bs-0f3c...");
+  requeue->add_option("id", out.document, "of the document")->required();
+  CLI::App* exceptions = add_verb(app, out, Verb::exceptions, "exceptions",
+                                  "work that waits for a person: owner, age, what to do",
+                                  "ledgerline-collector exceptions");
+  exceptions->add_flag("--json", out.json, "answer in JSON");
+  exceptions->add_flag("--all", out.all, "resolved ones too");
+}
+
+void describe(CLI::App& app, CommandLine& out) {
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "ledgerline-collector " LEDGERLINE_VERSION);
+  app.footer(
+      "Each command has --help with an example. Exit codes are those of sysexits.h: 64 usage, 65 "
+      "wrong data,\n66 a file or a row is missing, 70 a fault of ours, 74 the store failed, 75 try "
+      "again later, 78 configuration.");
+  CLI::App* run =
+      add_verb(app, out, Verb::run, "run", "collect, until SIGTERM; SIGHUP reads the catalog again",
+               "ledgerline-collector run --config /etc/ledgerline/collector.toml");
+  run->add_option("--log-level", out.log_level, "debug, info, warn or error")
+      ->capture_default_str();
+  CLI::App* check = add_verb(app, out, Verb::check, "check",
+                             "read the configuration, catalog and profiles; change nothing",
+                             "ledgerline-collector check --config collector.toml");
+  CLI::App* status = add_verb(app, out, Verb::status, "status",
+                              "devices, streams, evidence log, documents, exceptions",
+                              "ledgerline-collector status --json");
+  for (CLI::App* sub : {check, status}) sub->add_flag("--json", out.json, "answer in JSON");
+  describe_devices(app, out);
+  describe_documents(app, out);
+}
+
+}  // namespace
+
+tl::expected<CommandLine, EarlyExit> parse_command_line(int argc, const char* const* argv) {
+  CommandLine out;
+  CLI::App app(
+      "Takes custody of what agents send, adds it up, rates it against contracts and writes draft "
+      "documents into external systems.",
+      "ledgerline-collector");
+  describe(app, out);
+  try {
+    app.parse(argc, argv);
+    return out;
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream text;
+    const int code = app.exit(error, text, text);
+    return tl::unexpected<EarlyExit>({.code = code == 0 ? 0 : kExitUsage, .text = text.str()});
+  }
+}
+
+}  // namespace ledgerline::collector

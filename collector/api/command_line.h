@@ -1,0 +1,44 @@
+#pragma once
+// The words a person types. The seam to CLI11.
+
+#include <string>
+#include <tl/expected.hpp>
+
+namespace ledgerline::collector {
+
+struct CommandLine {
+  enum class Verb {
+    run,
+    check,
+    status,
+    enroll,
+    revoke,
+    documents,
+    approve,
+    refuse,
+    requeue,
+    exceptions
+  };
+  Verb verb = Verb::run;
+  std::string config = "/etc/ledgerline/collector.toml";
+  std::string log_level = "info";
+  bool json = false;
+  bool all = false;      // exceptions: resolved ones too
+  std::string file;      // enroll: the request
+  std::string out;       // enroll: where the answer is written
+  std::string tenant;    // revoke
+  std::string device;    // revoke
+  std::string reason;    // revoke
+  std::string document;  // documents, approve, refuse, requeue
+  std::string by;        // approve, refuse
+};
+
+/// The program is to print `text` and end: help (code 0) or a usage error (code 64).
+struct EarlyExit {
+  int code = 0;
+  std::string text;
+};
+
+tl::expected<CommandLine, EarlyExit> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace ledgerline::collector

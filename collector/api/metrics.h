@@ -1,0 +1,24 @@
+#pragma once
+// The collector's counters in the Prometheus text format. Pure.
+
+#include <string>
+#include <vector>
+
+#include "collector/dispatch/dispatcher.h"
+#include "collector/fold/commerce_loop.h"
+#include "collector/intake/intake.h"
+
+namespace ledgerline::collector {
+
+struct FoldCounters {
+  uint64_t leaves = 0;
+  uint64_t readings = 0;
+  uint64_t exceptions = 0;
+  LeafNumber cursor = 0;
+};
+
+std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
+                         const CommerceCounters& commerce,
+                         const std::vector<const Dispatcher*>& dispatchers);
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,180 @@
+#include "collector/dispatch/dispatcher.h"
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+
+#include "common/io/log.h"
+
+namespace ledgerline::collector {
+
+using boost::asio::awaitable;
+using io::kv;
+
+namespace {
+
+/// What another writer's being first means here: look again, nothing is lost.
+bool is_conflict(const Error& error) { return error.code() == Errc::conflict; }
+
+}  // namespace
+
+Dispatcher::Dispatcher(io::Runtime& runtime, Clock& clock, Store& store,
+                       std::unique_ptr<Connector> connector, DispatchOptions options)
+    : runtime_(runtime),
+      clock_(clock),
+      store_(store),
+      connector_(std::move(connector)),
+      options_(std::move(options)),
+      timer_(runtime.context()),
+      lease_("outbox/" + connector_->name()) {}
+
+void Dispatcher::wake() { timer_.cancel(); }
+
+awaitable<void> Dispatcher::rest(Duration delay) {
+  timer_.expires_after(delay);
+  boost::system::error_code woken;
+  co_await timer_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, woken));
+}
+
+awaitable<void> Dispatcher::run() {
+  for (;;) {
+    Status leased = co_await keep_lease();
+    Result<bool> worked = false;
+    if (leased) worked = co_await work_once();
+    const Error* error = !leased ? &leased.error() : !worked ? &worked.error() : nullptr;
+    if (error != nullptr && !is_conflict(*error)) {
+      options_.on_store_failure(*error);
+      co_return;
+    }
+    if (error != nullptr) {
+      io::log_warn("outbox_lease_lost", {kv("connector", connector_->name()), kv("error", *error)});
+      epoch_ = 0;
+    }
+    if (error != nullptr || !*worked) {
+      co_await rest(std::max(options_.idle, std::min(connector_->wait(), options_.idle * 10)));
+    }
+  }
+}
+
+awaitable<Status> Dispatcher::keep_lease() {
+  if (epoch_ == 0) co_return co_await take_lease();
+  if (clock_.monotonic() < renew_at_) co_return Status();
+  auto renew = [this] {
+    return store_.renew_lease(lease_, epoch_, clock_.now(), options_.lease_lifetime);
+  };
+  auto renewed = co_await io::storage_call(runtime_, renew);
+  if (!renewed) co_return fail(renewed.error());
+  renew_at_ = clock_.monotonic() + options_.lease_lifetime / 3;
+  co_return Status();
+}
+
+awaitable<Status> Dispatcher::take_lease() {
+  auto take = [this]() -> Result<std::pair<Lease, size_t>> {
+    const Timestamp now = clock_.now();
+    TRY(const Lease lease, store_.acquire_lease({.name = lease_,
+                                                 .holder = options_.holder,
+                                                 .now = now,
+                                                 .lifetime = options_.lease_lifetime}));
+    TRY(const size_t recovered, store_.recover_deliveries(lease_, lease.epoch, now));
+    return std::pair(lease, recovered);
+  };
+  auto taken = co_await io::storage_call(runtime_, take);
+  if (!taken) co_return fail(taken.error());
+  epoch_ = taken->first.epoch;
+  renew_at_ = clock_.monotonic() + options_.lease_lifetime / 3;
+  counters_.recovered += taken->second;
+  if (taken->second > 0) {
+    io::log_warn("deliveries_recovered",
+                 {kv("connector", connector_->name()), kv("count", taken->second)});
+  }
+  co_return Status();
+}
+
+awaitable<Result<bool>> Dispatcher::work_once() {
+  if (connector_->wait() > Duration::zero()) co_return false;
+  auto claim = [this] {
+    return store_.claim_deliveries({.connector = connector_->name(),
+                                    .lease = lease_,
+                                    .lease_epoch = epoch_,
+                                    .now = clock_.now(),
+                                    .limit = 1});
+  };
+  auto claimed = co_await io::storage_call(runtime_, claim);
+  if (!claimed) co_return fail(claimed.error());
+  if (claimed->empty()) co_return false;
+  Status done = co_await attempt(claimed->front());
+  if (!done) co_return fail(done.error());
+  co_return true;
+}
+
+awaitable<Status> Dispatcher::attempt(DeliveryRow claimed) {
+  const Timestamp claimed_at = clock_.now();
+  auto read = [this, claimed] { return store_.document(claimed.document, claimed.revision); };
+  auto document = co_await io::storage_call(runtime_, read);
+  if (!document) co_return fail(document.error());
+  const AttemptOutcome outcome = co_await perform(claimed, *document);
+  const DeliveryDecision decision =
+      on_outcome(claimed, outcome, connector_->rules(), clock_.now(), options_.random());
+  DeliverySettlement settlement{.id = claimed.id,
+                                .attempt = claimed.attempt,
+                                .lease = lease_,
+                                .lease_epoch = epoch_,
+                                .state = decision.state,
+                                .lookup_first = decision.lookup_first,
+                                .lookups = decision.lookups,
+                                .next_attempt_at = decision.next_attempt_at,
+                                .first_sent_at = claimed_at,
+                                .external_id = decision.external_id,
+                                .reply = decision.reply,
+                                .at = clock_.now(),
+                                .document_state = decision.document_state,
+                                .exceptions = decision.exceptions};
+  auto settle = [this, settlement] { return store_.settle_delivery(settlement); };
+  Status settled = co_await io::storage_call(runtime_, settle);
+  if (settled) count(claimed, decision);
+  co_return settled;
+}
+
+awaitable<AttemptOutcome> Dispatcher::perform(DeliveryRow claimed, DocumentRow document) {
+  auto body = parse_json(document.body);
+  if (!body) {
+    // Our own bytes: nothing was sent, and nothing will be until a person has looked.
+    co_return AttemptRejected{"the document's body cannot be read: " + body.error().text()};
+  }
+  body->set("external_id", Json::string(external_reference(document.id, document.revision)));
+  if (next_step(claimed) == DeliveryStep::look_up) {
+    ++counters_.look_ups;
+    co_return co_await connector_->look_up(std::move(*body));
+  }
+  ++counters_.attempts;
+  co_return co_await connector_->deliver(std::move(*body));
+}
+
+void Dispatcher::count(const DeliveryRow& claimed, const DeliveryDecision& decision) {
+  const auto values = {kv("connector", connector_->name()), kv("document", claimed.document),
+                       kv("attempt", claimed.attempt), kv("reply", decision.reply),
+                       kv("external_id", decision.external_id)};
+  switch (decision.state) {
+    case DeliveryState::confirmed:
+      ++counters_.confirmed;
+      return io::log_info("delivery_confirmed", values);
+    case DeliveryState::retry:
+    case DeliveryState::pending:
+    case DeliveryState::in_flight:
+      ++counters_.retried;
+      return io::log_warn("delivery_retry", values);
+    case DeliveryState::unknown:
+      ++counters_.unknown;
+      return io::log_warn("delivery_unknown", values);
+    case DeliveryState::rejected:
+      ++counters_.rejected;
+      return io::log_error("delivery_rejected", values);
+    case DeliveryState::conflict:
+      ++counters_.conflicts;
+      return io::log_error("delivery_conflict", values);
+    case DeliveryState::held:
+      ++counters_.held;
+      return io::log_error("delivery_held", values);
+  }
+}
+
+}  // namespace ledgerline::collector

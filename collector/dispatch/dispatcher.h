@@ -1,0 +1,78 @@
+#pragma once
+// Works on the outbox of one connector: claims a delivery (IN_FLIGHT is durable before a byte
+// leaves), lets the connector deliver it or look it up, and settles what came of it. Decides
+// nothing (collector/core/delivery.h does). One delivery at a time per connector; connectors do not
+// wait for each other. Lives on the context's thread.
+//
+// A crash anywhere leaves the delivery IN_FLIGHT; the next start, under a new epoch of the lease,
+// makes it unknown, and unknown is looked up before anything is sent.
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "collector/connectors/connector.h"
+#include "collector/store/store.h"
+#include "common/io/runtime.h"
+
+namespace ledgerline::collector {
+
+struct DispatchCounters {
+  uint64_t attempts = 0;
+  uint64_t look_ups = 0;
+  uint64_t confirmed = 0;
+  uint64_t rejected = 0;
+  uint64_t retried = 0;
+  uint64_t unknown = 0;
+  uint64_t conflicts = 0;
+  uint64_t held = 0;
+  uint64_t recovered = 0;  // found IN_FLIGHT at the start
+};
+
+struct DispatchOptions {
+  std::string holder;  // of the lease: this collector, also after a restart
+  Duration lease_lifetime = std::chrono::minutes(15);  // longer than any operation
+  Duration idle{1000};                                 // between looks at an empty outbox
+  std::function<uint32_t()> random;
+  std::function<void(const Error&)> on_store_failure;  // the process ends
+};
+
+class Dispatcher {
+ public:
+  Dispatcher(io::Runtime& runtime, Clock& clock, Store& store, std::unique_ptr<Connector> connector,
+             DispatchOptions options);
+
+  /// Spawn it by name. Ends only when the store failed.
+  boost::asio::awaitable<void> run();
+  /// There may be something in the outbox.
+  void wake();
+
+  [[nodiscard]] const Connector& connector() const { return *connector_; }
+  [[nodiscard]] const DispatchCounters& counters() const { return counters_; }
+
+ private:
+  boost::asio::awaitable<Status> take_lease();
+  boost::asio::awaitable<Status> keep_lease();
+  /// True where something was done.
+  boost::asio::awaitable<Result<bool>> work_once();
+  boost::asio::awaitable<Status> attempt(DeliveryRow claimed);
+  boost::asio::awaitable<AttemptOutcome> perform(DeliveryRow claimed, DocumentRow document);
+  boost::asio::awaitable<void> rest(Duration delay);
+  void count(const DeliveryRow& claimed, const DeliveryDecision& decision);
+
+  io::Runtime& runtime_;
+  Clock& clock_;
+  Store& store_;
+  std::unique_ptr<Connector> connector_;
+  DispatchOptions options_;
+  boost::asio::steady_timer timer_;
+  std::string lease_;
+  uint64_t epoch_ = 0;  // 0: the lease is not ours
+  Monotonic renew_at_;
+  DispatchCounters counters_;
+};
+
+}  // namespace ledgerline::collector
