@@ -124,6 +124,18 @@ std::string_view action_of(const ExceptionRow& row) {
   return policy == nullptr ? std::string_view() : policy->action;
 }
 
+/// Some lines each: who, how much, why, what to do. A table of all that fits no terminal.
+void print(const ExceptionRow& row, Timestamp now, std::ostream& out) {
+  out << row.kind << "  " << printable(about(row)) << "\n    " << row.count << " readings, "
+      << row.value.text() << " " << printable(row.unit) << ", for " << row.owner << ", "
+      << age_text(now - row.first_seen) << " old\n    " << printable(row.detail) << "\n";
+  if (row.state == ExceptionState::open) {
+    out << "    to do: " << action_of(row) << "\n";
+  } else {
+    out << "    resolved: " << printable(row.resolution) << "\n";
+  }
+}
+
 Json as_json(const ExceptionRow& row, Timestamp now) {
   return Json::object({{"id", string(row.id)},
                        {"kind", string(row.kind)},
@@ -223,7 +235,6 @@ Result<int> exceptions(const CollectorConfig& config, const CommandLine& options
                        std::ostream& out) {
   TRY(auto store, open_existing_store(config));
   Json list = Json::array();
-  TextTable table({"KIND", "OWNER", "AGE", "COUNT", "VALUE", "ABOUT", "DETAIL", "WHAT TO DO"});
   ExceptionFilter filter{.limit = kPage};
   if (options.all) filter.state.reset();
   size_t seen = 0;
@@ -236,10 +247,7 @@ Result<int> exceptions(const CollectorConfig& config, const CommandLine& options
     if (options.json) {
       list.push(as_json(row, clock.now()));
     } else {
-      table.add({row.kind, row.owner, age_text(clock.now() - row.first_seen),
-                 std::to_string(row.count), row.value.text() + " " + row.unit, about(row),
-                 row.state == ExceptionState::open ? row.detail : "resolved: " + row.resolution,
-                 std::string(action_of(row))});
+      print(row, clock.now(), out);
     }
     return {};
   };
@@ -248,8 +256,6 @@ Result<int> exceptions(const CollectorConfig& config, const CommandLine& options
     out << list.dump() << "\n";
   } else if (seen == 0) {
     out << "no exceptions: nothing waits for a person\n";
-  } else {
-    table.print(out);
   }
   return kExitOk;
 }
