@@ -97,7 +97,7 @@ def late_usage(stack):
     line['quantity'] = str(sent - 10)
     start = '2026-11-20T08:00:00.000Z'
     stack.exceptions.append({
-        'id': 'ex-1', 'kind': 'late', 'state': 'open', 'contract': row['contract'], 'meter': 'api.requests', 'value': '10',
+        'id': 'ex-1', 'kind': 'late', 'state': 'open', 'device': '', 'contract': row['contract'], 'meter': 'api.requests', 'value': '10',
         'detail': 'subscription %s, period %s to 2026-11-20T08:01:00.000Z: booked %s of 5 readings, now %s of 6' % (
             line['subscription'], start, sent - 10, sent)})
     catalog = by_hand.Catalog(CATALOG)
@@ -128,7 +128,7 @@ CASES = [
     ('a document is not confirmed', lambda s: s.documents[0].update(state='approved'), True),
     ('a document is missing', lambda s: s.documents.pop(), True),
     ('an exception is open', lambda s: s.exceptions.append(
-        {'id': 'ex-2', 'kind': 'totals_mismatch', 'state': 'open', 'detail': ''}), True),
+        {'id': 'ex-2', 'kind': 'totals_mismatch', 'state': 'open', 'device': 'app-1', 'detail': ''}), True),
 ]
 
 

@@ -66,8 +66,8 @@ class Audit:
         """Open late usage is owed by a person, not lost: it leaves the expected documents. Any other open one is wrong."""
         late = 0
         for row in rows:
-            if row['state'] != 'open':
-                continue
+            if row['state'] != 'open' or row['device'] not in ('', self.device):
+                continue  # the demonstration's catalog knows a second device, which does not run here
             match = LATE.search(row['detail']) if row['kind'] == 'late' else None
             if match is None:
                 self.problem('open exception %s: %s', row['kind'], row['detail'])
