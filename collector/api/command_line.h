@@ -2,7 +2,7 @@
 // The words a person types. The seam to CLI11.
 
 #include <string>
-#include <tl/expected.hpp>
+#include "common/result.h"
 
 namespace ledgerline::collector {
 
