@@ -69,7 +69,7 @@ def difference(document, invoice):
 
 
 def print_documents(expected, invoices, verdicts):
-    row = '  %-20s %-4s %-35s %-9s %-20s %10s %10s  %s'
+    row = '  %-24s %-4s %-35s %-9s %-20s %10s %10s  %s'
     print(row % ('period from', 'ERP', 'document', 'state', 'customer', 'ERP amount', 'by hand', ''))
     for invoice in invoices:
         document = expected.get(invoice['external_id'])
