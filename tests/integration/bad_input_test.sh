@@ -1,0 +1,3 @@
+#!/bin/bash
+# tests/integration/bad_input for tests/run.
+exec "$(dirname "${BASH_SOURCE[0]}")/bad_input" "$@"
