@@ -12,6 +12,7 @@ local FIND_FIELDS = {"external_id", "state", "number", "party.code", "currency.c
 -- Everything looked up once per session: { [what .. "/" .. code] = row }. Master data may change under a session, so whoever
 -- is refused with a row from here tries once more without.
 local cache = {}
+local fresh = {}                -- looked up by this very create
 local served_from_cache = false
 
 local function context(settings)
@@ -51,10 +52,11 @@ local function only(rows, none, several)
 end
 
 local function cached(key, look_up)
-  if cache[key] then
-    served_from_cache = true
-  else
+  if not cache[key] then
     cache[key] = look_up()
+    fresh[key] = true
+  elseif not fresh[key] then
+    served_from_cache = true
   end
   return cache[key]
 end
@@ -229,7 +231,7 @@ local function find(document, settings)
 end
 
 local function create(document, settings)
-  served_from_cache = false
+  fresh, served_from_cache = {}, false
   local order = invoice(document, settings)
   local created, failure = rpc("model.account.invoice.create", {array{order}, context(settings)}, true)
   if not failure then return {reference = tostring(created[1])} end

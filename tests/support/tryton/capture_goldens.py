@@ -100,6 +100,7 @@ def record_lookups(recorder):
            ['code', 'default_uom.digits', 'account_category.account_revenue'])
     unit = search(recorder, 'uom', 'product.uom', [['name', '=', 'Unit']],
                   ['name', 'symbol', 'digits'])[0]['id']
+    recorder.record('price-digits', 'model.account.invoice.line.fields_get', ['unit_price'], CONTEXT)
     line = {'type': 'line', 'product': product['id'], 'unit': unit,
             'account': product['account_category.']['account_revenue']}
     return line, {

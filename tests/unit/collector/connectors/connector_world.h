@@ -1,0 +1,100 @@
+#pragma once
+// What tests of connectors share: a clock that moves when it is read, a way to wait for a
+// coroutine, and a document.
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <exception>
+#include <optional>
+#include <string>
+
+#include "collector/connectors/engine.h"
+#include "common/io/system.h"
+
+namespace ledgerline::collector::testing {
+
+/// Wall time jumps so that no look-up has to be waited for; the monotonic clock creeps so that no
+/// operation runs out of time.
+class HastyClock final : public Clock {
+ public:
+  Timestamp now() override { return now_ = now_ + Duration(20'000); }
+  Monotonic monotonic() override { return monotonic_ = monotonic_ + Duration(40); }
+
+ private:
+  Timestamp now_{1'800'000'000'000};
+  Monotonic monotonic_{5'000};
+};
+
+template <class T>
+T wait_for(boost::asio::io_context& context, boost::asio::awaitable<T> coroutine) {
+  std::optional<T> result;
+  boost::asio::co_spawn(context, std::move(coroutine),
+                        [&](const std::exception_ptr& thrown, T value) {
+                          if (thrown) std::rethrow_exception(thrown);
+                          result = std::move(value);
+                        });
+  context.restart();
+  context.run();
+  return std::move(*result);
+}
+
+inline std::string tryton_profile() {
+  return io::read_file(std::string(LEDGERLINE_SOURCE_DIR) + "/deploy/connectors/tryton.lua")
+      .value();
+}
+
+inline EngineOptions tryton_options(const std::string& url) {
+  return {.name = "tryton",
+          .profile_file = "tryton.lua",
+          .profile = tryton_profile(),
+          .url = url,
+          .ca_file = "",
+          .user = "user",
+          .password = "right",
+          .timeout = Duration(400),
+          .settings = {{"company", "1"}}};
+}
+
+struct ExampleLine {
+  std::string product = "API-CALL";
+  std::string quantity = "1234";
+  std::string unit_price = "0.00035";
+  std::string amount = "0.43";
+};
+
+/// A billing summary as collector/core/documents.h describes it.
+inline Json example_document(const std::string& id, const std::string& party = "C-1001",
+                             const std::vector<ExampleLine>& lines = {
+                                 {}, {"API-CALL", "45678.901", "0.00027", "12.33"}}) {
+  const auto text = [](const std::string& value) { return Json::string(value); };
+  Json array = Json::array();
+  Decimal total(0, 2);
+  for (const ExampleLine& line : lines) {
+    total = add(total, Decimal::parse(line.amount).value()).value();
+    array.push(Json::object({{"number", Json::number(int64_t{1})},
+                             {"subscription", text("aqua-api")},
+                             {"product", text(line.product)},
+                             {"description", text("API calls")},
+                             {"meter", text("api.requests")},
+                             {"unit", text("1")},
+                             {"quantity", text(line.quantity)},
+                             {"included", text("0")},
+                             {"tier", Json::object({{"from", text("0")}, {"to", Json::null()}})},
+                             {"billable_quantity", text(line.quantity)},
+                             {"unit_price", text(line.unit_price)},
+                             {"amount", text(line.amount)}}));
+  }
+  return Json::object(
+      {{"id", text(id)},
+       {"external_id", text(id)},
+       {"account", Json::object({{"name", text("aqua")}, {"external", text(party)}})},
+       {"contract", text("aqua-2026")},
+       {"currency", text("EUR")},
+       {"untaxed_total", text(total.text())},
+       {"period", Json::object({{"local_from", text("2026-11-01T00:00:00+01:00")},
+                                {"local_until", text("2026-12-01T00:00:00+01:00")},
+                                {"time_zone", text("Europe/Brussels")}})},
+       {"lines", std::move(array)}});
+}
+
+}  // namespace ledgerline::collector::testing
