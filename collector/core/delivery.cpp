@@ -40,12 +40,10 @@ DeliveryDecision stopped(const DeliveryRow& delivery, DeliveryState state, std::
   return decision;
 }
 
+/// lookup_first stays off: whoever releases it has looked, and a delivery begins with a find
+/// anyway.
 DeliveryDecision held(const DeliveryRow& delivery, std::string why, Timestamp now) {
-  auto decision =
-      stopped(delivery, DeliveryState::held, exception_kind::kDeliveryHeld, std::move(why), now);
-  // Whatever a person decides, it is looked for first.
-  decision.lookup_first = true;
-  return decision;
+  return stopped(delivery, DeliveryState::held, exception_kind::kDeliveryHeld, std::move(why), now);
 }
 
 /// The same work again later, in the state it is in: a look-up stays a look-up.
@@ -133,7 +131,6 @@ DeliveryDecision conflict(const DeliveryRow& delivery, const AttemptConflict& ou
                           "the external system holds " + outcome.reference +
                               " under our id, but different: " + outcome.differences,
                           now);
-  decision.lookup_first = true;
   decision.external_id = outcome.reference;
   return decision;
 }

@@ -45,11 +45,23 @@ class World {
     REQUIRE(store_->put_documents(changes));
   }
 
+  /// What a person does who has mended the cause.
+  void release(const DeliveryRow& row) {
+    REQUIRE(store_->release_delivery({.id = row.id,
+                                      .expected = row.state,
+                                      .state = DeliveryState::retry,
+                                      .next_attempt_at = clock_.now(),
+                                      .at = clock_.now()}));
+  }
+
   /// A collector's life: until nothing moves any more, or a minute at most.
   DispatchCounters work() {
     io::Runtime runtime;
-    auto engine =
-        Engine::open(runtime.context().get_executor(), clock_, tryton_options(erp_.url()));
+    auto options = tryton_options(erp_.url());
+    if (!unique_ref_) {
+      options.profile.replace(options.profile.find("unique_ref = true"), 17, "unique_ref = false");
+    }
+    auto engine = Engine::open(runtime.context().get_executor(), clock_, options);
     REQUIRE(engine);
     std::string failure;
     Dispatcher dispatcher(runtime, clock_, *store_, std::move(*engine),
@@ -79,6 +91,7 @@ class World {
   FaultErp erp_;
   HastyClock clock_;
   std::mt19937 random_{7};
+  bool unique_ref_ = true;
 
  private:
   static bool moves(const DeliveryRow& row) {
@@ -252,14 +265,28 @@ TEST_CASE("a rejected document holds up no other, and goes on when a person has 
   REQUIRE(rejected.size() == 1);
   CHECK(world.store_->list_exceptions({}).value().size() == 1);
 
-  REQUIRE(world.store_->release_delivery({.id = rejected.front().id,
-                                          .expected = DeliveryState::rejected,
-                                          .state = DeliveryState::retry,
-                                          .next_attempt_at = world.clock_.now(),
-                                          .at = world.clock_.now()}));
+  world.release(rejected.front());
   world.work();
 
   CHECK(world.erp_.invoices().size() == 2);
+  CHECK(world.store_->list_exceptions({}).value().empty());
+}
+
+TEST_CASE("where an id is not unique a lost document is held, and sent when a person releases it") {
+  World world;
+  world.unique_ref_ = false;
+  world.add("bs-1", example_document("bs-1"));
+  world.erp_.queue("invoice.create", Fault::reset_before);
+  const auto counters = world.work();
+  CHECK(counters.look_ups == 2);
+  CHECK(world.erp_.invoices().empty());
+  REQUIRE(world.delivery("bs-1").state == DeliveryState::held);
+
+  world.release(world.delivery("bs-1"));
+  world.work();
+
+  CHECK(world.delivery("bs-1").state == DeliveryState::confirmed);
+  CHECK(world.erp_.invoices().size() == 1);
   CHECK(world.store_->list_exceptions({}).value().empty());
 }
 
