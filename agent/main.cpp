@@ -1,10 +1,6 @@
 // ledgerline-agent: the wiring, and nothing else. Read it first: it shows what belongs to whom.
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
-
 #include <boost/asio/steady_timer.hpp>
-#include <csignal>
 #include <iostream>
 
 #include "agent/inputs/inputs.h"
@@ -17,6 +13,7 @@
 #include "agent/ops/enrolment.h"
 #include "agent/ops/report.h"
 #include "agent/uplink/uplink.h"
+#include "common/exit_code.h"
 #include "common/io/log.h"
 #include "common/io/mqtt.h"
 #include "common/io/runtime.h"
@@ -25,9 +22,6 @@
 namespace ledgerline::agent {
 namespace {
 
-constexpr int kExitIo =
-    74;  // sysexits.h EX_IOERR: a supervisor starts us again, from the durable state
-constexpr int kExitConfig = 78;  // EX_CONFIG
 constexpr const char* kSoftware = "ledgerline-agent/" LEDGERLINE_VERSION;
 
 struct PreparedInput {
@@ -291,20 +285,12 @@ Result<int> perform(const CommandLine& options) {
   return kExitConfig;
 }
 
-/// Keys sit in our memory: no core file, and no other process of this user may look.
-void guard_memory() {
-  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  std::signal(SIGPIPE, SIG_IGN);
-}
-
 }  // namespace
 }  // namespace ledgerline::agent
 
 int main(int argc, char** argv) {
   using namespace ledgerline;
-  agent::guard_memory();
+  io::guard_memory();
   const auto options = agent::parse_command_line(argc, argv);
   if (!options) {
     (options.error().code == 0 ? std::cout : std::cerr) << options.error().text;
@@ -313,5 +299,5 @@ int main(int argc, char** argv) {
   const auto code = agent::perform(*options);
   if (code) return *code;
   std::cerr << "ledgerline-agent: " << code.error().text() << "\n";
-  return agent::exit_code_of(code.error());
+  return exit_code_of(code.error());
 }

@@ -1,11 +1,7 @@
 // ledgerline-collector: the wiring, and nothing else. Read it first: it shows what belongs to whom.
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
-
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <csignal>
 #include <iostream>
 
 #include "collector/api/command_line.h"
@@ -236,20 +232,12 @@ Result<int> perform(const CommandLine& options) {
   return kExitUsage;
 }
 
-/// Keys sit in our memory: no core file, and no other process of this user may look.
-void guard_memory() {
-  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  std::signal(SIGPIPE, SIG_IGN);
-}
-
 }  // namespace
 }  // namespace ledgerline::collector
 
 int main(int argc, char** argv) {
   using namespace ledgerline;
-  collector::guard_memory();
+  io::guard_memory();
   const auto options = collector::parse_command_line(argc, argv);
   if (!options) {
     (options.error().code == 0 ? std::cout : std::cerr) << options.error().text;

@@ -12,6 +12,7 @@ enum ExitCode : int {
   kExitNoInput = 66,      // EX_NOINPUT
   kExitUnavailable = 69,  // EX_UNAVAILABLE
   kExitSoftware = 70,     // EX_SOFTWARE
+  kExitCantCreate = 73,   // EX_CANTCREAT
   kExitIo = 74,           // EX_IOERR: a supervisor starts us again, from the durable state
   kExitTempFail = 75,     // EX_TEMPFAIL
   kExitConfig = 78,       // EX_CONFIG

@@ -3,11 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <sstream>
 
+#include "common/exit_code.h"
+
 namespace ledgerline::agent {
 
 namespace {
-
-constexpr int kExitUsage = 64;  // sysexits.h EX_USAGE
 
 using Verb = CommandLine::Verb;
 

@@ -5,21 +5,13 @@
 #include "agent/journal/journal.h"
 #include "agent/ops/enrolment.h"
 #include "agent/ops/report.h"
+#include "common/exit_code.h"
 #include "common/io/http_server.h"
 #include "common/io/system.h"
 
 namespace ledgerline::agent {
 
 namespace {
-
-// sysexits.h
-constexpr int kExitData = 65;
-constexpr int kExitNoInput = 66;
-constexpr int kExitUnavailable = 69;
-constexpr int kExitSoftware = 70;
-constexpr int kExitCantCreate = 73;
-constexpr int kExitTempFail = 75;
-constexpr int kExitConfig = 78;
 
 constexpr Duration kPatience{10'000};  // with our own agent; a commit takes milliseconds
 constexpr size_t kAnswerSizeMax = 256 << 10;
@@ -184,25 +176,6 @@ std::string recorded_text(const Json& answer) {
 }
 
 }  // namespace
-
-int exit_code_of(const Error& error) {
-  switch (error.code()) {
-    case Errc::retry:
-    case Errc::conflict:
-    case Errc::full:
-      return kExitTempFail;
-    case Errc::reject:
-    case Errc::corrupt:
-      return kExitData;
-    case Errc::config:
-      return kExitConfig;
-    case Errc::not_found:
-      return kExitNoInput;
-    case Errc::internal:
-      return kExitSoftware;
-  }
-  return kExitSoftware;
-}
 
 Result<int> check(const AgentConfig& config, const CommandLine& options, std::ostream& out) {
   TRY(const Readiness ready, readiness_of(config));

@@ -1,16 +1,16 @@
 #pragma once
 // The commands that are not `run`. Each prints to `out` and returns an exit code of sysexits.h;
-// what went wrong comes back as an Error, for which exit_code_of() has the code.
+// what went wrong comes back as an Error, for which exit_code_of() (common/exit_code.h) has the
+// code.
 
 #include <ostream>
 
 #include "agent/ops/command_line.h"
 #include "agent/ops/config.h"
+#include "common/exit_code.h"
 #include "common/time.h"
 
 namespace ledgerline::agent {
-
-int exit_code_of(const Error& error);
 
 /// Reads everything that `run` would need and says what it would do; changes nothing.
 Result<int> check(const AgentConfig& config, const CommandLine& options, std::ostream& out);

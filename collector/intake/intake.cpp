@@ -1,6 +1,7 @@
 #include "collector/intake/intake.h"
 
 #include "collector/core/enrolling.h"
+#include "common/exit_code.h"
 #include "common/io/log.h"
 
 namespace ledgerline::collector {
@@ -8,8 +9,6 @@ namespace ledgerline::collector {
 using io::kv;
 
 namespace {
-
-constexpr int kExitIo = 74;  // sysexits.h EX_IOERR
 
 uint32_t random32() {
   uint8_t bytes[4];

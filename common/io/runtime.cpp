@@ -3,13 +3,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <exception>
 
+#include "common/exit_code.h"
 #include "common/io/log.h"
 
 namespace ledgerline::io {
-
-namespace {
-constexpr int kExitSoftware = 70;  // sysexits.h EX_SOFTWARE
-}
 
 Runtime::Runtime() = default;
 Runtime::~Runtime() { storage_.join(); }

@@ -34,4 +34,8 @@ Result<uint64_t> free_disk_bytes(const std::string& path);
 /// True where the kernel says that its clock is synchronised (adjtimex).
 bool clock_is_synchronised();
 
+/// For a process that holds keys: no core file, no look into its memory by other processes of its
+/// user. A connection that the other side closed is an error of the call, not a signal.
+void guard_memory();
+
 }  // namespace ledgerline::io
