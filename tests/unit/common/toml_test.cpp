@@ -148,7 +148,7 @@ TEST_CASE("the nearest name is a typo away at most") {
 TEST_CASE("a stray character outside quotes is an error at its place and nothing worse") {
   for (const char* text : {"\xca\xb3\n", "a = 1\n\xca\xb3 = 2\n", "\xe2\x80\xab",
                            "\xe1\x9a\x80x = 1", "\t\t[=", "[["}) {
-    const auto parsed = TomlTable::parse(text, "x.toml");
+    const auto parsed = ledgerline::TomlTable::parse(text, "x.toml");
     REQUIRE_FALSE(parsed);
     CHECK(parsed.error().message().find("x.toml:") == 0);
   }
