@@ -8,7 +8,7 @@ start_build() {
     start_process build bash -c '
         status=0
         cd "$1" && { [ -e "$2/build.ninja" ] || cmake --preset "$4" -B "$2"; } &&
-            nice -n 5 ninja -C "$2" -j "$(nproc)" "${@:5}" || status=$?
+            ninja -C "$2" -j "$(nproc)" "${@:5}" || status=$?
         echo "$status" >"$3"' build "$SOURCE" "$BUILD" "$RUN/build.status" "$@"
 }
 
