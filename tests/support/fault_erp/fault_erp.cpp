@@ -192,7 +192,10 @@ void FaultErp::serve(int connection) {
   const std::string method = member(*request, "method").text();
   const Fault fault = take_fault(method);
   Reply reply;
-  if (!does_nothing(fault)) {
+  if (fault == Fault::late_commit) {
+    const std::lock_guard lock(mutex_);
+    late_.push_back(member(*request, "params").items()[0].items()[0]);
+  } else if (!does_nothing(fault)) {
     reply = dispatch(*request, header(message->head, "Authorization"), fault == Fault::wrong_echo);
   }
   // shutdown() and a late close would say goodbye politely: the reset needs the close itself, so
@@ -208,6 +211,7 @@ void FaultErp::serve(int connection) {
     case Fault::reset_before:
     case Fault::reset_after:
       return break_off();
+    case Fault::late_commit:
     case Fault::silence_before:
     case Fault::silence_after:
       return stay_silent(connection);
@@ -263,6 +267,9 @@ FaultErp::Reply FaultErp::dispatch(const Json& request, const std::string& autho
               Json::object({{"unit_price", Json::object({{"digits", text("[16, 8]")}})}}));
   } else if (method.ends_with(".search_read")) {
     reply.set("result", search_read(method.substr(6, method.size() - 18), params[0]));
+    if (method.find(".invoice.") != std::string::npos) {
+      for (const Json& values : std::exchange(late_, {})) create(values, Json::null(), false);
+    }
   } else {
     return {403, "", "text/plain", ""};
   }

@@ -29,6 +29,7 @@ enum class Fault {
   too_many_requests,  // 429 with Retry-After: 7
   session_expired,    // 401, nothing is done
   slow,               // answered correctly, byte by byte
+  late_commit,        // silence; done only after our id was looked for once more and not found
   wrong_echo,         // done, but the amount booked is another one
   not_json,           // done, and the reply is garbage that says it is JSON
   user_error,         // refused for good, nothing is done
@@ -86,6 +87,7 @@ class FaultErp {
   std::map<std::string, std::deque<Fault>> faults_;
   std::map<std::string, int> calls_;
   std::vector<Invoice> invoices_;
+  std::vector<Json> late_;  // creations that wait for the next look
 };
 
 }  // namespace ledgerline::testing

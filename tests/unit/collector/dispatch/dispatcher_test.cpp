@@ -198,6 +198,19 @@ TEST_CASE("a hundred documents through a storm of faults exist exactly once each
   CHECK(counters.look_ups > 10);
 }
 
+TEST_CASE("a document that becomes visible only after the first look is found by the second") {
+  World world;
+  world.add("bs-1", example_document("bs-1"));
+  world.erp_.queue("invoice.create", Fault::late_commit);
+
+  const auto counters = world.work();
+
+  CHECK(counters.look_ups == 2);
+  CHECK(world.erp_.calls("invoice.create") == 1);
+  CHECK(world.delivery("bs-1").state == DeliveryState::confirmed);
+  CHECK(world.erp_.invoices().size() == 1);
+}
+
 TEST_CASE("a crash after the creation is looked up and not sent again") {
   World world;
   world.add("bs-1", example_document("bs-1"));

@@ -1,0 +1,259 @@
+// The commands on a real store in a folder of their own, as an operator meets them.
+
+#include "collector/api/commands.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "collector/api/setup.h"
+#include "collector/core/documents.h"
+#include "collector/core/exceptions.h"
+#include "common/exit_code.h"
+#include "common/io/system.h"
+#include "common/json.h"
+#include "common/messages.h"
+
+namespace ledgerline::collector {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FixedClock final : public Clock {
+ public:
+  Timestamp now() override { return Timestamp(1'800'000'000'000); }
+  Monotonic monotonic() override { return {1'000}; }
+};
+
+class Office {
+ public:
+  Office() {
+    char folder[] = "/tmp/ledgerline-api-XXXXXX";
+    REQUIRE(::mkdtemp(folder) != nullptr);
+    folder_ = folder;
+    config.state = folder_ + "/state";
+    config.acl_file = folder_ + "/acl";
+    config.authority_certificate = folder_ + "/ca.pem";
+    config.authority_private_key = folder_ + "/ca.key";
+    config.map_size_bytes = 16 << 20;
+  }
+  Office(const Office&) = delete;
+  Office& operator=(const Office&) = delete;
+  ~Office() { fs::remove_all(folder_); }
+
+  void make_authority() const {
+    const std::string command =
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
+        "/CN=ca -keyout " +
+        config.authority_private_key + " -out " + config.authority_certificate + " 2>/dev/null";
+    REQUIRE(std::system(command.c_str()) == 0);  // NOLINT: a test's own fixed command
+  }
+
+  /// A device's request as the agent writes it.
+  std::string request_file(const std::string& device) {
+    EnrolmentRequest request;
+    request.tenant = "demo";
+    request.device = device;
+    request.public_key = device_key->public_key().der();
+    request.certificate_request =
+        make_certificate_request(generate_private_key_pem(KeyAlgorithm::ecdsa_p256_sha256).value(),
+                                 device)
+            .value();
+    request.classes = {StreamClass::billing};
+    request.created_at = clock.now();
+    const Bytes bytes = sign(payload_type::kEnrolmentRequest, encode(request), *device_key).value();
+    const std::string file = folder_ + "/" + device + ".pem";
+    REQUIRE(io::write_file_durably(file, pem_encode("LEDGERLINE ENROLMENT REQUEST", bytes)));
+    return file;
+  }
+
+  void put_document(DocumentState state) {
+    DocumentRow row;
+    row.id = "bs-1";
+    row.kind = "billing-summary";
+    row.tenant = "demo";
+    row.account = "aqua";
+    row.contract = "aqua-2026";
+    row.connector = "tryton";
+    row.total = Decimal(1277, 2);
+    row.currency = "EUR";
+    row.state = state;
+    row.body = R"({"lines":[{"number":1,"product":"API-CALL","amount":"12.77"}]})";
+    CommercialChanges changes;
+    changes.documents.push_back({row, 0});
+    if (state == DocumentState::approved)
+      changes.deliveries.push_back(new_delivery(row, clock.now()));
+    REQUIRE(open_store(config).value()->put_documents(changes));
+  }
+
+  FixedClock clock;
+  CollectorConfig config;
+  CommandLine options;
+  std::ostringstream out;
+  std::unique_ptr<Signer> device_key =
+      signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
+
+ private:
+  std::string folder_;
+};
+
+std::string text_of(const std::string& file) { return io::read_file(file).value(); }
+
+TEST_CASE("a command that only reads makes no store") {
+  Office office;
+  const auto refused = status(office.config, office.options, office.clock, office.out);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::not_found);
+  CHECK_FALSE(fs::exists(office.config.state));
+}
+
+TEST_CASE("the signing key is made once, for its owner only") {
+  Office office;
+  const auto first = load_or_make_signer(office.config).value()->public_key().id();
+  struct stat info {};
+  REQUIRE(::stat(office.config.key_file().c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+  CHECK(load_or_make_signer(office.config).value()->public_key().id() == first);
+}
+
+TEST_CASE(
+    "enrolling answers with a certificate and a grant, and opens the broker's list; revoking "
+    "closes it") {
+  Office office;
+  office.make_authority();
+  office.options.file = office.request_file("host-1");
+
+  REQUIRE(enroll(office.config, office.options, office.clock, office.out) == kExitOk);
+
+  const Bytes bytes =
+      pem_decode("LEDGERLINE ENROLMENT", text_of(office.options.file + ".answer")).value();
+  const auto message = open_signed(bytes, payload_type::kEnrolment).value();
+  CHECK(verify(message, load_or_make_signer(office.config).value()->public_key()));
+  const auto answer = decode_enrolment(message.body).value();
+  CHECK((answer.tenant == "demo" && answer.device == "host-1" && answer.grants.size() == 1));
+  CHECK_THAT(text_of(office.config.acl_file), Catch::Contains("user demo.host-1\n"));
+
+  const auto again = enroll(office.config, office.options, office.clock, office.out);
+  REQUIRE_FALSE(again);
+  CHECK(exit_code_of(again.error()) == kExitData);
+
+  office.options.tenant = "demo";
+  office.options.device = "host-1";
+  office.options.reason = "stolen";
+  REQUIRE(revoke(office.config, office.options, office.clock, office.out) == kExitOk);
+  CHECK_THAT(text_of(office.config.acl_file), !Catch::Contains("demo.host-1"));
+  CHECK_FALSE(revoke(office.config, office.options, office.clock, office.out));
+  office.options.device = "nobody";
+  CHECK_FALSE(revoke(office.config, office.options, office.clock, office.out));
+}
+
+TEST_CASE("a file that is no request is refused and leaves nothing behind") {
+  Office office;
+  office.make_authority();
+  office.options.file = office.config.authority_certificate;
+  CHECK_FALSE(enroll(office.config, office.options, office.clock, office.out));
+  CHECK_FALSE(fs::exists(office.config.acl_file));
+  CHECK_FALSE(fs::exists(office.options.file + ".answer"));
+}
+
+TEST_CASE("an approved document enters the outbox once, under the name of who approved") {
+  Office office;
+  office.put_document(DocumentState::waiting_approval);
+  office.options.verb = CommandLine::Verb::approve;
+  office.options.document = "bs-1";
+  office.options.by = "Ann";
+
+  REQUIRE(decide(office.config, office.options, office.clock, office.out) == kExitOk);
+  CHECK(office.out.str() == "bs-1 approved by Ann: 12.77 EUR for aqua\n");
+  const auto again = decide(office.config, office.options, office.clock, office.out);
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code() == Errc::conflict);
+
+  const auto store = open_store(office.config).value();
+  CHECK(store->document("bs-1").value().decided_by == "Ann");
+  CHECK(store->list_deliveries({}).value().size() == 1);
+}
+
+TEST_CASE("documents are listed and shown, for people and for programs") {
+  Office office;
+  office.put_document(DocumentState::approved);
+  REQUIRE(documents(office.config, office.options, office.out));
+  CHECK_THAT(office.out.str(), Catch::Contains("bs-1  aqua-2026") && Catch::Contains("12.77 EUR"));
+
+  office.out.str("");
+  office.options.json = true;
+  REQUIRE(documents(office.config, office.options, office.out));
+  const Json list = parse_json(office.out.str()).value();
+  CHECK(list.items().front().find("delivery")->find("state")->text() == "pending");
+
+  office.out.str("");
+  office.options.document = "bs-1";
+  REQUIRE(documents(office.config, office.options, office.out));
+  CHECK(parse_json(office.out.str()).value().find("body")->find("lines")->items().size() == 1);
+  office.options.document = "bs-2";
+  const auto absent = documents(office.config, office.options, office.out);
+  REQUIRE_FALSE(absent);
+  CHECK(exit_code_of(absent.error()) == kExitNoInput);
+}
+
+TEST_CASE("only a delivery that stands still is tried again by hand") {
+  Office office;
+  office.put_document(DocumentState::approved);
+  office.options.document = "bs-1";
+  const auto refused = requeue(office.config, office.options, office.clock, office.out);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().text(), Catch::Contains("the delivery is pending"));
+  {
+    const auto store = open_store(office.config).value();
+    const Timestamp now = office.clock.now();
+    const auto lease =
+        store->acquire_lease({.name = "l", .holder = "h", .now = now, .lifetime = Duration(1000)})
+            .value();
+    const auto claimed =
+        store
+            ->claim_deliveries(
+                {.connector = "tryton", .lease = "l", .lease_epoch = lease.epoch, .now = now})
+            .value();
+    REQUIRE(claimed.size() == 1);
+    REQUIRE(store->settle_delivery({.id = claimed.front().id,
+                                    .attempt = 1,
+                                    .lease = "l",
+                                    .lease_epoch = lease.epoch,
+                                    .state = DeliveryState::rejected,
+                                    .reply = "no party C-9",
+                                    .at = now}));
+  }
+  REQUIRE(documents(office.config, office.options, office.out));
+  CHECK_THAT(office.out.str(), Catch::Contains("delivery rejected after 1 attempts: no party C-9"));
+  REQUIRE(requeue(office.config, office.options, office.clock, office.out) == kExitOk);
+  CHECK(open_store(office.config).value()->list_deliveries({}).value().front().state ==
+        DeliveryState::retry);
+}
+
+TEST_CASE(
+    "exceptions say whose they are and what to do, and a terminal gets no control characters") {
+  Office office;
+  {
+    const auto store = open_store(office.config).value();
+    auto row = new_exception(exception_kind::kUnmappedSubject, {"x"}, "demo", office.clock.now());
+    row.subject = "aqua\x1b[31m";
+    row.count = 3;
+    const ExceptionUpsert upsert{UpsertMode::add, row};
+    REQUIRE(store->upsert_exceptions({&upsert, 1}));
+  }
+  REQUIRE(exceptions(office.config, office.options, office.clock, office.out));
+  CHECK_THAT(office.out.str(), Catch::Contains("unmapped_subject  aqua?[31m") &&
+                                   Catch::Contains("to do: add a [[link]]"));
+  office.out.str("");
+  office.options.json = true;
+  REQUIRE(exceptions(office.config, office.options, office.clock, office.out));
+  CHECK(parse_json(office.out.str()).value().items().front().find("owner")->text() ==
+        "customer success");
+}
+
+}  // namespace
+}  // namespace ledgerline::collector
