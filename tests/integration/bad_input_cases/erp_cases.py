@@ -19,7 +19,7 @@ def erp_down(bench):
     before = len(stack.log('collector'))
     bench.known = len([row for row in stack.collector('documents') if row['contract'] == 'aqua-2026'])
     bench.send(subject='aqua', data={'value': '5000'})
-    line = bench.log_line('collector', '(?i)connector|delivery', 120, before)
+    line = bench.log_line('collector', 'delivery_retry.*cannot connect', 120, before)
     return [('Tryton is stopped when a document is due', without_time(line) + '; the document waits')]
 
 
