@@ -4,6 +4,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <map>
 
@@ -430,8 +431,19 @@ class Mqtt::Session : public std::enable_shared_from_this<Mqtt::Session> {
       client_;  // last: destroyed first, and after that Paho calls nothing of the above
 };
 
+namespace {
+
+/// Paho would connect through the HTTP proxy that these name, a broker on loopback included, and an
+/// empty value made every connect fail without a reason. Nobody configured that for us.
+void forget_proxies() {
+  for (const char* name : {"http_proxy", "https_proxy"}) ::unsetenv(name);
+}
+
+}  // namespace
+
 Mqtt::Mqtt(Runtime& runtime, MqttOptions options, MqttHandlers handlers)
     : session_(std::make_shared<Session>(runtime, std::move(options), std::move(handlers))) {
+  forget_proxies();  // before the first Paho thread reads them
   session_->bind();
 }
 Mqtt::~Mqtt() { session_->stop(); }
