@@ -70,14 +70,15 @@ install_packages() {
     return "$result"
 }
 
-# Every local port in use, from the kernel's own tables: a bare system has neither ss nor netstat.
+# Every local port that somebody listens on, from the kernel's own tables: a bare system has neither ss nor netstat. Connections
+# do not count: after a restart they linger for a minute, and a server may listen there all the same.
 ports_in_use() {
     local line fields
     for table in /proc/net/tcp /proc/net/tcp6; do
         [ -r "$table" ] || continue
         while read -r line; do
             read -r -a fields <<<"$line"
-            [ "${fields[0]}" != sl ] || continue
+            [ "${fields[3]}" = 0A ] || continue
             printf '%d\n' "0x${fields[1]##*:}"
         done <"$table"
     done

@@ -80,7 +80,8 @@ expect_not test "$one" = "$PORT"
 expect port_is_free "$PORT"
 
 CASE="a port with a listener is not free"
-listening_port=$(ports_in_use | head -n 1)
+listening_ports=$(ports_in_use)
+listening_port=${listening_ports%%$'\n'*}
 [ -z "$listening_port" ] || expect_not port_is_free "$listening_port"
 
 CASE="package lists hold names only"
