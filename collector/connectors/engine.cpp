@@ -379,6 +379,7 @@ asio::awaitable<Engine::Ended> Engine::log_in(Operation& operation) {
     // A wrong password is nobody's document's fault: it is mended, and everything goes on.
     const auto* rejected = std::get_if<AttemptRejected>(&headers.error());
     if (rejected == nullptr) co_return headers;
+    login_not_before_ = clock_.monotonic() + kLoginPause;
     if (operation.effect) co_return ended(AttemptUnknown{rejected->reason});
     co_return ended(AttemptRetry{std::nullopt, rejected->reason, true});
   }

@@ -13,6 +13,7 @@
 // and each may end in reject(...) or retry(...). deploy/connectors/README.md is the guide for who
 // writes one.
 
+#include <algorithm>
 #include <boost/asio/any_io_executor.hpp>
 #include <memory>
 #include <optional>
@@ -47,13 +48,17 @@ class Engine final : public Connector {
 
   [[nodiscard]] const std::string& name() const override { return name_; }
   [[nodiscard]] const DeliveryRules& rules() const override { return rules_; }
-  [[nodiscard]] Duration wait() const override { return breaker_.wait(clock_.monotonic()); }
+  [[nodiscard]] Duration wait() const override {
+    return std::max(breaker_.wait(clock_.monotonic()), login_not_before_ - clock_.monotonic());
+  }
   [[nodiscard]] const ConnectorCounters& counters() const override { return counters_; }
   [[nodiscard]] const std::string& last_failure() const override { return last_failure_; }
   boost::asio::awaitable<AttemptOutcome> deliver(Json document) override;
   boost::asio::awaitable<AttemptOutcome> look_up(Json document) override;
 
   static constexpr unsigned kRequestsMax = 64;  // of one operation
+  /// After a refused login: systems lock a user who tries again and again.
+  static constexpr Duration kLoginPause{60'000};
 
  private:
   struct Operation;
@@ -91,6 +96,7 @@ class Engine final : public Connector {
   TokenBucket bucket_{50, 50};
   CircuitBreaker breaker_;
   ConnectorCounters counters_;
+  Monotonic login_not_before_;
   std::string last_failure_;
   bool has_login_ = false;
   std::optional<Headers> session_;
