@@ -53,7 +53,7 @@ void describe(CLI::App& app, CommandLine& out) {
   for (CLI::App* sub : {check, status, enroll, record})
     sub->add_flag("--json", out.json, "answer in JSON");
   auto* answer =
-      enroll->add_option("--answer,--accept", out.answer, "the collector's answer, to be installed")
+      enroll->add_option("--answer", out.answer, "the collector's answer, to be installed")
           ->type_name("FILE");
   enroll
       ->add_option(

@@ -135,7 +135,7 @@ prepare_agent() {
     [ ! -e "$folder/state/enrolment.pem" ] || return 0
     run "$AGENT" enroll --config "$folder/agent.toml" --out "$folder/request.pem"
     run "$COLLECTOR" enroll --config "$STATE/collector/collector.toml" "$folder/request.pem" --out "$folder/enrolment.pem"
-    run "$AGENT" enroll --config "$folder/agent.toml" --accept "$folder/enrolment.pem"
+    run "$AGENT" enroll --config "$folder/agent.toml" --answer "$folder/enrolment.pem"
     signal_process broker HUP
 }
 
