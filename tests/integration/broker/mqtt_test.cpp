@@ -128,7 +128,8 @@ TEST_CASE("mqtt: a failed connection says in plain words what is wrong") {
   CHECK_THAT(first_reason(runtime, options), Catch::Contains("refuses our certificate"));
 
   options = broker.client("alice");
-  options.host = "localhost";
+  options.host =
+      "127.1";  // loopback by a name that no certificate has; a bare system knows no "localhost"
   CHECK_THAT(first_reason(runtime, options), Catch::Contains("name mismatch"));
 
   options = broker.client("alice");
