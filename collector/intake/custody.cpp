@@ -33,7 +33,7 @@ ExceptionRow fork_exception(const StreamRow& row, const Linkage& linkage, Timest
   out.count = 1;
   out.detail = "two journals wrote stream " + stream + "; both agree up to batch " +
                std::to_string(*linkage.frozen_at) + " at most, linked up to " +
-               std::to_string(linkage.head_number) + "; nothing links any more";
+               std::to_string(linkage.head_number) + "; nothing links any more, and the device's other streams are frozen with it";
   return out;
 }
 
@@ -181,13 +181,17 @@ Result<const DeviceRow*> Custody::device_row(const std::string& tenant, const st
 Status Custody::take_batches(const std::map<StreamId, StreamGroup>& groups,
                              std::vector<Outbound>& out) {
   for (int attempt = 1; !groups.empty(); ++attempt) {
-    std::vector<AdmitChange> changes;
-    std::vector<Linkage> linkages;
+    std::map<StreamId, Decided> decisions;
     for (const auto& [stream, group] : groups) {
       TRY(const auto row, store_.stream(stream));
-      TRY(auto decided, decide(group, row));
-      linkages.push_back(std::move(decided.linkage));
-      if (decided.changed) changes.push_back(std::move(decided.change));
+      TRY(decisions[stream], decide(group, row));
+    }
+    TRY_VOID(quarantine_forked_devices(decisions));
+    std::vector<AdmitChange> changes;
+    for (auto& [stream, decided] : decisions) {
+      if (!decided.changed) continue;
+      TRY_VOID(add_receipt(decided.row, decided.linkage, decided.change));
+      changes.push_back(std::move(decided.change));
     }
     if (!changes.empty()) {
       auto admitted = store_.admit(changes);
@@ -197,9 +201,28 @@ Status Custody::take_batches(const std::map<StreamId, StreamGroup>& groups,
       next_leaf_ = *admitted;
       counters_.receipts += changes.size();
     }
-    for (const auto& linkage : linkages) count(linkage);
+    for (const auto& [stream, decided] : decisions) count(decided.linkage);
     for (const auto& [stream, group] : groups) TRY_VOID(publish_receipts(group.topic, out));
     return {};
+  }
+  return {};
+}
+
+Status Custody::quarantine_forked_devices(std::map<StreamId, Decided>& decisions) {
+  std::set<std::pair<std::string, std::string>> forked;
+  for (const auto& [stream, decided] : decisions) {
+    if (!decided.linkage.frozen_at) continue;
+    forked.emplace(decided.row.grant.tenant, decided.row.grant.device);
+  }
+  for (const auto& [tenant, device] : forked) {
+    TRY(auto streams, store_.streams_of(tenant, device));
+    for (auto& row : streams) {
+      if (row.status != StreamStatus::open) continue;
+      auto [found, added] = decisions.try_emplace(row.grant.stream);
+      if (added) found->second = as_it_is(std::move(row));
+      found->second.changed = true;
+      found->second.change.status = StreamStatus::frozen;
+    }
   }
   return {};
 }
@@ -230,8 +253,19 @@ Result<LinkageState> Custody::linkage_state(const StreamGroup& group, const Stre
   return state;
 }
 
-Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamRow& row) {
+Custody::Decided Custody::as_it_is(StreamRow row) {
   Decided out;
+  out.change.stream = row.grant.stream;
+  out.change.expected_revision = row.revision;
+  out.linkage.head_number = row.head_number;
+  out.linkage.head_id = row.head_id;
+  out.linkage.parked = row.parked;
+  out.row = std::move(row);
+  return out;
+}
+
+Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamRow& row) {
+  Decided out = as_it_is(row);
   TRY(const auto state, linkage_state(group, row));
   std::vector<ChainedBatch> arrivals;
   for (const auto& checked : group.batches) arrivals.push_back(chained(checked.batch));
@@ -240,8 +274,6 @@ Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamR
   if (!out.changed) return out;
 
   AdmitChange& change = out.change;
-  change.stream = row.grant.stream;
-  change.expected_revision = row.revision;
   for (const auto& link : out.linkage.links) {
     LinkedBatch linked{link.number, link.id, {}, {}};
     if (link.arrival) {
@@ -263,7 +295,6 @@ Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamR
     change.status = StreamStatus::frozen;
     change.exceptions.push_back({UpsertMode::add, fork_exception(row, out.linkage, clock_.now())});
   }
-  TRY_VOID(add_receipt(row, out.linkage, change));
   return out;
 }
 
@@ -390,13 +421,12 @@ Status Custody::take_resume(const Arrival& arrival, const Topic& topic,
 
 Result<Bytes> Custody::receipt_of(StreamRow row) {
   for (int attempt = 1; row.receipt.empty(); ++attempt) {
-    AdmitChange change{.stream = row.grant.stream, .expected_revision = row.revision};
-    Linkage as_it_is{.head_number = row.head_number, .head_id = row.head_id, .parked = row.parked};
-    TRY_VOID(add_receipt(row, as_it_is, change));
-    const auto admitted = store_.admit(std::span(&change, 1));
+    Decided decided = as_it_is(row);
+    TRY_VOID(add_receipt(row, decided.linkage, decided.change));
+    const auto admitted = store_.admit(std::span(&decided.change, 1));
     if (admitted) {
       ++counters_.receipts;
-      return change.receipt;
+      return std::move(decided.change.receipt);
     }
     if (admitted.error().code() != Errc::conflict || attempt == kConflictsMax)
       return fail(admitted.error());

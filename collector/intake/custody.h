@@ -95,6 +95,7 @@ class Custody {
     std::vector<Checked> batches;  // in the order of arrival
   };
   struct Decided {
+    StreamRow row;  // as it was read
     AdmitChange change;
     Linkage linkage;
     bool changed = false;
@@ -114,6 +115,10 @@ class Custody {
                                          const Topic& topic, Timestamp received_at, Cache& cache);
   Result<PublicKey> stream_key(const StreamRow& row, Cache& cache);
   Status take_batches(const std::map<StreamId, StreamGroup>& groups, std::vector<Outbound>& out);
+  static Decided as_it_is(StreamRow row);
+  /// A fork proves that the device's key or image is in two hands: its other streams are frozen in
+  /// the same transaction.
+  Status quarantine_forked_devices(std::map<StreamId, Decided>& decisions);
   Result<Decided> decide(const StreamGroup& group, const StreamRow& row);
   Result<LinkageState> linkage_state(const StreamGroup& group, const StreamRow& row);
   Status add_receipt(const StreamRow& row, const Linkage& linkage, AdmitChange& change);

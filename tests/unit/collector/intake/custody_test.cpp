@@ -153,4 +153,32 @@ TEST_CASE("custody: a batch linked for one stream does not answer for a refused 
   CHECK(desk.store->log_head()->size == 0);
 }
 
+TEST_CASE("custody: a fork quarantines the device: its other streams freeze in the same commit") {
+  Desk desk;
+  StreamGrant other = desk.device.grant;
+  other.stream = StreamId(std::array<uint8_t, StreamId::kSize>{9});
+  DeviceEnrolment more{.tenant = "acme", .device = "one"};
+  const auto row = desk.store->device("acme", "one");
+  more.expected_revision = row->revision;
+  more.key = row->keys.front();
+  more.streams = {{other, *sign(payload_type::kGrant, encode(other), *desk.signer),
+                   grant_id(encode(other))}};
+  REQUIRE(desk.store->put_device(more));
+  const auto chain = desk.device.chain(1);
+  const auto branch = desk.device.seal_batch(1, desk.device.grant_id, 7);
+
+  const auto out =
+      desk.custody.accept({desk.arrival(chain[0].bytes), desk.arrival(branch.bytes)});
+
+  CHECK(desk.store->stream(desk.device.grant.stream)->status == StreamStatus::frozen);
+  CHECK(desk.store->stream(other.stream)->status == StreamStatus::frozen);
+  REQUIRE(out->size() == 1);
+  const auto receipts = decode_receipt_set(out->front().payload);
+  REQUIRE(receipts->size() == 2);
+  for (const auto& bytes : *receipts) {
+    const auto receipt = decode_receipt(open_signed(bytes, payload_type::kReceipt)->body);
+    CHECK(receipt->status == StreamStatus::frozen);
+  }
+}
+
 }  // namespace ledgerline::collector
