@@ -61,6 +61,15 @@ void write(const ClockAnchor& anchor, v1::Record& out) {
   message.set_quality(anchor.synchronised ? v1::SYNCHRONISED : v1::UNSYNCHRONISED);
 }
 
+void write(const Coarsened& coarsened, v1::Record& out) {
+  auto& message = *out.mutable_coarsened();
+  message.set_readings(coarsened.readings);
+  message.set_measurements(coarsened.measurements);
+  message.set_from_ms(coarsened.from.unix_ms());
+  message.set_to_ms(coarsened.to.unix_ms());
+  message.set_step_ms(coarsened.step.count());
+}
+
 /// A column unless all of it is 0.
 template <class Values, class Field>
 void write_column(const Values& values, Field* field) {
@@ -159,6 +168,15 @@ Result<std::vector<Record>> read_records(const v1::Section& in, Seq first_seq) {
         out.push_back({before, ClockAnchor{.monotonic = {anchor.monotonic_ms()},
                                            .wall = Timestamp(anchor.wall_ms()),
                                            .synchronised = anchor.quality() == v1::SYNCHRONISED}});
+        break;
+      }
+      case v1::Record::kCoarsened: {
+        const auto& coarsened = record.coarsened();
+        out.push_back({before, Coarsened{.readings = coarsened.readings(),
+                                         .measurements = coarsened.measurements(),
+                                         .from = Timestamp(coarsened.from_ms()),
+                                         .to = Timestamp(coarsened.to_ms()),
+                                         .step = Duration(coarsened.step_ms())}});
         break;
       }
       case v1::Record::KIND_NOT_SET:
@@ -321,7 +339,7 @@ void ColumnsBuilder::add(const Reading& reading) {
   columns_.registers.push_back(reading.register_value);
 }
 
-void ColumnsBuilder::add(std::variant<BootRecord, MeterTable, ClockAnchor> record) {
+void ColumnsBuilder::add(RecordKind record) {
   columns_.records.push_back({next_seq(), std::move(record)});
 }
 

@@ -36,10 +36,23 @@ struct ClockAnchor {
   friend bool operator==(const ClockAnchor&, const ClockAnchor&) = default;
 };
 
+/// The journal had no room for each measurement: from before_seq on, `readings` readings stand for
+/// `measurements` of them.
+struct Coarsened {
+  uint32_t readings = 0;
+  uint64_t measurements = 0;
+  Timestamp from;  // when the first was taken
+  Timestamp to;    // and the last
+  Duration step{};
+  friend bool operator==(const Coarsened&, const Coarsened&) = default;
+};
+
+using RecordKind = std::variant<BootRecord, MeterTable, ClockAnchor, Coarsened>;
+
 /// A statement of the stream about itself, standing before the reading with seq before_seq.
 struct Record {
   Seq before_seq = 0;
-  std::variant<BootRecord, MeterTable, ClockAnchor> kind;
+  RecordKind kind;
   friend bool operator==(const Record&, const Record&) = default;
 };
 
@@ -84,7 +97,7 @@ class ColumnsBuilder {
 
   void add(const Reading& reading);
   /// A record that stands before the next reading added.
-  void add(std::variant<BootRecord, MeterTable, ClockAnchor> record);
+  void add(RecordKind record);
   /// Everything of a run that begins at next_seq(). Invariant: run.first_seq == next_seq().
   void append(const Columns& run);
 

@@ -281,6 +281,7 @@ Bytes encode(const Heartbeat& value) {
   out.set_free_bytes(value.free_bytes);
   out.set_sent_at_ms(value.sent_at.unix_ms());
   out.set_monotonic_ms(value.monotonic.ms);
+  out.set_coarsening(value.coarsening);
   return serialised(out);
 }
 
@@ -306,6 +307,7 @@ Result<Heartbeat> decode_heartbeat(ByteView body) {
   out.free_bytes = in.free_bytes();
   out.sent_at = Timestamp(in.sent_at_ms());
   out.monotonic = {in.monotonic_ms()};
+  out.coarsening = in.coarsening();
   return out;
 }
 

@@ -108,6 +108,7 @@ struct Heartbeat {
   uint64_t free_bytes = 0;
   Timestamp sent_at;
   Monotonic monotonic;
+  bool coarsening = false;  // the journal is full: what stands before next_seq may still grow
 };
 
 using Nonce = FixedId<struct NonceTag, 16>;

@@ -29,6 +29,9 @@ struct RecordRequest {
   std::vector<RecordItem> items;
   std::string
       request_key;  // empty: none. The whole request's key, the fast path for a repeated request
+  /// False: whoever measured it cannot keep it until later. A full journal then merges it with what
+  /// it has of the series instead of refusing (agent/core/coarse.h). Such items have no keys.
+  bool can_wait = true;
 };
 
 struct RecordAnswer {

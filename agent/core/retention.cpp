@@ -14,14 +14,17 @@ uint64_t trim_above(const RetentionLimits& limits) {
   return limits.quota_bytes - limits.quota_bytes / 16;
 }
 
+/// Room that the file has in itself.
+uint64_t inside_bytes(const Space& space) {
+  return space.file_bytes > space.used_bytes ? space.file_bytes - space.used_bytes : 0;
+}
+
 /// A commit copies the pages that it changes: it needs up to the reserve beyond the file's end or
 /// inside. Twice that inside, because the pages that the last commits freed may not be used yet.
 bool disk_is_short(const Space& space, const RetentionLimits& limits) {
-  const uint64_t inside =
-      space.file_bytes > space.used_bytes ? space.file_bytes - space.used_bytes : 0;
   const bool can_grow =
       space.ahead_bytes >= limits.reserve_bytes && space.disk_free_bytes >= limits.disk_free_min;
-  return !can_grow && inside < 2 * limits.reserve_bytes;
+  return !can_grow && inside_bytes(space) < 2 * limits.reserve_bytes;
 }
 
 uint64_t bytes_wanted(const Space& space, const RetentionLimits& limits) {
@@ -47,6 +50,15 @@ Status may_record(const Space& space, const RetentionLimits& limits) {
   if (disk_is_short(space, limits)) {
     return fail(Error(Errc::full, "the disk of the journal is full")
                     .with("disk_free_bytes", std::to_string(space.disk_free_bytes)));
+  }
+  return {};
+}
+
+Status may_coarsen(const Space& space, const RetentionLimits& limits) {
+  const uint64_t half = limits.reserve_bytes / 2;
+  if (space.used_bytes >= limits.quota_bytes + half ||
+      inside_bytes(space) + space.ahead_bytes < half) {
+    return fail(Errc::full, "the journal's reserve is used up as well");
   }
   return {};
 }

@@ -39,6 +39,9 @@ struct Space {
 
 /// Errc::full says which of the two is short.
 Status may_record(const Space& space, const RetentionLimits& limits);
+/// Where may_record() refuses: half of the reserve is for what cannot wait, the rest for sealing,
+/// receipts and heartbeats.
+Status may_coarsen(const Space& space, const RetentionLimits& limits);
 
 struct Holdings {
   BatchNumber oldest_batch = 1;  // the first whose sealed bytes are kept

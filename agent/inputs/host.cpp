@@ -81,7 +81,8 @@ class HostInput final : public Input {
   void record(std::vector<RecordItem> items) {
     pending_ = true;
     const size_t count = items.size();
-    context_->recorder.record({.items = std::move(items), .request_key = ""},
+    // A machine that reboots forgets its counters: what a full journal refused would be gone.
+    context_->recorder.record({.items = std::move(items), .request_key = "", .can_wait = false},
                               [this, count](const RecordResult& result) {
                                 pending_ = false;
                                 if (!result) return skip(result.error().message);

@@ -125,7 +125,8 @@ Result<Space> Journal::Impl::space() {
 }
 
 Unsealed Journal::Impl::unsealed() const {
-  return {.readings = state.next_seq - state.sealed_next_seq,
+  const Seq end = state.coarse ? state.coarse->first_seq : state.next_seq;
+  return {.readings = end - state.sealed_next_seq,
           .records = state.unsealed_records,
           .plain_bytes = state.unsealed_bytes,
           .oldest = unsealed_since};
@@ -139,6 +140,7 @@ Status Journal::Impl::put_run(io::LmdbTxn& txn, const Columns& run, StreamState&
                                                .records = static_cast<uint16_t>(run.records.size()),
                                                .section = section});
   TRY_VOID(put_checked(txn, keys::run(next.next_run), value));
+  end_coarsening(next);
   ++next.next_run;
   next.next_seq = run.next_seq();
   next.unsealed_records += run.records.size();
@@ -307,7 +309,8 @@ Result<Heartbeat> Journal::heartbeat() {
                    .complete_through = *next.promised,
                    .free_bytes = quota > space.used_bytes ? quota - space.used_bytes : 0,
                    .sent_at = now,
-                   .monotonic = j.clock.monotonic()};
+                   .monotonic = j.clock.monotonic(),
+                   .coarsening = next.coarse.has_value()};
 }
 
 Result<ResumeState> Journal::resume_state() const {
@@ -347,7 +350,8 @@ Result<JournalStatus> Journal::Impl::status() {
                        .used_bytes = used.used_bytes,
                        .quota_bytes = options.retention.quota_bytes,
                        .disk_free_bytes = used.disk_free_bytes,
-                       .oldest_key_hour = held.oldest_key_hour};
+                       .oldest_key_hour = held.oldest_key_hour,
+                       .coarsening = state.coarse.has_value()};
 }
 
 }  // namespace ledgerline::agent

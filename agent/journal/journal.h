@@ -63,6 +63,7 @@ struct JournalStatus {
   uint64_t quota_bytes = 0;
   uint64_t disk_free_bytes = 0;
   std::optional<Hour> oldest_key_hour;  // idempotency keys are remembered since
+  bool coarsening = false;              // full: readings that cannot wait are merged
 };
 
 class Journal final : public Outgoing {
@@ -86,8 +87,9 @@ class Journal final : public Outgoing {
   Result<std::vector<MeterRow>> begin_boot(const Boot& boot);
   Status add_anchor(const ClockAnchor& anchor);
 
-  /// One synced transaction for the whole group; one answer per request. An Error means that
-  /// nothing is known to be durable.
+  /// One synced transaction for the whole group; one answer per request. A full journal refuses
+  /// what can wait (Errc::full) and merges the rest. An Error means that nothing is known to be
+  /// durable.
   Result<std::vector<RecordResult>> record(std::span<const RecordRequest> requests);
 
   /// Seals what is due (or everything), each batch with its runs' removal in one transaction.

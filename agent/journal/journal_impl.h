@@ -1,6 +1,7 @@
 #pragma once
 // What the journal's parts share (journal.cpp: opening, boot, receipts, heartbeat;
-// journal_record.cpp, journal_seal.cpp, journal_trim.cpp). Nothing outside this folder includes it.
+// journal_record.cpp, journal_coarse.cpp, journal_seal.cpp, journal_trim.cpp). Nothing outside this
+// folder includes it.
 //
 // Each change follows one pattern: copy the state, change the copy, put it with everything else
 // into one transaction, commit, and only then keep the copy. So a transaction that is given up
@@ -47,7 +48,8 @@ struct Journal::Impl {
   [[nodiscard]] Unsealed unsealed() const;
   Result<JournalStatus> status();
 
-  /// The run with the number next.next_run; counts it into `next`.
+  /// The run with the number next.next_run; counts it into `next`. Ends coarsening: only the newest
+  /// run can be merged into.
   Status put_run(io::LmdbTxn& txn, const Columns& run, StreamState& next) const;
   Status put_state(io::LmdbTxn& txn, const StreamState& next) const;
   /// Commits a transaction that holds `next`, and keeps it.
@@ -56,9 +58,22 @@ struct Journal::Impl {
   Result<std::vector<RecordResult>> put_group(io::LmdbTxn& txn,
                                               std::span<const RecordRequest> requests,
                                               StreamState& next) const;
+  [[nodiscard]] RecorderState recorder_state(const StreamState& next) const;
+  /// Last raw counters and totals of what was planned.
+  Status put_counters(io::LmdbTxn& txn, const RecordPlan& plan, StreamState& next) const;
   /// As many requests from the front as fit one run; one answer for each.
   Status record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests, StreamState& next,
                       std::vector<RecordResult>& answers) const;
+
+  /// For a full journal: what can wait is refused with `why`, the rest is merged.
+  Result<std::vector<RecordResult>> record_coarse(std::span<const RecordRequest> requests,
+                                                  const Space& space, const Error& why);
+  /// False where it did not fit: `next` is as it was.
+  Result<bool> coarsen_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests,
+                             StreamState& next, std::vector<RecordResult>& answers) const;
+  Result<Columns> open_coarse_run(const io::LmdbTxn& txn, const StreamState& state) const;
+  /// The coarse run becomes an ordinary one where there is room again.
+  Status end_coarsening_where_room();
 
   /// One batch from the oldest runs, or several where it comes out too large. Returns how many.
   Result<size_t> seal_runs(Signer& signer);
@@ -71,5 +86,9 @@ struct Journal::Impl {
   Status trim_batches(const TrimStep& step);
   Status trim_skeletons(const TrimStep& step);
 };
+
+/// The coarse run, if there is one, becomes an ordinary run.
+void end_coarsening(StreamState& state);
+std::vector<RecordResult> refuse_all(size_t count, const Error& why);
 
 }  // namespace ledgerline::agent

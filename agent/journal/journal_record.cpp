@@ -3,40 +3,12 @@
 #include <algorithm>
 
 #include "agent/journal/journal_impl.h"
+#include "agent/journal/transaction_lookups.h"
 #include "common/check.h"
 
 namespace ledgerline::agent {
 
 namespace {
-
-/// The recorder's questions, answered inside the write transaction.
-class TransactionLookups final : public RecordLookups {
- public:
-  explicit TransactionLookups(const io::LmdbTxn& txn) : txn_(txn) {}
-
-  Result<std::optional<Seq>> id(const KeyHash& key) override {
-    TRY(const auto ranges, request(key));
-    if (ranges.empty()) return std::nullopt;
-    return ranges.front().first;
-  }
-
-  Result<std::vector<SeqRange>> request(const KeyHash& key) override {
-    TRY(const auto stored, get_checked(txn_, keys::seen(key)));
-    if (!stored) return std::vector<SeqRange>();
-    TRY(Seen seen, values::decode_seen(*stored));
-    return std::move(seen.ranges);
-  }
-
-  Result<std::optional<int64_t>> last_raw(const KeyHash& series) override {
-    TRY(const auto stored, get_checked(txn_, keys::series(series)));
-    if (!stored) return std::nullopt;
-    TRY(const int64_t raw, values::decode_raw(*stored));
-    return raw;
-  }
-
- private:
-  const io::LmdbTxn& txn_;
-};
 
 /// Hashes that expire together are listed in slices, so that one slice is one small transaction.
 Status put_expiry(io::LmdbTxn& txn, std::span<const KeyHash> hashes, Hour hour, uint64_t list,
@@ -64,25 +36,19 @@ Status put_seen(io::LmdbTxn& txn, const RecordPlan& plan, Hour hour, uint64_t li
   return put_expiry(txn, hashes, hour, list, slice);
 }
 
+}  // namespace
+
 std::vector<RecordResult> refuse_all(size_t count, const Error& why) {
   const RecordRefusal refusal{.code = why.code(), .index = 0, .field = "", .message = why.text()};
   return std::vector<RecordResult>(count, tl::unexpected<RecordRefusal>(refusal));
 }
-
-}  // namespace
 
 Status Journal::Impl::record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests,
                                    StreamState& next, std::vector<RecordResult>& answers) const {
   const auto chunk = requests.first(chunk_size(requests));
   CHECK_INVARIANT(!chunk.empty());
   TransactionLookups lookups(txn);
-  const RecorderState recorder{.stream = grant->stream,
-                               .next_seq = next.next_seq,
-                               .totals = std::move(next.totals),
-                               .promised = next.promised,
-                               .anchor = next.anchor,
-                               .series_count = next.series_count};
-  TRY(RecordPlan plan, plan_record(recorder, meters, chunk, lookups));
+  TRY(RecordPlan plan, plan_record(recorder_state(next), meters, chunk, lookups));
 
   if (plan.run.size() > 0) TRY_VOID(put_run(txn, plan.run, next));
   if (!plan.ids.empty() || !plan.requests.empty()) {
@@ -90,12 +56,27 @@ Status Journal::Impl::record_chunk(io::LmdbTxn& txn, std::span<const RecordReque
                       options.retention.slice_keys));
     ++next.next_key_list;
   }
+  TRY_VOID(put_counters(txn, plan, next));
+  std::move(plan.answers.begin(), plan.answers.end(), std::back_inserter(answers));
+  return {};
+}
+
+RecorderState Journal::Impl::recorder_state(const StreamState& next) const {
+  return {.stream = grant->stream,
+          .next_seq = next.next_seq,
+          .totals = next.totals,
+          .promised = next.promised,
+          .anchor = next.anchor,
+          .series_count = next.series_count};
+}
+
+Status Journal::Impl::put_counters(io::LmdbTxn& txn, const RecordPlan& plan,
+                                   StreamState& next) const {
   for (const auto& [series, raw] : plan.last_raws) {
     TRY_VOID(put_checked(txn, keys::series(series), values::encode_raw(raw)));
   }
-  next.totals = std::move(plan.totals);
+  next.totals = plan.totals;
   next.series_count += plan.new_series;
-  std::move(plan.answers.begin(), plan.answers.end(), std::back_inserter(answers));
   return {};
 }
 
@@ -118,7 +99,7 @@ Result<std::vector<RecordResult>> Journal::record(std::span<const RecordRequest>
   TRY_VOID(j.must_be_booted());
   TRY(const Space space, j.space());
   if (const auto room = may_record(space, j.options.retention); !room) {
-    return refuse_all(requests.size(), room.error());
+    return j.record_coarse(requests, space, room.error());
   }
   StreamState next = j.state;
   TRY(auto txn, j.env.begin_write());

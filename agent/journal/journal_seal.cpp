@@ -30,7 +30,8 @@ uint32_t table_after(uint32_t before, const Columns& columns) {
 Result<Columns> Journal::Impl::take_runs(io::LmdbTxn& txn, StreamState& next) const {
   ColumnsBuilder builder(next.sealed_next_seq);
   Unsealed batch;
-  while (next.first_run < next.next_run) {
+  const uint64_t end = next.next_run - (next.coarse ? 1 : 0);
+  while (next.first_run < end) {
     const Bytes key = keys::run(next.first_run);
     TRY(const ByteView value, require_checked(txn, key));
     TRY(const StoredRun run, values::decode_run(value));
@@ -122,6 +123,7 @@ Result<size_t> Journal::seal(SealWhen when, Signer& signer) {
   if (signer.public_key().id() != j.grant->key) {
     return fail(Errc::config, "the signing key is not the one that the stream was granted to");
   }
+  TRY_VOID(j.end_coarsening_where_room());
   size_t batches = 0;
   const SealReason due = should_seal(j.clock.monotonic(), j.unsealed(), j.options.batch);
   const bool everything = when == SealWhen::now || due == SealReason::age;

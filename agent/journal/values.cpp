@@ -111,6 +111,7 @@ Result<uint32_t> decode_format(ByteView bytes) {
 
 Bytes encode(const StreamState& s) {
   const ClockAnchor anchor = s.anchor.value_or(ClockAnchor{});
+  const auto coarse = s.coarse.value_or(StreamState::CoarseRun{});
   return Writer()
       .u64(s.next_seq)
       .u64(s.sealed_next_seq)
@@ -138,6 +139,9 @@ Bytes encode(const StreamState& s) {
       .u64(s.oldest_skeleton)
       .u64(s.series_count)
       .u64(s.next_key_list)
+      .u8(s.coarse ? 1 : 0)
+      .u64(coarse.first_seq)
+      .u64(coarse.bytes)
       .take();
 }
 
@@ -175,6 +179,11 @@ Result<StreamState> decode_state(ByteView bytes) {
   s.oldest_skeleton = in.u64();
   s.series_count = in.u64();
   s.next_key_list = in.u64();
+  const bool has_coarse = in.u8() != 0;
+  StreamState::CoarseRun coarse;
+  coarse.first_seq = in.u64();
+  coarse.bytes = in.u64();
+  if (has_coarse) s.coarse = coarse;
   return in.finished(std::move(s), "stream state");
 }
 

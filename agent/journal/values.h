@@ -9,7 +9,7 @@
 //               has_anchor[1] monotonic[8] wall[8] synchronised[1] has_promised[1] promised[8]
 //               heartbeat_number[8] first_run[8] next_run[8] unsealed_records[8]
 //               unsealed_bytes[8] oldest_batch[8] oldest_skeleton[8] series_count[8]
-//               next_key_list[8]
+//               next_key_list[8] has_coarse[1] coarse_first_seq[8] coarse_bytes[8]
 //   meters   := number[4] count[2] { number[4] text text scale[1] kind[1] version[4] ids[1] }
 //   text     := length[2] bytes
 //   run      := first_seq[8] readings[4] records[2] section   section to the end
@@ -53,6 +53,14 @@ struct StreamState {
   BatchNumber oldest_skeleton = 1;
   uint64_t series_count = 0;
   uint64_t next_key_list = 1;  // lists of idempotency keys that expire together
+  /// The newest run, while readings are merged into it because the journal is full. It is not
+  /// sealed, and not among unsealed_records and unsealed_bytes.
+  struct CoarseRun {
+    Seq first_seq = 1;
+    uint64_t bytes = 0;
+    friend bool operator==(const CoarseRun&, const CoarseRun&) = default;
+  };
+  std::optional<CoarseRun> coarse;
   friend bool operator==(const StreamState&, const StreamState&) = default;
 };
 

@@ -95,6 +95,7 @@ Json status_report(const AgentConfig& config, const JournalStatus& journal,
        {"used_bytes", number(journal.used_bytes)},
        {"quota_bytes", number(journal.quota_bytes)},
        {"disk_free_bytes", number(journal.disk_free_bytes)},
+       {"coarsening", Json::boolean(journal.coarsening)},
        {"totals", totals_of(journal)}});
   if (live) {
     out.set("uplink", uplink_of(live->uplink));
@@ -117,7 +118,8 @@ std::string status_text(const Json& report) {
   out += "  batches    newest " + text_at(report, "head_batch") + ", receipted up to " +
          text_at(report, "acked_upto") + ", kept from " + text_at(report, "oldest_batch") + "\n";
   out += "  space      " + text_at(report, "used_bytes") + " of " + text_at(report, "quota_bytes") +
-         " bytes, " + text_at(report, "disk_free_bytes") + " free on the disk\n";
+         " bytes, " + text_at(report, "disk_free_bytes") + " free on the disk" +
+         (flag_at(report, "coarsening") ? "; full: what cannot wait is merged\n" : "\n");
   const std::string promised = text_at(report, "complete_through");
   out += "  complete   " +
          (promised.empty() ? std::string("nothing promised yet") : "through " + promised) + "\n";
@@ -146,6 +148,7 @@ std::string metrics_text(const JournalStatus& journal, const LiveReport& live) {
   out.gauge("acked_batch", journal.acked_upto);
   out.gauge("journal_used_bytes", journal.used_bytes);
   out.gauge("journal_quota_bytes", journal.quota_bytes);
+  out.gauge("journal_coarsening", journal.coarsening ? 1 : 0);
   out.gauge("disk_free_bytes", journal.disk_free_bytes);
   out.gauge("uplink_connected", live.uplink.connected ? 1 : 0);
   out.gauge("uplink_alarm", live.uplink.alarm.empty() ? 0 : 1);

@@ -18,6 +18,8 @@ constexpr std::array kPolicies = {
     ExceptionPolicy{exception_kind::kImplausibleTime, "operator", "set the device's clock right"},
     ExceptionPolicy{exception_kind::kUnplacedTime, "operator",
                     "find out when the device ran without a clock"},
+    ExceptionPolicy{exception_kind::kCoarsened, "operator",
+                    "bring the device online sooner or give its journal a larger quota"},
     ExceptionPolicy{exception_kind::kSeriesLimit, "operator",
                     "find out why the device reports so many subjects"},
     ExceptionPolicy{exception_kind::kFork, "operator",

@@ -301,6 +301,26 @@ void report_times(const std::vector<Slot>& slots, const MeterRows& meters,
   }
 }
 
+/// The quantity is whole; that its times are coarser than recorded is for a person to know.
+void report_coarsened(const std::vector<Record>& records, const BatchContext& context,
+                      BatchFold& out) {
+  for (const Record& record : records) {
+    const auto* said = std::get_if<Coarsened>(&record.kind);
+    if (said == nullptr) continue;
+    out.exceptions.push_back(to_exception(
+        {.kind = exception_kind::kCoarsened,
+         .meter = nullptr,
+         .count = said->measurements,
+         .value = 0,
+         .detail = "the journal was full from " + to_rfc3339(said->from) + " to " +
+                   to_rfc3339(said->to) + ": " + std::to_string(said->measurements) +
+                   " measurements became " + std::to_string(said->readings) +
+                   " readings, in steps of at most " + std::to_string(said->step.count() / 60'000) +
+                   " minutes; sums are complete"},
+        context));
+  }
+}
+
 // ---- Clock
 // -----------------------------------------------------------------------------------------------------------
 
@@ -383,6 +403,7 @@ void fold_columns(const Columns& columns, const Manifest& manifest, StreamFoldSt
   merge_alike(out.usage);
   report_times(slots, state.meters, context, out);
   check_totals(growth(state.totals, manifest.totals), found, state.meters, context, out.exceptions);
+  report_coarsened(columns.records, context, out);
   follow_records(columns.records, state);
   out.readings = columns.size();
 }

@@ -187,6 +187,7 @@ inline constexpr std::string_view kTotalsMismatch = "totals_mismatch";
 inline constexpr std::string_view kSeqMismatch = "seq_mismatch";
 inline constexpr std::string_view kImplausibleTime = "implausible_time";
 inline constexpr std::string_view kUnplacedTime = "unplaced_time";
+inline constexpr std::string_view kCoarsened = "coarsened";
 inline constexpr std::string_view kSeriesLimit = "series_limit";
 inline constexpr std::string_view kFork = "fork";
 inline constexpr std::string_view kUnmappedSubject = "unmapped_subject";

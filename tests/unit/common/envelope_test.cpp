@@ -30,6 +30,11 @@ Columns sample(Seq first_seq, size_t count) {
   builder.add(table());
   builder.add(
       ClockAnchor{.monotonic = {5}, .wall = Timestamp(1'800'000'000'000), .synchronised = true});
+  builder.add(Coarsened{.readings = 2,
+                        .measurements = 9,
+                        .from = Timestamp(1'800'000'000'000),
+                        .to = Timestamp(1'800'000'900'000),
+                        .step = std::chrono::minutes(15)});
   for (size_t i = 0; i < count; ++i) {
     const auto n = static_cast<int64_t>(i);
     Reading reading{.meter = static_cast<uint32_t>(1 + i % 3),

@@ -55,6 +55,10 @@ inline RecordItem raw(int64_t value) {
           .key = ""};
 }
 
+inline RecordItem level(int64_t value) {
+  return {.reading = {.meter = 3, .time_ms = 1'800'000'000'000, .value = value}, .key = ""};
+}
+
 inline RecordRequest request(std::vector<RecordItem> items, std::string key = "") {
   return {.items = std::move(items), .request_key = std::move(key)};
 }
@@ -88,7 +92,8 @@ class Device {
                       .software = "test",
                       .configuration_hash = Digest(),
                       .meters = {{.name = "calls", .unit = "1"},
-                                 {.name = "bytes", .unit = "By", .kind = MeterKind::register_}},
+                                 {.name = "bytes", .unit = "By", .kind = MeterKind::register_},
+                                 {.name = "level", .unit = "1", .kind = MeterKind::gauge}},
                       .anchor = {.monotonic = clock.mono, .wall = clock.wall}};
     const auto numbered = journal->begin_boot(record);
     if (!numbered) FAIL(numbered.error().text());

@@ -22,6 +22,7 @@ StreamState full_state() {
   state.sealed_totals = {{1, 7}};
   state.sealed_meter_table = 8;
   state.boot_id = *BootId::from(std::string(16, '\x09'));
+  state.coarse = StreamState::CoarseRun{.first_seq = 31, .bytes = 32};
   state.anchor = ClockAnchor{.monotonic = {10}, .wall = Timestamp(11), .synchronised = true};
   state.promised = Timestamp(12);
   state.heartbeat_number = 13;

@@ -20,11 +20,11 @@ TEST_CASE("every kind in use has an owner and an action") {
   for (const std::string_view kind :
        {exception_kind::kUndecodableBatch, exception_kind::kTotalsMismatch,
         exception_kind::kSeqMismatch, exception_kind::kImplausibleTime,
-        exception_kind::kUnplacedTime, exception_kind::kSeriesLimit, exception_kind::kFork,
-        exception_kind::kUnmappedSubject, exception_kind::kUnknownMeter, exception_kind::kWrongUnit,
-        exception_kind::kLate, exception_kind::kSilentDevice, exception_kind::kNotRated,
-        exception_kind::kDeliveryRejected, exception_kind::kDeliveryConflict,
-        exception_kind::kDeliveryHeld}) {
+        exception_kind::kUnplacedTime, exception_kind::kCoarsened, exception_kind::kSeriesLimit,
+        exception_kind::kFork, exception_kind::kUnmappedSubject, exception_kind::kUnknownMeter,
+        exception_kind::kWrongUnit, exception_kind::kLate, exception_kind::kSilentDevice,
+        exception_kind::kNotRated, exception_kind::kDeliveryRejected,
+        exception_kind::kDeliveryConflict, exception_kind::kDeliveryHeld}) {
     INFO(kind);
     const ExceptionPolicy* policy = exception_policy(kind);
     REQUIRE(policy != nullptr);

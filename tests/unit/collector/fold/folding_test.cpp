@@ -136,6 +136,26 @@ TEST_CASE("bytes that are no envelope are an exception", "[folding]") {
   REQUIRE(find_exception(fold, exception_kind::kUndecodableBatch, "") != nullptr);
 }
 
+TEST_CASE("readings merged by a full journal count in full, and a person is told", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  auto builder = device.begin();
+  builder.add(Coarsened{.readings = 1,
+                        .measurements = 40,
+                        .from = Timestamp(kNoon),
+                        .to = Timestamp(kNoon + 60'000),
+                        .step = std::chrono::minutes(15)});
+  builder.add(FoldDevice::reading(5));
+
+  const auto fold = fold_batch(state, device.context(), device.seal(builder.take()).bytes);
+
+  REQUIRE(fold.usage[0].value.sum == 5);
+  const auto* exception = find_exception(fold, exception_kind::kCoarsened, "");
+  REQUIRE(exception != nullptr);
+  REQUIRE(exception->count == 40);
+  REQUIRE_THAT(exception->detail, Catch::Contains("40 measurements became 1 readings"));
+}
+
 TEST_CASE("a hole or an overlap of seqs is an exception", "[folding]") {
   FoldDevice device(1);
   StreamFoldState state;
