@@ -49,18 +49,19 @@ DeliveryDecision held(const DeliveryRow& delivery, std::string why, Timestamp no
 /// The same work again later, in the state it is in: a look-up stays a look-up.
 DeliveryDecision again(const DeliveryRow& delivery, const AttemptRetry& retry,
                        const DeliveryRules& rules, Timestamp now, uint32_t random) {
-  if (delivery.attempt >= rules.attempts_max) {
+  const uint32_t attempts = delivery.attempt - delivery.released_at_attempt;
+  if (attempts >= rules.attempts_max) {
     return held(delivery,
-                "given up after " + std::to_string(delivery.attempt) + " attempts: " + retry.reason,
-                now);
+                "given up after " + std::to_string(attempts) + " attempts: " + retry.reason, now);
   }
   const Duration delay = retry.after ? std::clamp(*retry.after, Duration(0), rules.retry_after_max)
-                                     : backoff_delay(rules.backoff, delivery.attempt, random);
+                                     : backoff_delay(rules.backoff, attempts, random);
   const bool looking = next_step(delivery) == DeliveryStep::look_up;
   DeliveryDecision decision;
   decision.state = looking ? DeliveryState::unknown : DeliveryState::retry;
   decision.lookup_first = looking;
   decision.lookups = looking ? delivery.lookups : 0;
+  decision.resends = delivery.resends;
   decision.next_attempt_at = now + delay;
   decision.reply = retry.reason;
   return decision;
@@ -84,8 +85,10 @@ DeliveryDecision confirmed(const DeliveryRow& delivery, const AttemptConfirmed& 
   return decision;
 }
 
-DeliveryDecision unknown(const AttemptUnknown& outcome, const DeliveryRules& rules, Timestamp now) {
+DeliveryDecision unknown(const DeliveryRow& delivery, const AttemptUnknown& outcome,
+                         const DeliveryRules& rules, Timestamp now) {
   DeliveryDecision decision;
+  decision.resends = delivery.resends;
   decision.state = DeliveryState::unknown;
   decision.lookup_first = true;
   decision.next_attempt_at = next_lookup(now, rules);
@@ -93,8 +96,10 @@ DeliveryDecision unknown(const AttemptUnknown& outcome, const DeliveryRules& rul
   return decision;
 }
 
-DeliveryDecision absent(const DeliveryRow& delivery, const DeliveryRules& rules, Timestamp now) {
+DeliveryDecision absent(const DeliveryRow& delivery, const DeliveryRules& rules, Timestamp now,
+                        uint32_t random) {
   DeliveryDecision decision;
+  decision.resends = delivery.resends;
   decision.lookups = delivery.lookups + 1;
   if (decision.lookups < kLookupsNeeded) {
     decision.state = DeliveryState::unknown;
@@ -109,9 +114,17 @@ DeliveryDecision absent(const DeliveryRow& delivery, const DeliveryRules& rules,
         "not found, and this system would accept the document twice: look there, then release it",
         now);
   }
+  if (delivery.resends >= rules.resends_max) {
+    return held(delivery,
+                "sent " + std::to_string(delivery.resends + 1) +
+                    " times with an unknown outcome, and never there afterwards: find out why the "
+                    "system does not finish it, then release it",
+                now);
+  }
   decision.state = DeliveryState::retry;
   decision.lookups = 0;
-  decision.next_attempt_at = now;
+  decision.resends = delivery.resends + 1;
+  decision.next_attempt_at = now + backoff_delay(rules.backoff, decision.resends, random);
   decision.reply = "looked up twice, not there: sent again";
   return decision;
 }
@@ -148,9 +161,9 @@ DeliveryDecision on_outcome(const DeliveryRow& claimed, const AttemptOutcome& ou
           [&](const AttemptConfirmed& found) { return confirmed(claimed, found, now); },
           [&](const AttemptRejected& reason) { return rejected(claimed, reason, now); },
           [&](const AttemptRetry& retry) { return again(claimed, retry, rules, now, random); },
-          [&](const AttemptUnknown& reason) { return unknown(reason, rules, now); },
+          [&](const AttemptUnknown& reason) { return unknown(claimed, reason, rules, now); },
           [&](const AttemptConflict& found) { return conflict(claimed, found, now); },
-          [&](const AttemptAbsent&) { return absent(claimed, rules, now); },
+          [&](const AttemptAbsent&) { return absent(claimed, rules, now, random); },
       },
       outcome);
   decision.reply.resize(std::min(decision.reply.size(), DeliveryRow::kReplySizeMax));

@@ -9,8 +9,8 @@
 //                        | --rejected--------> REJECTED  a person mends the cause and releases it
 //                        | --conflict--------> CONFLICT  a person compares
 //                        | --unknown, crash--> UNKNOWN   --claim when due--> look-up
-//   look-up: found -> CONFIRMED or CONFLICT; absent twice -> RETRY where the id is unique there,
-//   else HELD
+//   look-up: found -> CONFIRMED or CONFLICT; absent twice -> RETRY where the id is unique there (a
+//   few times), else HELD
 
 #include <optional>
 #include <string>
@@ -28,7 +28,10 @@ struct DeliveryRules {
   Duration commit_lag{1000};  // a document may become visible this long after its request ended
   Backoff backoff{Duration(2'000), Duration(300'000)};
   Duration retry_after_max{3'600'000};  // a longer Retry-After is not believed
-  uint32_t attempts_max = 2000;         // then a person looks: about a week of the longest delay
+  /// Since a person released it last; then a person looks: about a week of the longest delay.
+  uint32_t attempts_max = 2000;
+  /// A system that never answers in time and never keeps the document will not do so the next time.
+  uint32_t resends_max = 8;
 };
 
 /// How often a document must be missed before it counts as absent.
@@ -70,6 +73,7 @@ struct DeliveryDecision {
   DeliveryState state = DeliveryState::confirmed;
   bool lookup_first = false;
   uint32_t lookups = 0;
+  uint32_t resends = 0;
   Timestamp next_attempt_at;
   std::string external_id;
   std::string reply;

@@ -303,6 +303,8 @@ struct DeliveryRow {
   DeliveryState state = DeliveryState::pending;
   uint32_t attempt = 0;  // how often it was claimed
   uint32_t lookups = 0;  // look-ups in a row that did not find it
+  uint32_t resends = 0;  // sent again because it was absent; both 0 after a person released it
+  uint32_t released_at_attempt = 0;  // `attempt` when a person released it last
   /// True from the first claim whose outcome is not known until an outcome says otherwise: look up
   /// before sending.
   bool lookup_first = false;

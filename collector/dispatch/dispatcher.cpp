@@ -74,7 +74,8 @@ awaitable<Status> Dispatcher::take_lease() {
                                                  .holder = options_.holder,
                                                  .now = now,
                                                  .lifetime = options_.lease_lifetime}));
-    TRY(const size_t recovered, store_.recover_deliveries(lease_, lease.epoch, now));
+    TRY(const size_t recovered,
+        store_.recover_deliveries(connector_->name(), lease_, lease.epoch, now));
     return std::pair(lease, recovered);
   };
   auto taken = co_await io::storage_call(runtime_, take);
@@ -121,6 +122,7 @@ awaitable<Status> Dispatcher::attempt(DeliveryRow claimed) {
                                 .state = decision.state,
                                 .lookup_first = decision.lookup_first,
                                 .lookups = decision.lookups,
+                                .resends = decision.resends,
                                 .next_attempt_at = decision.next_attempt_at,
                                 .first_sent_at = claimed_at,
                                 .external_id = decision.external_id,

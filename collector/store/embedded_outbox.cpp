@@ -132,6 +132,7 @@ Status EmbeddedStore::settle_delivery(const DeliverySettlement& settlement) {
     row.state = settlement.state;
     row.lookup_first = settlement.lookup_first;
     row.lookups = settlement.lookups;
+    row.resends = settlement.resends;
     row.next_attempt_at = settlement.next_attempt_at;
     if (!row.first_sent_at) row.first_sent_at = settlement.first_sent_at;
     if (!settlement.external_id.empty()) row.external_id = settlement.external_id;
@@ -151,13 +152,17 @@ Status EmbeddedStore::release_delivery(const DeliveryRelease& release) {
     }
     const DeliveryRow before = row;
     row.state = release.state;
+    row.lookups = 0;
+    row.resends = 0;
+    row.released_at_attempt = row.attempt;
     row.next_attempt_at = release.next_attempt_at;
     row.updated_at = release.at;
     return write_delivery(rows, before, row);
   });
 }
 
-Result<size_t> EmbeddedStore::recover_deliveries(const std::string& lease, uint64_t lease_epoch,
+Result<size_t> EmbeddedStore::recover_deliveries(const std::string& connector,
+                                                 const std::string& lease, uint64_t lease_epoch,
                                                  Timestamp now) {
   return write([&](Rows& rows) -> Result<size_t> {
     TRY_VOID(check_lease(rows, lease, lease_epoch));
@@ -171,7 +176,7 @@ Result<size_t> EmbeddedStore::recover_deliveries(const std::string& lease, uint6
     size_t recovered = 0;
     for (const std::string& id : ids) {
       TRY(auto row, rows.get<DeliveryRow>(delivery_key(id), "delivery"));
-      if (row.lease_epoch >= lease_epoch) continue;
+      if (row.connector != connector || row.lease_epoch >= lease_epoch) continue;
       const DeliveryRow before = row;
       row.state = DeliveryState::unknown;
       row.lookup_first = true;

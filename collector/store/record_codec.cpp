@@ -126,7 +126,7 @@ void describe(A& a, V& v) {
 template <class A, Is<DeliveryRow> V>
 void describe(A& a, V& v) {
   a(v.id, v.document, v.revision, v.connector, v.tenant, v.state, v.attempt, v.lookups,
-    v.lookup_first, v.lease_epoch, v.next_attempt_at, v.first_sent_at, v.external_id, v.reply,
+    v.resends, v.released_at_attempt, v.lookup_first, v.lease_epoch, v.next_attempt_at, v.first_sent_at, v.external_id, v.reply,
     v.created_at, v.updated_at);
 }
 template <class A, Is<PeriodRow> V>

@@ -174,6 +174,7 @@ struct DeliverySettlement {
   DeliveryState state = DeliveryState::confirmed;
   bool lookup_first = false;
   uint32_t lookups = 0;
+  uint32_t resends = 0;
   Timestamp next_attempt_at;               // for retry and unknown
   std::optional<Timestamp> first_sent_at;  // set where not set yet
   std::string external_id;
@@ -319,10 +320,10 @@ class Store {
   virtual Result<std::vector<DeliveryRow>> claim_deliveries(const ClaimRequest& request) = 0;
   virtual Status settle_delivery(const DeliverySettlement& settlement) = 0;
   virtual Status release_delivery(const DeliveryRelease& release) = 0;
-  /// At start, under a new lease: what an older epoch left IN_FLIGHT becomes unknown and due now.
-  /// Returns how many.
-  virtual Result<size_t> recover_deliveries(const std::string& lease, uint64_t lease_epoch,
-                                            Timestamp now) = 0;
+  /// At start, under a new lease: what an older epoch of the connector's worker left IN_FLIGHT
+  /// becomes unknown and due now. Returns how many.
+  virtual Result<size_t> recover_deliveries(const std::string& connector, const std::string& lease,
+                                            uint64_t lease_epoch, Timestamp now) = 0;
   virtual Result<std::vector<DeliveryRow>> list_deliveries(const DeliveryFilter& filter) = 0;
   /// Errc::conflict where another holder's lease has not expired.
   virtual Result<Lease> acquire_lease(const LeaseRequest& request) = 0;

@@ -83,12 +83,40 @@ TEST_CASE("absent twice is sent again only where the id is unique there") {
   const auto again = on_outcome(looking(1), AttemptAbsent{}, unique(), kNow, 0);
   CHECK(again.state == DeliveryState::retry);
   CHECK_FALSE(again.lookup_first);
-  CHECK(again.next_attempt_at == kNow);
+  CHECK(again.next_attempt_at > kNow);
+  CHECK(again.resends == 1);
 
   const auto held = on_outcome(looking(1), AttemptAbsent{}, DeliveryRules{}, kNow, 0);
   CHECK(held.state == DeliveryState::held);
   CHECK_FALSE(held.lookup_first);
   CHECK(raises(held, exception_kind::kDeliveryHeld));
+}
+
+TEST_CASE("a system that never finishes a document gets it a few times, then a person looks") {
+  DeliveryRow row = looking(1);
+  Timestamp waited = kNow;
+  uint32_t sent = 1;
+  for (;; ++sent) {
+    const auto decision = on_outcome(row, AttemptAbsent{}, unique(), kNow, 0);
+    if (decision.state == DeliveryState::held) {
+      CHECK(raises(decision, exception_kind::kDeliveryHeld));
+      break;
+    }
+    CHECK(decision.next_attempt_at >= waited);
+    waited = decision.next_attempt_at;
+    row.resends = decision.resends;
+    const auto lost = on_outcome(row, AttemptUnknown{"500"}, unique(), kNow, 0);
+    CHECK(lost.resends == row.resends);
+  }
+  CHECK(sent == unique().resends_max + 1);
+}
+
+TEST_CASE("attempts count from the last time a person released it") {
+  DeliveryRow row = in_flight(2'001);
+  row.released_at_attempt = 2'000;
+  const auto decision = on_outcome(row, AttemptRetry{{}, "busy"}, unique(), kNow, 0);
+  CHECK(decision.state == DeliveryState::retry);
+  CHECK(decision.next_attempt_at - kNow <= unique().backoff.first);
 }
 
 TEST_CASE("a look-up that fails stays a look-up and forgets nothing") {

@@ -214,8 +214,9 @@ TEMPLATE_TEST_CASE("what a crash left in flight becomes unknown and is looked up
   auto after = backend.open();
   const Lease fresh = lease_of(*after, "w", 1);
   REQUIRE(fresh.epoch == old.epoch + 1);
-  REQUIRE(must(after->recover_deliveries(fresh.name, fresh.epoch, Timestamp(5))) == 1);
-  REQUIRE(must(after->recover_deliveries(fresh.name, fresh.epoch, Timestamp(5))) == 0);
+  REQUIRE(must(after->recover_deliveries("another", fresh.name, fresh.epoch, Timestamp(5))) == 0);
+  REQUIRE(must(after->recover_deliveries("tryton", fresh.name, fresh.epoch, Timestamp(5))) == 1);
+  REQUIRE(must(after->recover_deliveries("tryton", fresh.name, fresh.epoch, Timestamp(5))) == 0);
 
   REQUIRE(failed_with(store->settle_delivery(settle(claimed, old, DeliveryState::confirmed)),
                       Errc::conflict));
