@@ -140,6 +140,7 @@ class Agent final : public ReportPort {
   Status start_inputs(const std::vector<MeterRow>& meters) {
     auto next = meters.begin() + static_cast<std::ptrdiff_t>(config_.meters.size());
     const std::vector<MeterRow> app_meters(meters.begin(), next);
+    TRY(const auto bookmarks, journal_->bookmarks());
     for (const PreparedInput& each : inputs_) {
       const auto end = next + static_cast<std::ptrdiff_t>(each.input->meters().size());
       TRY_VOID(each.input->start({.runtime = runtime_,
@@ -147,7 +148,8 @@ class Agent final : public ReportPort {
                                   .recorder = commit_,
                                   .reports = *this,
                                   .app_meters = app_meters,
-                                  .own_meters = {next, end}}));
+                                  .own_meters = {next, end},
+                                  .bookmarks = bookmarks}));
       next = end;
     }
     return {};

@@ -25,13 +25,26 @@ struct RecordItem {
   std::string key;  // idempotency key: source, a zero byte, id. Empty: none
 };
 
+/// Where an input goes on after a restart. Stored in the transaction of the readings that it
+/// covers, so that nothing is read twice or left out.
+struct Bookmark {
+  static constexpr size_t kNameSizeMax = 200;
+  static constexpr size_t kValueSizeMax = 64 * 1024;
+  std::string
+      name;  // 1 to kNameSizeMax bytes; the input's kind comes first, as in "file:/var/log/a"
+  Bytes value;
+  friend bool operator==(const Bookmark&, const Bookmark&) = default;
+};
+
 struct RecordRequest {
-  std::vector<RecordItem> items;
+  std::vector<RecordItem> items;  // may be empty where there is a bookmark
   std::string
       request_key;  // empty: none. The whole request's key, the fast path for a repeated request
   /// False: whoever measured it cannot keep it until later. A full journal then merges it with what
   /// it has of the series instead of refusing (agent/core/coarse.h). Such items have no keys.
   bool can_wait = true;
+  /// Replaces the stored one of its name where the request is accepted.
+  std::optional<Bookmark> bookmark{};
 };
 
 struct RecordAnswer {

@@ -5,6 +5,7 @@
 // commit.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,8 +36,9 @@ struct InputContext {
   Clock& clock;
   RecordPort& recorder;
   ReportPort& reports;
-  std::vector<MeterRow> app_meters;  // [[meter]] of the configuration, numbered
-  std::vector<MeterRow> own_meters;  // what meters() asked for, numbered
+  std::vector<MeterRow> app_meters;        // [[meter]] of the configuration, numbered
+  std::vector<MeterRow> own_meters;        // what meters() asked for, numbered
+  std::map<std::string, Bytes> bookmarks;  // of all inputs, as of the start
 };
 
 class Input {

@@ -215,6 +215,21 @@ Result<std::vector<MeterRow>> Journal::begin_boot(const Boot& boot) {
   return std::move(numbered.declared);
 }
 
+Result<std::map<std::string, Bytes>> Journal::bookmarks() const {
+  std::map<std::string, Bytes> out;
+  TRY(const auto txn, impl_->env.begin_read());
+  TRY(auto cursor, io::LmdbCursor::open(txn));
+  TRY(auto entry, cursor.seek(keys::bookmark("")));
+  while (entry) {
+    const auto name = keys::name_of_bookmark(entry->key);
+    if (!name) break;
+    TRY(const ByteView value, checked(entry->key, entry->value));
+    out.emplace(*name, copy_of(value));
+    TRY(entry, cursor.next());
+  }
+  return out;
+}
+
 Status Journal::add_anchor(const ClockAnchor& anchor) {
   auto& j = *impl_;
   TRY_VOID(j.must_be_booted());

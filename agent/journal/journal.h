@@ -9,6 +9,7 @@
 // ends and the next start opens the durable state.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -85,6 +86,8 @@ class Journal final : public Outgoing {
   /// clock anchor. Returns boot.meters with their numbers. Errc::config where the meters are too
   /// many.
   Result<std::vector<MeterRow>> begin_boot(const Boot& boot);
+  /// What inputs had read when they were recorded last, by name.
+  [[nodiscard]] Result<std::map<std::string, Bytes>> bookmarks() const;
   Status add_anchor(const ClockAnchor& anchor);
 
   /// One synced transaction for the whole group; one answer per request. A full journal refuses

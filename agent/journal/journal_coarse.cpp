@@ -10,9 +10,9 @@ namespace ledgerline::agent {
 
 namespace {
 
-/// Keys would each need room of their own, and who has keys can ask again.
+/// Keys would each need room of their own, and who has keys or a bookmark can ask again.
 bool can_wait(const RecordRequest& request) {
-  if (request.can_wait || !request.request_key.empty()) return true;
+  if (request.can_wait || request.bookmark || !request.request_key.empty()) return true;
   for (const auto& item : request.items) {
     if (!item.key.empty()) return true;
   }

@@ -61,6 +61,8 @@ struct Journal::Impl {
   [[nodiscard]] RecorderState recorder_state(const StreamState& next) const;
   /// Last raw counters and totals of what was planned.
   Status put_counters(io::LmdbTxn& txn, const RecordPlan& plan, StreamState& next) const;
+  static Status put_bookmarks(io::LmdbTxn& txn, std::span<const RecordRequest> requests,
+                              const std::vector<RecordResult>& answers);
   /// As many requests from the front as fit one run; one answer for each.
   Status record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests, StreamState& next,
                       std::vector<RecordResult>& answers) const;

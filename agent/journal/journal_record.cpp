@@ -57,7 +57,20 @@ Status Journal::Impl::record_chunk(io::LmdbTxn& txn, std::span<const RecordReque
     ++next.next_key_list;
   }
   TRY_VOID(put_counters(txn, plan, next));
+  TRY_VOID(put_bookmarks(txn, chunk, plan.answers));
   std::move(plan.answers.begin(), plan.answers.end(), std::back_inserter(answers));
+  return {};
+}
+
+Status Journal::Impl::put_bookmarks(io::LmdbTxn& txn, std::span<const RecordRequest> requests,
+                                    const std::vector<RecordResult>& answers) {
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (!answers[i] || !requests[i].bookmark) continue;
+    const Bookmark& bookmark = *requests[i].bookmark;
+    CHECK_INVARIANT(!bookmark.name.empty() && bookmark.name.size() <= Bookmark::kNameSizeMax &&
+                    bookmark.value.size() <= Bookmark::kValueSizeMax);
+    TRY_VOID(put_checked(txn, keys::bookmark(bookmark.name), bookmark.value));
+  }
   return {};
 }
 
@@ -109,7 +122,9 @@ Result<std::vector<RecordResult>> Journal::record(std::span<const RecordRequest>
     return refuse_all(requests.size(), answers.error());
   }
   // Duplicates and refusals alone change nothing: what they say is durable already.
-  if (!answers || next == j.state) return answers;
+  const bool bookmarks = std::any_of(requests.begin(), requests.end(),
+                                     [](const auto& each) { return each.bookmark.has_value(); });
+  if (!answers || (next == j.state && !bookmarks)) return answers;
   TRY_VOID(j.commit(std::move(txn), std::move(next)));
   return answers;
 }

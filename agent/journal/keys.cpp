@@ -17,6 +17,7 @@ enum class Table : uint8_t {
   series = 0x40,
   seen = 0x50,
   seen_by_hour = 0x51,
+  bookmark = 0x60,
 };
 
 constexpr uint8_t kVersion = 1;
@@ -63,6 +64,20 @@ Bytes seen_by_hour(Hour hour, uint64_t list, uint16_t part) {
   append_big_endian64(out, list);
   append_big_endian16(out, part);
   return out;
+}
+
+Bytes bookmark(std::string_view name) {
+  Bytes out = {static_cast<uint8_t>(Table::bookmark), kVersion};
+  out.insert(out.end(), name.begin(), name.end());
+  return out;
+}
+
+std::optional<std::string> name_of_bookmark(ByteView key) {
+  const Bytes prefix = bookmark("");
+  const bool ours =
+      key.size() > prefix.size() && std::equal(prefix.begin(), prefix.end(), key.begin());
+  if (!ours) return std::nullopt;
+  return string_of(key.subspan(prefix.size()));
 }
 
 std::optional<Hour> hour_of_key(ByteView key) {

@@ -13,6 +13,7 @@
 //   0x40 series         stream hash[16]             last raw counter of a register
 //   0x50 seen           stream hash[16]             idempotency key -> seqs
 //   0x51 seen by hour   stream hour[4] list[8] part[2]   hashes of 0x50 that expire together
+//   0x60 bookmark       name                        where an input goes on
 //
 // The checksum covers the key too, so that a value at a wrong place is noticed.
 
@@ -35,6 +36,10 @@ Bytes skeleton(BatchNumber number);
 Bytes series(const KeyHash& hash);
 Bytes seen(const KeyHash& hash);
 Bytes seen_by_hour(Hour hour, uint64_t list, uint16_t part);
+
+Bytes bookmark(std::string_view name);
+/// The name of a bookmark key; nothing for a key of another table.
+std::optional<std::string> name_of_bookmark(ByteView key);
 
 /// The hour of a seen_by_hour key; nothing for a key of another table.
 std::optional<Hour> hour_of_key(ByteView key);

@@ -42,6 +42,27 @@ TEST_CASE(
   REQUIRE(device.status().next_seq == 4);
 }
 
+TEST_CASE("a bookmark is stored with its readings, or not at all, and also alone") {
+  Device device;
+  const auto marked = [](std::vector<RecordItem> items, std::string text) {
+    RecordRequest out = request(std::move(items));
+    out.bookmark = {.name = "file:a", .value = copy_of(bytes_of(text))};
+    return out;
+  };
+  REQUIRE(device.journal->bookmarks()->empty());
+  device.seqs(marked({calls(1)}, "line 1"));
+  REQUIRE(!device.record(marked({calls(-1)}, "line 2")).has_value());
+
+  device.open();
+  REQUIRE(*device.journal->bookmarks() ==
+          std::map<std::string, Bytes>{{"file:a", copy_of(bytes_of("line 1"))}});
+
+  device.seqs(marked({}, "line 3"));
+  device.open();
+  REQUIRE(device.journal->bookmarks()->at("file:a") == copy_of(bytes_of("line 3")));
+  REQUIRE(device.status().next_seq == 2);
+}
+
 TEST_CASE("idempotency keys are forgotten after their window and remembered until then") {
   Device device;
   const auto first = device.seqs(request({calls(1, "e1")}, "r1"));
