@@ -133,20 +133,31 @@ Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceRe
     // A catalog that comes back can also undo what another one made late.
     TRY(hints.audit_all, has_late(contract));
   }
+  ++work_;
   TRY(const FoldCursor fold, store_.fold_cursor());
-  TRY(const auto rows,
-      store_.list_periods(tenant_, contract.name, *hints.audit_from, options_.audits_max));
-  CommercialChanges changes;
-  changes.expected_cursor = fold.cursor;
-  for (const PeriodRow& row : rows) TRY_VOID(audit_row(contract, row, now, changes));
-  if (!changes.exceptions.empty()) {
-    TRY(const bool written, write(changes, report));
+  TRY(const auto rows, rows_above(contract, *hints.audit_from));
+  AuditStep step{.now = now, .reached = *hints.audit_from, .compared = 0, .changes = {}};
+  step.changes.expected_cursor = fold.cursor;
+  for (const PeriodRow& row : rows) {
+    if (step.compared >= options_.audits_max) break;
+    TRY_VOID(audit_row(contract, row, step));
+  }
+  work_ += step.compared;
+  if (!step.changes.exceptions.empty()) {
+    TRY(const bool written, write(step.changes, report));
     if (!written) return {};
   }
-  hints.audited = rows.size() < options_.audits_max;
-  report.more = report.more || !hints.audited;
-  if (!rows.empty()) hints.audit_from = rows.back().from + Duration(1);
+  hints.audited =
+      rows.size() < options_.audit_rows_max && (rows.empty() || step.reached >= rows.back().to);
+  hints.audit_from = step.reached;
+  round_more_ = round_more_ || !hints.audited;
   return {};
+}
+
+Result<std::vector<PeriodRow>> CommerceRunner::rows_above(const Contract& contract, Timestamp t) {
+  TRY(const auto first, closed_at(contract, t));
+  return store_.list_periods(tenant_, contract.name, first ? first->from : t,
+                             options_.audit_rows_max);
 }
 
 Result<bool> CommerceRunner::has_late(const Contract& contract) {
@@ -162,25 +173,28 @@ Result<bool> CommerceRunner::has_late(const Contract& contract) {
   }
 }
 
-Status CommerceRunner::audit_row(const Contract& contract, const PeriodRow& row, Timestamp now,
-                                 CommercialChanges& changes) {
+Status CommerceRunner::audit_row(const Contract& contract, const PeriodRow& row, AuditStep& step) {
   TRY(const PeriodDetail detail, PeriodDetail::parse(row.detail));
   const bool same_catalog = detail.catalog == catalog_->hash().hex();
-  if (!row.closed || (same_catalog && !hints_[contract.name].audit_all)) return {};
-  if (!detail.lines.empty())
-    return audit_period(contract, detail, {row.from, row.to}, now, changes);
-  // Nothing was booked, perhaps for many periods: only those that have usage by now are of
-  // interest.
-  constexpr int kPeriodsMax = 1000;
-  Timestamp t = row.from;
-  for (int i = 0; i < kPeriodsMax && t < row.to; ++i) {
-    TRY(const auto first, usage().first_in(contract, {t, row.to}));
-    if (!first) return {};
-    if (first->start() >= row.to) return {};
-    TRY(const Period named, named_period(contract, row, detail, std::max(first->start(), t)));
-    TRY_VOID(audit_period(contract, detail, named, now, changes));
+  // Where nothing was booked, perhaps for many periods, only those that have usage by now are of
+  // interest; a step may end between two of them.
+  Timestamp t = std::max(row.from, step.reached);
+  while (row.closed && (!same_catalog || hints_[contract.name].audit_all) && t < row.to) {
+    if (detail.lines.empty()) {
+      TRY(const auto first, usage().first_in(contract, {t, row.to}));
+      if (!first || first->start() >= row.to) break;
+      t = std::max(t, first->start());
+    }
+    if (step.compared >= options_.audits_max) {
+      step.reached = t;
+      return {};
+    }
+    TRY(const Period named, named_period(contract, row, detail, t));
+    TRY_VOID(audit_period(contract, detail, named, step.now, step.changes));
+    ++step.compared;
     t = named.until;
   }
+  step.reached = row.to;
   return {};
 }
 

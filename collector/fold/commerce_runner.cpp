@@ -24,6 +24,8 @@ void CommerceRunner::set_catalog(Catalog catalog) {
   catalog_ = std::make_unique<const Catalog>(std::move(catalog));
   mapping_ = std::make_unique<const Mapping>(*catalog_);
   hints_.clear();
+  turn_.clear();
+  round_more_ = false;
   series_notes_.clear();
   swept_cursor_.reset();
   sweeping_ = false;
@@ -36,12 +38,30 @@ Result<CommerceReport> CommerceRunner::step(Timestamp now) {
   if (!known) return report;
   // Late usage first: a period that closes in this step has seen everything before its end.
   TRY_VOID(settle_touches(now, report));
-  for (const auto& [name, contract] : catalog_->contracts()) {
-    TRY_VOID(isolate(contract, close_due(contract, now, report), report));
-    TRY_VOID(isolate(contract, audit(contract, now, report), report));
-  }
+  TRY_VOID(visit_contracts(now, report));
   TRY_VOID(tell_uncounted(now, report));
+  for (const auto& [name, hints] : hints_) {
+    if (hints.held) report.held.push_back(*hints.held);
+  }
   return report;
+}
+
+Status CommerceRunner::visit_contracts(Timestamp now, CommerceReport& report) {
+  work_ = 0;
+  const auto& contracts = catalog_->contracts();
+  for (auto at = contracts.upper_bound(turn_); at != contracts.end(); ++at) {
+    if (work_ >= options_.work_max) {
+      report.more = true;
+      return {};
+    }
+    turn_ = at->first;
+    TRY_VOID(isolate(at->second, close_due(at->second, now, report), report));
+    TRY_VOID(isolate(at->second, audit(at->second, now, report), report));
+  }
+  report.more = report.more || round_more_;
+  turn_.clear();
+  round_more_ = false;
+  return {};
 }
 
 Status CommerceRunner::isolate(const Contract& contract, const Status& status,
@@ -82,10 +102,11 @@ Result<bool> CommerceRunner::write(const CommercialChanges& changes, CommerceRep
 Status CommerceRunner::close_due(const Contract& contract, Timestamp now, CommerceReport& report) {
   for (size_t i = 0; i < options_.periods_max; ++i) {
     if (now < hints_[contract.name].due) return {};
+    ++work_;
     TRY(const bool closed, close_next(contract, now, report));
     if (!closed) return {};
   }
-  report.more = true;
+  round_more_ = true;
   return {};
 }
 
@@ -112,6 +133,7 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
                                         CommerceReport& report) {
   ContractHints& hints = hints_[contract.name];
   TRY(const auto next, next_period(contract));
+  hints.held.reset();
   hints.due = next ? next->until + contract.grace : kNever;
   if (now < hints.due) return false;
 
@@ -204,7 +226,8 @@ Status CommerceRunner::hold(const Contract& contract, Period period,
                             const std::vector<Waiting>& waiting, Timestamp now,
                             CommerceReport& report) {
   ContractHints& hints = hints_[contract.name];
-  report.held.push_back({contract.name, period, waiting.front().text()});
+  hints.held = {contract.name, period, waiting.front().text()};
+  hints.due = now + options_.hold_retry;
   CommercialChanges changes;
   for (ExceptionUpsert& upsert :
        silence_exceptions(tenant_, contract, period, needs, waiting, now)) {
@@ -222,7 +245,7 @@ Status CommerceRunner::not_rated(const Contract& contract, Period period, const 
                                  Timestamp now, CommerceReport& report) {
   ContractHints& hints = hints_[contract.name];
   hints.due = now + options_.rating_retry;
-  report.held.push_back({contract.name, period, error.text()});
+  hints.held = {contract.name, period, error.text()};
   CommercialChanges changes;
   ExceptionUpsert upsert{
       UpsertMode::replace,

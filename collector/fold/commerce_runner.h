@@ -16,17 +16,24 @@
 
 namespace ledgerline::collector {
 
+/// One step is one job on the storage thread, and intake waits until it ends: the numbers bound it.
+/// Each kind of work has its own, so that none waits for another; what is left over is the next
+/// step's, which begins where this one stopped.
 struct CommerceOptions {
-  std::string zone_database;  // read_zone_database()
-  size_t periods_max = 64;    // closed per contract and step
-  size_t touches_max = 256;   // late changes looked at per step
-  size_t series_max = 500;    // looked at per step for usage that cannot be counted
-  size_t audits_max = 16;     // closed periods per contract and step after a change of the catalog
+  std::string zone_database;    // read_zone_database()
+  size_t work_max = 8;          // periods decided or compared, after which no contract is begun
+  size_t periods_max = 4;       // decided per contract and step
+  size_t audits_max = 4;        // closed periods compared per contract and step after a change of
+                                // the catalog
+  size_t audit_rows_max = 100;  // read per contract and step for that
+  size_t touches_max = 256;     // late changes looked at per step
+  size_t series_max = 500;      // looked at per step for usage that cannot be counted
   Duration audit_span =
       std::chrono::hours(24 * 400);  // how far back a change of the catalog is followed
   Duration sweep_interval = std::chrono::seconds(5);  // between two looks at all series
   Duration rating_retry =
       std::chrono::minutes(1);  // before a period that could not be rated is tried again
+  Duration hold_retry = std::chrono::seconds(1);  // before a period that waits is looked at again
 };
 
 /// What one step did, for the log and the counters.
@@ -43,7 +50,8 @@ struct CommerceReport {
   size_t conflicts = 0;  // somebody wrote meanwhile: the next step decides again
   bool more = false;     // there is work left: come again at once
   std::vector<std::pair<std::string, Error>> failed;  // contracts whose evidence cannot be read
-  std::vector<Held> held;  // periods past their end and grace that cannot close yet
+  std::vector<Held> held;  // periods past their end and grace that cannot close yet: of every
+                           // contract as it was looked at last
 };
 
 class CommerceRunner {
@@ -61,12 +69,19 @@ class CommerceRunner {
   struct ContractHints {
     Timestamp due;  // nothing can close before it
     std::optional<Timestamp>
-        audit_from;                // where the look at closed periods goes on; nothing: not begun
-    bool audit_all = false;        // also periods that this very catalog closed
-    bool audited = false;          // every closed period was compared with this catalog
+        audit_from;          // where the look at closed periods goes on; nothing: not begun
+    bool audit_all = false;  // also periods that this very catalog closed
+    bool audited = false;    // every closed period was compared with this catalog
+    std::optional<CommerceReport::Held> held;
     std::set<std::string> silent;  // exceptions written for the period at hand
     bool unrated = false;          // the exception for the period at hand is written
     bool fresh = true;             // nothing closed since the start of the process
+  };
+  struct AuditStep {
+    Timestamp now;
+    Timestamp reached;  // everything before it is compared
+    size_t compared = 0;
+    CommercialChanges changes;
   };
   struct SeriesNote {
     std::string kind;
@@ -87,6 +102,8 @@ class CommerceRunner {
   Result<ExceptionUpsert> compare_line(const Contract& contract, const PeriodDetail& detail,
                                        Period period, const LineKey& key, Timestamp now);
 
+  /// Contracts in the order of their names until the step's work is done.
+  Status visit_contracts(Timestamp now, CommerceReport& report);
   Status close_due(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<bool> close_next(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<std::optional<Period>> next_period(const Contract& contract);
@@ -102,8 +119,10 @@ class CommerceRunner {
 
   Status audit(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<bool> has_late(const Contract& contract);
-  Status audit_row(const Contract& contract, const PeriodRow& row, Timestamp now,
-                   CommercialChanges& changes);
+  /// From the row that holds t, or the first after it.
+  Result<std::vector<PeriodRow>> rows_above(const Contract& contract, Timestamp t);
+  /// Compares from where the step is; step.reached says how far it came.
+  Status audit_row(const Contract& contract, const PeriodRow& row, AuditStep& step);
   Status audit_period(const Contract& contract, const PeriodDetail& detail, Period period,
                       Timestamp now, CommercialChanges& changes);
   Status tell_uncounted(Timestamp now, CommerceReport& report);
@@ -120,6 +139,9 @@ class CommerceRunner {
   std::unique_ptr<const Catalog> catalog_;  // at a fixed address: mapping_ points into it
   std::unique_ptr<const Mapping> mapping_;
   std::map<std::string, ContractHints> hints_;
+  std::string turn_;         // the contract that was visited last in this round; empty: none
+  bool round_more_ = false;  // a contract of this round has more to do
+  size_t work_ = 0;          // of this step
   std::map<SeriesId, SeriesNote> series_notes_;  // what was written for each series
   std::optional<LeafNumber> swept_cursor_;       // of the last full look at the series
   SeriesId sweep_after_ = 0;

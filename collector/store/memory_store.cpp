@@ -12,6 +12,7 @@ class MemoryDatabase {
  public:
   std::mutex mutex;  // held for a transaction's lifetime
   std::map<Bytes, Bytes> entries;
+  uint64_t read = 0;
 };
 
 namespace {
@@ -33,6 +34,7 @@ class MemoryTxn final : public KeyValueTxn {
   }
 
   Result<std::optional<ByteView>> get(ByteView key) override {
+    ++database_.read;
     const auto found = database_.entries.find(copy_of(key));
     if (found == database_.entries.end()) return std::nullopt;
     return ByteView(found->second);
@@ -54,6 +56,7 @@ class MemoryTxn final : public KeyValueTxn {
     for (auto at = database_.entries.lower_bound(copy_of(from)); at != database_.entries.end();
          ++at) {
       if (at->first >= end) break;
+      ++database_.read;
       TRY(const bool go_on, visit(at->first, at->second));
       if (!go_on) break;
     }
@@ -127,6 +130,11 @@ bool flip_bit(MemoryDatabase& database, uint8_t table, size_t n, size_t bit) {
     return true;
   }
   return false;
+}
+
+uint64_t entries_read(MemoryDatabase& database) {
+  const std::lock_guard lock(database.mutex);
+  return database.read;
 }
 
 }  // namespace ledgerline::collector

@@ -18,4 +18,7 @@ inline std::unique_ptr<Store> make_memory_store() {
 /// there is none.
 bool flip_bit(MemoryDatabase& database, uint8_t table, size_t n, size_t bit);
 
+/// For tests of cost: how many entries were looked up or walked over since the database was made.
+uint64_t entries_read(MemoryDatabase& database);
+
 }  // namespace ledgerline::collector

@@ -24,21 +24,23 @@ struct Sample {
   std::string subject;
   std::string_view time;
   int64_t value = 1;
-  uint32_t meter =
-      1;  // 1 api.requests, 2 seats, 3 api.request (unknown), 4 bytes in the wrong unit
+  /// 1 api.requests, 2 seats, 3 api.request (unknown), 4 bytes in the wrong unit,
+  /// 5 api.requests at scale 18
+  uint32_t meter = 1;
 };
 
 class CommerceWorld {
  public:
-  explicit CommerceWorld(const std::string& catalog)
-      : store_(make_memory_store()), folder_(*store_) {
+  explicit CommerceWorld(const std::string& catalog,
+                         CommerceOptions options = {.zone_database = "test"})
+      : store_(open_memory_store(database_)), folder_(*store_), options_(std::move(options)) {
     signer_ = signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
-    runner_ = std::make_unique<CommerceRunner>(*store_, read(catalog),
-                                               CommerceOptions{.zone_database = "test"});
+    runner_ = std::make_unique<CommerceRunner>(*store_, read(catalog), options_);
     rows_ = {{1, {1, "api.requests", "1", 0, MeterKind::delta, 1, false}},
              {2, {2, "seats", "1", 0, MeterKind::gauge, 1, false}},
              {3, {3, "api.request", "1", 0, MeterKind::delta, 1, false}},
-             {4, {4, "bytes", "KiBy", 0, MeterKind::delta, 1, false}}};
+             {4, {4, "bytes", "KiBy", 0, MeterKind::delta, 1, false}},
+             {5, {5, "api.requests", "1", 18, MeterKind::delta, 2, false}}};
     enroll();
   }
 
@@ -50,11 +52,11 @@ class CommerceWorld {
   }
 
   Store& store() { return *store_; }
+  MemoryDatabase& database() { return *database_; }
   CommerceRunner& runner() { return *runner_; }
   void reload(const std::string& catalog) { runner_->set_catalog(read(catalog)); }
   void restart(const std::string& catalog) {
-    runner_ = std::make_unique<CommerceRunner>(*store_, read(catalog),
-                                               CommerceOptions{.zone_database = "test"});
+    runner_ = std::make_unique<CommerceRunner>(*store_, read(catalog), options_);
   }
 
   /// One sealed batch, admitted and folded.
@@ -153,8 +155,10 @@ class CommerceWorld {
     REQUIRE(store_->put_device(enrolment));
   }
 
+  std::shared_ptr<MemoryDatabase> database_ = make_memory_database();
   std::unique_ptr<Store> store_;
   Folder folder_;
+  CommerceOptions options_;
   std::unique_ptr<Signer> signer_;
   std::unique_ptr<CommerceRunner> runner_;
   MeterRows rows_;

@@ -1,0 +1,81 @@
+// What one commercial step may cost.
+#include "collector/fold/commerce_runner.h"
+#include "tests/unit/collector/fold/commerce_catalog.h"
+#include "tests/unit/collector/fold/commerce_world.h"
+
+namespace ledgerline::collector {
+namespace {
+
+/// Contracts "c1" ... "c<count>", each of the subject of its name.
+std::string many_contracts(int count, const std::string& period) {
+  std::string out = commercial(period) + link("aqua", kFrom);
+  for (int i = 1; i <= count; ++i) {
+    const std::string name = "c" + std::to_string(i);
+    out += "[[contract]]\nname = \"" + name +
+           "\"\naccount = \"aqua\"\nconnector = \"tryton\"\ncurrency = \"EUR\"\n"
+           "time_zone = \"Europe/Brussels\"\nanchor = \"2026-01-05T10:00:00Z\"\nperiod = \"" +
+           period + "\"\ngrace = \"10s\"\n  [[contract.subscription]]\n  name = \"" + name +
+           "-api\"\n  rate_card = \"standard\"\n[[link]]\ndevice = \"app-1\"\nsubject = \"" + name +
+           "\"\nsubscription = \"" + name + "-api\"\nfrom = \"" + kFrom + "\"\n";
+  }
+  return out;
+}
+
+TEST_CASE("one step closes a few periods, and the next ones go on with the contracts after them") {
+  CommerceWorld world(many_contracts(20, "PT1H"), {.zone_database = "test", .work_max = 4});
+  world.heartbeat("2026-01-05T11:00:00Z");
+
+  size_t closed = 0;
+  int steps = 0;
+  for (bool more = true; more; ++steps) {
+    REQUIRE(steps < 100);
+    const auto report = world.runner().step(at("2026-01-05T11:00:20Z"));
+    REQUIRE(report);
+    CHECK(report->periods_closed <= 8);
+    closed += report->periods_closed;
+    more = report->more;
+  }
+
+  CHECK(steps > 3);
+  CHECK(closed == 21);
+}
+
+TEST_CASE("a contract with many periods to close keeps no other one waiting") {
+  CommerceWorld world(many_contracts(3, "PT1M"),
+                      {.zone_database = "test", .work_max = 2, .periods_max = 2, .audits_max = 2});
+  std::vector<Sample> samples;
+  std::vector<std::string> times;
+  for (int minute = 0; minute < 40; ++minute) {
+    times.push_back("2026-01-05T10:" + std::string(minute < 10 ? "0" : "") +
+                    std::to_string(minute) + ":30Z");
+  }
+  for (const std::string& time : times) samples.push_back({"aqua", time, 1});
+  samples.push_back({"c3", "2026-01-05T10:00:30Z", 1});
+  world.record(samples);
+  world.heartbeat("2026-01-05T10:41:00Z");
+
+  std::vector<std::string> order;
+  for (bool more = true; more;) {
+    const auto report = world.runner().step(at("2026-01-05T10:41:30Z"));
+    REQUIRE(report);
+    for (const DocumentRow& document : report->documents) order.push_back(document.contract);
+    more = report->more;
+  }
+
+  REQUIRE(order.size() == 41);
+  const auto other = std::find(order.begin(), order.end(), "c3");
+  CHECK(other - order.begin() < 5);
+}
+
+TEST_CASE("contracts that wait are all reported, and are not looked at again in the same second") {
+  CommerceWorld world(many_contracts(9, "PT1H"), {.zone_database = "test", .work_max = 2});
+
+  CHECK(world.step("2026-01-05T11:00:20Z").held.size() == 10);
+  const uint64_t before = entries_read(world.database());
+  CHECK(world.step("2026-01-05T11:00:20.500Z").held.size() == 10);
+
+  CHECK(entries_read(world.database()) - before < 10);
+}
+
+}  // namespace
+}  // namespace ledgerline::collector
