@@ -178,6 +178,27 @@ TEST_CASE("mqtt: a killed broker is found again, what was under way is reported 
   REQUIRE(run_until(runtime, [&] { return ended == 51; }));
 }
 
+TEST_CASE("mqtt: whoever takes another's client id is known by its own certificate all the same") {
+  TestBroker broker({.acl = kAcl});
+  broker.start();
+  io::Runtime runtime;
+  auto alice_options = broker.client("alice");
+  alice_options.subscriptions = {"a/#"};
+  Client alice(runtime, alice_options);
+  REQUIRE(run_until(runtime, [&] { return alice.connected == 1; }));
+
+  auto options = broker.client("bob");
+  options.client_id = "alice";
+  Client bob(runtime, options);
+  REQUIRE(run_until(runtime, [&] { return bob.connected == 1; }));
+  alice.mqtt.publish("a/x", Bytes(1), false, [](const Status& status) { CHECK(status); });
+
+  REQUIRE(run_until(runtime, [&] { return alice.messages.size() == 1 || !alice.reasons.empty(); }));
+  CHECK(alice.reasons.empty());
+  CHECK(alice.connected == 1);
+  CHECK(bob.connected == 1);
+}
+
 TEST_CASE("mqtt: a taken-over session is noticed and comes back") {
   TestBroker broker({.acl = kAcl});
   broker.start();

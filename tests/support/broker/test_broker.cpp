@@ -115,9 +115,11 @@ void TestBroker::write_configuration() const {
   write(at + "/acl", options_.acl);
   std::string text = "listener " + std::to_string(port_) + " 127.0.0.1\n";
   if (options_.tls) {
-    text += "cafile " + at + "/ca.pem\ncertfile " + at + "/" + options_.server + ".pem\nkeyfile " +
-            at + "/" + options_.server + ".key\ntls_version " + options_.tls_version +
-            "\nrequire_certificate true\nuse_identity_as_username true\nallow_anonymous false\n";
+    text +=
+        "cafile " + at + "/ca.pem\ncertfile " + at + "/" + options_.server + ".pem\nkeyfile " + at +
+        "/" + options_.server + ".key\ntls_version " + options_.tls_version +
+        "\nrequire_certificate true\nuse_identity_as_username true\nuse_username_as_clientid true\n"
+        "allow_anonymous false\n";
   } else {
     text += "allow_anonymous true\n";
   }
