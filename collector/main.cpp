@@ -103,9 +103,10 @@ class Collector {
   io::HttpResponse answer(const io::HttpRequest& request) {
     if (request.path == "/healthz") {
       const IntakeStatus status = intake_.status();
-      return {.body = status.connected
-                          ? "ok\n"
-                          : "ok, not connected to the broker: " + status.connection_failure + "\n"};
+      std::string body = "ok";
+      if (!status.connected) body += ", not connected to the broker: " + status.connection_failure;
+      if (fold_counters_.stalled) body += ", the fold has stopped: " + fold_error_;
+      return {.body = body + "\n"};
     }
     if (request.path != "/metrics")
       return {.status = 404, .body = "there is /metrics and /healthz\n"};
@@ -118,6 +119,7 @@ class Collector {
 
   /// One slice at a time, so that intake's transactions get their turn on the storage thread.
   void fold() {
+    if (fold_counters_.stalled) return;
     if (folding_) {
       fold_again_ = true;
       return;
@@ -130,6 +132,7 @@ class Collector {
 
   void folded(const Result<Folder::Step>& step) {
     folding_ = false;
+    if (!step && step.error().code() == Errc::corrupt) return fold_stalled(step.error());
     if (!step && step.error().code() != Errc::conflict) return storage_failed(step.error());
     if (step) {
       fold_counters_.leaves += step->leaves;
@@ -141,6 +144,18 @@ class Collector {
       fold_again_ = false;
       fold();
     }
+  }
+
+  /// One damaged value must not end the custody of every device. What it hides is counted once the
+  /// store is mended: a restart tries again.
+  void fold_stalled(const Error& error) {
+    fold_counters_.stalled = true;
+    fold_error_ = error.text();
+    io::log_error(
+        "fold_stalled",
+        {kv("error", error), kv("action",
+                                "custody goes on, nothing more is counted: mend the store and "
+                                "start again")});
   }
 
   void await_reload() {
@@ -188,6 +203,7 @@ class Collector {
   std::unique_ptr<io::HttpServer> http_;
   boost::asio::signal_set reload_{runtime_.context(), SIGHUP};
   FoldCounters fold_counters_;
+  std::string fold_error_;  // where it is stalled
   CommerceCounters commerce_counters_;
   bool folding_ = false;
   bool fold_again_ = false;

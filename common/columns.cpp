@@ -107,7 +107,9 @@ void write_flags(const Columns& columns, v1::Section& out) {
 // ---- Reading
 // -------------------------------------------------------------------------------------------------------
 
-bool is_text(const std::string& text) { return text.size() <= kTextMax && is_utf8(text); }
+bool is_text(const std::string& text, size_t size_max = kTextMax) {
+  return text.size() <= size_max && is_utf8(text);
+}
 
 Result<MeterTable> read(const v1::MeterTable& in) {
   MeterTable table;
@@ -117,7 +119,8 @@ Result<MeterTable> read(const v1::MeterTable& in) {
   for (const auto& row : in.rows()) {
     const bool known_kind = row.kind() >= v1::REGISTER && row.kind() <= v1::EVENT;
     if (row.number() <= before || !known_kind || row.scale() > Decimal::kScaleMax ||
-        row.name().empty() || !is_text(row.name()) || !is_text(row.unit())) {
+        row.name().empty() || !is_text(row.name(), MeterTable::kNameMax) ||
+        !is_text(row.unit(), MeterTable::kUnitMax)) {
       return corrupt("meter table has a bad row");
     }
     before = row.number();
@@ -219,6 +222,23 @@ Status read_column(const Field& field, size_t count, uint64_t last, const char* 
     const auto value = field.Get(static_cast<int>(i));
     if (static_cast<uint64_t>(value) > last) return corrupt(name);
     out[i] = value;
+  }
+  return {};
+}
+
+/// What a series' key costs is bounded here, before anybody copies it.
+Status check_series_text(const Columns& columns) {
+  std::vector<size_t> dimension_sizes;
+  for (const DimensionSet& set : columns.dimension_sets) {
+    size_t size = 0;
+    for (const auto& [name, value] : set) size += name.size() + value.size();
+    dimension_sizes.push_back(size);
+  }
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const uint32_t set = columns.dimension_indexes[i];
+    const size_t size = columns.subject(i).size() + (set == 0 ? 0 : dimension_sizes[set - 1]);
+    if (size > Columns::kSeriesTextMax)
+      return corrupt("reading has more than 4 KiB of subject and dimensions");
   }
   return {};
 }
@@ -428,6 +448,7 @@ Result<Columns> decode_section(ByteView plain, Seq first_seq, const MeterRows& k
                        out.subject_indexes));
   TRY_VOID(read_column(in.dimension_indexes(), count, out.dimension_sets.size(),
                        "dimension indexes are off", out.dimension_indexes));
+  TRY_VOID(check_series_text(out));
   TRY_VOID(
       read_column(in.values(), count, UINT64_MAX, "values are not one per reading", out.values));
   TRY_VOID(read_flags(in, count, out));
@@ -444,6 +465,8 @@ Status apply_meter_tables(const std::vector<Record>& records, MeterRows& meters)
       const auto [found, added] = meters.try_emplace(row.number, row);
       if (!added && found->second != row)
         return corrupt("meter table gives a number another meaning");
+      if (meters.size() > MeterTable::kStreamMetersMax)
+        return corrupt("meter table gives the stream more than 1024 meters");
     }
   }
   return {};

@@ -24,6 +24,10 @@ struct BootRecord {
 };
 
 struct MeterTable {
+  static constexpr size_t kStreamMetersMax = 1024;  // all tables of a stream together
+  static constexpr size_t kNameMax = 128;
+  static constexpr size_t kUnitMax = 32;
+
   uint32_t number = 0;
   std::vector<MeterRow> rows;  // ascending by number
   friend bool operator==(const MeterTable&, const MeterTable&) = default;
@@ -64,6 +68,8 @@ using MeterRows = std::map<uint32_t, MeterRow>;
 struct Columns {
   static constexpr size_t kReadingsMax = 4096;
   static constexpr size_t kPlainSizeMax = 1 << 20;
+  /// Of one reading's subject and dimensions: a dictionary names them once, usage once per series.
+  static constexpr size_t kSeriesTextMax = 4 * 1024;
 
   Seq first_seq = 1;
   std::vector<Record> records;
@@ -124,7 +130,8 @@ Bytes encode_section(const Columns& columns, const MeterRows& meters);
 /// passed, a dimension set is not sorted, a meter is in no table, or text is not UTF-8.
 Result<Columns> decode_section(ByteView plain, Seq first_seq, const MeterRows& meters);
 
-/// Meters after the tables among `records`. Errc::corrupt where a number changes its meaning.
+/// Meters after the tables among `records`. Errc::corrupt where a number changes its meaning or the
+/// stream would have more than kStreamMetersMax.
 Status apply_meter_tables(const std::vector<Record>& records, MeterRows& meters);
 
 }  // namespace ledgerline

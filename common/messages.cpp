@@ -13,6 +13,7 @@ namespace {
 constexpr uint32_t kFormat = 1;
 constexpr size_t kDetailMax = 1024;
 constexpr int kGrantsMax = 8;
+constexpr int kTotalsMax = 4096;  // as in a manifest
 
 tl::unexpected<Error> bad(const char* field) {
   return fail(
@@ -291,6 +292,7 @@ Result<Heartbeat> decode_heartbeat(ByteView body) {
   TRY(out.stream, StreamId::from(in.stream()));
   TRY(out.head_id, BatchId::from(in.head_id()));
   TRY(out.boot_id, BootId::from(in.boot_id()));
+  if (in.totals_size() > kTotalsMax) return bad("totals");
   for (const auto& total : in.totals()) {
     if (!out.totals.empty() && total.meter() <= out.totals.back().first) return bad("totals");
     TRY(auto sum, int128_from_bytes(total.sum()));
@@ -367,7 +369,7 @@ Bytes encode_receipt_set(const std::vector<Bytes>& receipts) {
 
 Result<std::vector<Bytes>> decode_receipt_set(ByteView set) {
   TRY(const auto in, parsed<v1::ReceiptSet>(set));
-  if (in.receipts_size() > kGrantsMax) return bad("receipts");
+  if (static_cast<size_t>(in.receipts_size()) > kReceiptSetMax) return bad("receipts");
   std::vector<Bytes> out;
   for (const auto& receipt : in.receipts()) out.push_back(serialised(receipt));
   return out;

@@ -147,7 +147,8 @@ Bytes encode(const Receipt& value);
 Bytes encode(const Heartbeat& value);
 Bytes encode(const Resume& value);
 Bytes encode(const Answer& value);
-/// The retained message of a receipt topic, from Signed receipts.
+/// The retained message of a receipt topic, from at most kReceiptSetMax Signed receipts.
+inline constexpr size_t kReceiptSetMax = 16;
 Bytes encode_receipt_set(const std::vector<Bytes>& receipts);
 
 /// Errc::corrupt names the field that is missing, too long or out of range.

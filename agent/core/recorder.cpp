@@ -251,7 +251,7 @@ Result<Judged> Planner::settle(Reading& reading, Pending& pending) {
 
 Result<Judged> Planner::take_item(const RecordItem& item, Pending& pending) {
   if (text_bytes(item) > RecordLimits::kReadingTextMax) {
-    return Judged(refuse("dimensions", "an event's texts are longer than 16 KiB"));
+    return Judged(refuse("dimensions", "an event's texts are longer than 4 KiB"));
   }
   const Seq seq = builder_.next_seq() + pending.readings.size();
   if (!item.key.empty()) {

@@ -104,8 +104,9 @@ struct RecorderState {
 
 struct RecordLimits {
   static constexpr size_t kRequestReadingsMax = Columns::kReadingsMax;
-  /// Of one reading's text, so that a batch of one reading always fits its sealed size.
-  static constexpr size_t kReadingTextMax = 16 * 1024;
+  /// Of one reading's text, so that the collector takes its series and a batch of one reading always
+  /// fits its sealed size.
+  static constexpr size_t kReadingTextMax = Columns::kSeriesTextMax;
   /// Of a request's text, so that its run always fits a section.
   static constexpr size_t kRequestTextMax = 512 * 1024;
   static constexpr size_t kTextMax = 1024;  // subject, dimension name or value, id: each

@@ -97,6 +97,7 @@ std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
   out.counter("folded_readings_total", fold.readings, "Readings added up since the start");
   out.counter("fold_exceptions_total", fold.exceptions, "Exceptions the fold opened");
   out.gauge("fold_cursor", fold.cursor, "Leaves of the evidence log that are folded");
+  out.gauge("fold_stalled", fold.stalled ? 1 : 0, "1 where damage in the store stopped the fold");
   out.counter("documents_total", commerce.documents, "Documents made");
   out.counter("periods_closed_total", commerce.periods_closed, "Periods closed");
   out.gauge("periods_held", commerce.held.size(), "Periods past their end that cannot close yet");

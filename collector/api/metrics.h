@@ -15,6 +15,7 @@ struct FoldCounters {
   uint64_t readings = 0;
   uint64_t exceptions = 0;
   LeafNumber cursor = 0;
+  bool stalled = false;  // on damage in the store; custody goes on
 };
 
 std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,

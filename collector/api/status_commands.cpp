@@ -109,6 +109,15 @@ Json as_json(const StreamLine& line) {
                             : Json::null()}});
 }
 
+/// Why the fold stands still, from what it reads next; nothing where it does not.
+Result<std::optional<std::string>> fold_error(Store& store, const FoldCursor& cursor) {
+  if (cursor.cursor == cursor.log_size) return std::nullopt;
+  const auto next = store.read_log(cursor.cursor, {.count = 1});
+  if (next) return std::nullopt;
+  if (next.error().code() != Errc::corrupt) return fail(next.error());
+  return "stopped at leaf " + std::to_string(cursor.cursor) + ": " + next.error().text();
+}
+
 std::string there_or_not(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::exists(path, ignored) ? "there" : "made at the first use";
@@ -159,6 +168,7 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
   TRY(const auto streams, all_streams(*store));
   TRY(const LogHead log, store->log_head());
   TRY(const FoldCursor cursor, store->fold_cursor());
+  TRY(const auto stopped, fold_error(*store, cursor));
   TRY(const Counts counts, count_all(*store));
   TRY(const StoreUsage usage, store->store_usage());
   if (options.json) {
@@ -170,6 +180,7 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
                          {"log_size", number(log.size)},
                          {"log_root", string(log.root.hex())},
                          {"folded", number(cursor.cursor)},
+                         {"fold_error", stopped ? string(*stopped) : Json::null()},
                          {"documents", std::move(documents)},
                          {"outbox", number(counts.outbox)},
                          {"open_exceptions", number(counts.open_exceptions)},
@@ -181,8 +192,8 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
     return kExitOk;
   }
   out << "evidence log: " << log.size << " batches, " << cursor.cursor << " folded\n"
-      << "store: " << usage.used_bytes / 1024 << " KiB of " << usage.capacity_bytes / 1024
-      << " KiB\ndocuments:";
+      << (stopped ? "fold: " + *stopped + "\n" : "") << "store: " << usage.used_bytes / 1024
+      << " KiB of " << usage.capacity_bytes / 1024 << " KiB\ndocuments:";
   for (const auto& [state, count] : counts.documents) out << " " << count << " " << state;
   if (counts.documents.empty()) out << " none";
   out << "; " << counts.outbox << " on their way\nexceptions: " << counts.open_exceptions

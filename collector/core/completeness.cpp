@@ -4,6 +4,10 @@
 
 namespace ledgerline::collector {
 
+Timestamp believed_promise(const Heartbeat& heartbeat, Timestamp received_at) {
+  return std::min(heartbeat.complete_through, received_at);
+}
+
 bool on_heartbeat(HeartbeatTrack& track, const Heartbeat& heartbeat, Timestamp received_at,
                   Seq folded_seq) {
   if (heartbeat.number <= track.newest.number) return false;
@@ -14,14 +18,14 @@ bool on_heartbeat(HeartbeatTrack& track, const Heartbeat& heartbeat, Timestamp r
   std::erase_if(track.waiting,
                 [&](const auto& promise) { return promise.next_seq <= folded_seq + 1; });
 
+  const Timestamp promise = believed_promise(heartbeat, received_at);
   if (heartbeat.next_seq <= folded_seq + 1) {
-    if (!track.complete_through || *track.complete_through < heartbeat.complete_through) {
-      track.complete_through = heartbeat.complete_through;
-    }
+    if (!track.complete_through || *track.complete_through < promise)
+      track.complete_through = promise;
     return true;
   }
   if (track.waiting.size() == HeartbeatTrack::kWaitingMax) track.waiting.pop_back();
-  track.waiting.push_back({heartbeat.next_seq, heartbeat.complete_through});
+  track.waiting.push_back({heartbeat.next_seq, promise});
   return true;
 }
 

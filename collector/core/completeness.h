@@ -7,6 +7,14 @@
 
 namespace ledgerline::collector {
 
+/// A promise further ahead of its receipt than this says that the device's clock is off.
+inline constexpr Duration kPromiseAheadMax{std::chrono::minutes(1)};
+
+/// A promise holds up to the moment it was received at most: a device whose clock runs years ahead
+/// would close periods that still have readings to come. It repeats itself with each heartbeat, so
+/// it grows as those come in.
+Timestamp believed_promise(const Heartbeat& heartbeat, Timestamp received_at);
+
 /// True where the heartbeat is newer than the track's newest. Promises that folded_seq covers
 /// collapse into one; where more than kWaitingMax wait, the newest replaces the one before it, so
 /// that the oldest can still come true.

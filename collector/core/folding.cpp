@@ -5,6 +5,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "common/check.h"
 #include "common/crypto.h"
 
 namespace ledgerline::collector {
@@ -141,6 +142,23 @@ SeriesUsage series_usage(const Slot& slot, const Columns& columns, const MeterRo
   out.quarter = {slot.key.quarter};
   out.value = slot.value;
   out.earliest = Timestamp(slot.earliest);
+  return out;
+}
+
+/// What the keys of the usage would take, before any is copied.
+size_t key_text(const std::vector<Slot>& slots, const Columns& columns, const MeterRows& meters) {
+  std::vector<size_t> dimensions{0};
+  for (const DimensionSet& set : columns.dimension_sets) {
+    dimensions.push_back(0);
+    for (const auto& [name, value] : set) dimensions.back() += name.size() + value.size();
+  }
+  size_t out = 0;
+  for (const Slot& slot : slots) {
+    if (slot.key.fate != Fate::usage) continue;
+    const MeterRow& meter = meters.at(slot.key.meter);
+    out += meter.name.size() + meter.unit.size() + dimensions[slot.key.dimensions] +
+           (slot.key.subject == 0 ? 0 : columns.subjects[slot.key.subject - 1].size());
+  }
   return out;
 }
 
@@ -393,6 +411,11 @@ void fold_columns(const Columns& columns, const Manifest& manifest, StreamFoldSt
   std::vector<int64_t> times = columns.times;
   if (has_monotonic(columns) && place(columns, state.anchor, times)) out.clock_note = state.anchor;
   const std::vector<Slot> slots = add_up(columns, times, context, {});
+  follow_records(columns.records, state);
+  if (key_text(slots, columns, state.meters) > kBatchKeyTextMax) {
+    const Error error(Errc::corrupt, "its usage needs more than 16 MiB of subjects and dimensions");
+    return report_unreadable(manifest, state, context, error, out);
+  }
 
   MeterSums found;
   for (const Slot& slot : slots) {
@@ -404,11 +427,29 @@ void fold_columns(const Columns& columns, const Manifest& manifest, StreamFoldSt
   report_times(slots, state.meters, context, out);
   check_totals(growth(state.totals, manifest.totals), found, state.meters, context, out.exceptions);
   report_coarsened(columns.records, context, out);
-  follow_records(columns.records, state);
   out.readings = columns.size();
 }
 
 }  // namespace
+
+void limit_exceptions(std::vector<ExceptionUpsert>& exceptions, const BatchContext& context) {
+  constexpr size_t kRestRowsMax = 16;  // more than there are kinds
+  if (exceptions.size() <= kBatchExceptionsMax) return;
+  std::map<std::string, std::pair<size_t, uint64_t>> rest;  // by kind: rows and their counts
+  for (size_t i = kBatchExceptionsMax - kRestRowsMax; i < exceptions.size(); ++i) {
+    auto& [rows, count] = rest[exceptions[i].row.kind];
+    ++rows;
+    count += exceptions[i].row.count;
+  }
+  CHECK_INVARIANT(rest.size() <= kRestRowsMax);
+  exceptions.resize(kBatchExceptionsMax - kRestRowsMax);
+  for (auto& [kind, sum] : rest) {
+    Finding finding{.kind = kind, .meter = nullptr, .count = sum.second, .value = 0, .detail = {}};
+    finding.detail = batch_name(context) + ": " + std::to_string(sum.first) +
+                     " more exceptions of this kind, not listed by meter";
+    exceptions.push_back(to_exception(std::move(finding), context));
+  }
+}
 
 BatchFold fold_batch(StreamFoldState& state, const BatchContext& context, ByteView sealed) {
   BatchFold out;

@@ -39,9 +39,18 @@ struct BatchFold {
   uint64_t readings = 0;
 };
 
-/// Readings are usage where 2000-01-01 <= event time <= received_at + kAheadMax.
+/// Readings are usage where 2000-01-01 <= event time <= received_at + kAheadMax. Old files are
+/// filled in late, so there is no nearer horizon.
 inline constexpr Timestamp kEarliestPlausible{946'684'800'000};
 inline constexpr Duration kAheadMax{std::chrono::hours(24)};
+
+/// Of the keys of all (series, quarter hour) of one batch; one with more cannot be read. A small
+/// batch names a text once and uses it in thousands of them.
+inline constexpr size_t kBatchKeyTextMax = 16 << 20;
+
+/// Rows of one batch. Beyond them, what each kind has left becomes one row that names no meter.
+inline constexpr size_t kBatchExceptionsMax = 128;
+void limit_exceptions(std::vector<ExceptionUpsert>& exceptions, const BatchContext& context);
 
 /// `state` is what the stream's batches before this one left, and becomes what this one leaves.
 BatchFold fold_batch(StreamFoldState& state, const BatchContext& context, ByteView sealed);

@@ -85,12 +85,16 @@ struct QuarantineItem {
 };
 
 struct QuarantineCounters {
-  static constexpr uint64_t kKeptBytesMax = 4
-                                            << 20;  // per device; beyond it only the counters grow
+  // Per device; beyond either only the counters grow.
+  static constexpr uint64_t kKeptBytesMax = 4 << 20;
+  static constexpr uint64_t kKeptCountMax = 1000;
+  /// What an item is charged beside its bytes and topic: nothing is kept for free.
+  static constexpr uint64_t kItemOverhead = 512;
+
   uint64_t count = 0;
   uint64_t bytes = 0;
   uint64_t kept_count = 0;
-  uint64_t kept_bytes = 0;
+  uint64_t kept_bytes = 0;  // as charged
   friend bool operator==(const QuarantineCounters&, const QuarantineCounters&) = default;
 };
 

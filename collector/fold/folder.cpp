@@ -30,25 +30,44 @@ struct Folder::Slice {
 
 namespace {
 
-ExceptionUpsert series_limit(const StreamId& stream, const SeriesUsage& usage,
-                             const LogEntry& entry, uint64_t limit) {
+/// What a batch has of series that the device may not have, by what they count.
+struct RefusedMeter {
+  std::string name;
+  std::string unit;
+  int scale = 0;
+  friend auto operator<=>(const RefusedMeter&, const RefusedMeter&) = default;
+};
+using RefusedUsage = std::map<RefusedMeter, UsageValue>;
+
+ExceptionUpsert series_limit(const RefusedMeter& meter, const UsageValue& value,
+                             const BatchContext& context, uint64_t limit) {
   ExceptionRow row;
-  row.id = stream_exception_id(exception_kind::kSeriesLimit, stream, usage.key.meter);
+  row.id = stream_exception_id(exception_kind::kSeriesLimit, context.stream, meter.name);
   row.kind = exception_kind::kSeriesLimit;
-  row.tenant = usage.key.tenant;
-  row.device = usage.key.device;
-  row.meter = usage.key.meter;
-  row.count = usage.value.count;
-  row.value = Decimal(usage.value.sum, usage.key.scale);
-  row.unit = usage.key.unit;
-  row.first_leaf = entry.leaf;
-  row.last_leaf = entry.leaf;
-  row.first_seen = entry.received_at;
-  row.last_seen = entry.received_at;
+  row.tenant = context.tenant;
+  row.device = context.device;
+  row.meter = meter.name;
+  row.count = value.count;
+  row.value = Decimal(value.sum, meter.scale);
+  row.unit = meter.unit;
+  row.first_leaf = context.leaf;
+  row.last_leaf = context.leaf;
+  row.first_seen = context.received_at;
+  row.last_seen = context.received_at;
   row.owner = "operator";
   row.detail = "the device has more than " + std::to_string(limit) +
-               " series; this one is not counted as usage";
+               " series; further ones are not counted as usage";
   return {.mode = UpsertMode::add, .row = std::move(row)};
+}
+
+/// What remembering a key costs, roughly.
+size_t cost_of(const SeriesKey& key) {
+  constexpr size_t kNode = 256;
+  constexpr size_t kPair = 2 * sizeof(std::string);
+  size_t out = kNode + key.tenant.size() + key.device.size() + key.subject.size() +
+               key.meter.size() + key.unit.size();
+  for (const auto& [name, value] : key.dimensions) out += kPair + name.size() + value.size();
+  return out;
 }
 
 }  // namespace
@@ -56,6 +75,7 @@ ExceptionUpsert series_limit(const StreamId& stream, const SeriesUsage& usage,
 void Folder::forget() {
   streams_.clear();
   series_.clear();
+  series_bytes_ = 0;
   series_counts_.clear();
 }
 
@@ -84,12 +104,15 @@ Result<SeriesId> Folder::series_id(const SeriesKey& key, Slice& slice) {
   TRY(SeriesId id, store_.find_series(key));
   if (id == 0) {
     TRY(uint64_t* const count, series_count(key));
-    if (*count >= options_.series_per_device_max) return 0;
-    ++*count;
-    id = slice.next_series_id++;
-    slice.changes.new_series.push_back({.id = id, .key = key});
+    if (*count < options_.series_per_device_max) {
+      ++*count;
+      id = slice.next_series_id++;
+      slice.changes.new_series.push_back({.id = id, .key = key});
+    }
   }
+  // A refused one too: its device's count never falls, so the answer holds.
   series_.emplace(key, id);
+  series_bytes_ += cost_of(key);
   return id;
 }
 
@@ -103,15 +126,20 @@ Status Folder::fold_leaf(const LogEntry& entry, Slice& slice) {
                              .leaf = entry.leaf,
                              .received_at = entry.received_at};
   BatchFold folded = fold_batch(stream->state, context, entry.sealed);
+  RefusedUsage refused;
   for (const SeriesUsage& usage : folded.usage) {
     TRY(const SeriesId id, series_id(usage.key, slice));
     if (id == 0) {
-      folded.exceptions.push_back(
-          series_limit(entry.stream, usage, entry, options_.series_per_device_max));
+      refused[{usage.key.meter, usage.key.unit, usage.key.scale}].merge(usage.value);
     } else {
       slice.add(id, usage, entry.leaf);
     }
   }
+  for (const auto& [meter, value] : refused) {
+    folded.exceptions.push_back(
+        series_limit(meter, value, context, options_.series_per_device_max));
+  }
+  limit_exceptions(folded.exceptions, context);
   for (ExceptionUpsert& exception : folded.exceptions)
     slice.changes.exceptions.push_back(std::move(exception));
   if (folded.clock_note) slice.changes.clock_notes.push_back({entry.leaf, *folded.clock_note});
@@ -121,14 +149,23 @@ Status Folder::fold_leaf(const LogEntry& entry, Slice& slice) {
 }
 
 Result<Folder::Step> Folder::step() {
+  auto step = fold_slice(options_.slice);
+  if (step || step.error().code() != Errc::corrupt) return step;
+  // Damage hides the leaves before it in the slice: one at a time they are folded.
+  return fold_slice({.count = 1});
+}
+
+Result<Folder::Step> Folder::fold_slice(const ReadLogLimits& limits) {
   TRY(const FoldCursor stored, store_.fold_cursor());
   if (stored.cursor != cursor_ || streams_.size() > kStreamsRememberedMax ||
-      series_.size() > kSeriesRememberedMax) {
+      series_bytes_ > options_.series_bytes_max) {
     forget();
     cursor_ = stored.cursor;
   }
   if (stored.cursor == stored.log_size) return Step{.cursor = cursor_};
-  TRY(const auto entries, store_.read_log(cursor_, options_.slice));
+  const auto read = store_.read_log(cursor_, limits);
+  if (!read) return fail(Error(read.error()).with("leaf", std::to_string(cursor_)));
+  const std::vector<LogEntry>& entries = *read;
   if (entries.empty()) return fail(Errc::corrupt, "the evidence log is shorter than its size");
 
   Slice slice;
@@ -143,6 +180,8 @@ Result<Folder::Step> Folder::step() {
       return fail(std::move(status).error().with("leaf", std::to_string(next)));
     }
     ++next;
+    if (series_bytes_ > options_.series_bytes_max || slice.usage.size() > options_.slice_usage_max)
+      break;
   }
   slice.changes.cursor_after = next;
   for (auto& [key, delta] : slice.usage) slice.changes.usage.push_back(std::move(delta));
@@ -154,7 +193,7 @@ Result<Folder::Step> Folder::step() {
     return fail(std::move(status).error());
   }
   cursor_ = next;
-  return Step{.leaves = entries.size(),
+  return Step{.leaves = next - slice.changes.cursor_before,
               .readings = slice.readings,
               .exceptions = slice.changes.exceptions.size(),
               .cursor = cursor_};

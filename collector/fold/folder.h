@@ -22,10 +22,13 @@ class Folder {
   struct Options {
     ReadLogLimits slice{};
     uint64_t series_per_device_max = 10'000;  // further series become the exception series_limit
+    /// Series ids are remembered with their keys; a slice ends, and they are dropped, where those
+    /// take more than this.
+    size_t series_bytes_max = 64 << 20;
+    size_t slice_usage_max = 100'000;  // a slice ends where it changes more usage rows than this
   };
   /// What is remembered is dropped when there is more of it than this.
   static constexpr size_t kStreamsRememberedMax = 50'000;
-  static constexpr size_t kSeriesRememberedMax = 200'000;
 
   struct Step {
     size_t leaves = 0;  // 0: nothing was left to fold
@@ -37,7 +40,8 @@ class Folder {
   Folder(Store& store, Options options) : store_(store), options_(options) {}
   explicit Folder(Store& store) : Folder(store, Options{}) {}
 
-  /// Folds one slice. Errc::conflict where another fold was first: call again.
+  /// Folds one slice. Errc::conflict where another fold was first: call again. Errc::corrupt where
+  /// what is stored at the cursor is damaged: everything before it is folded.
   Result<Step> step();
   /// Steps until the log is folded as far as it went when this was called.
   Result<Step> run_to_end();
@@ -51,6 +55,7 @@ class Folder {
   struct Slice;
 
   void forget();
+  Result<Step> fold_slice(const ReadLogLimits& limits);
   Result<Stream*> stream(const StreamId& id);
   Status fold_leaf(const LogEntry& entry, Slice& slice);
   /// 0 where the device may have no more series.
@@ -61,7 +66,8 @@ class Folder {
   Options options_;
   LeafNumber cursor_ = 0;
   std::map<StreamId, Stream> streams_;
-  std::map<SeriesKey, SeriesId> series_;
+  std::map<SeriesKey, SeriesId> series_;  // 0: refused
+  size_t series_bytes_ = 0;
   std::map<std::pair<std::string, std::string>, uint64_t> series_counts_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "collector/core/completeness.h"
 #include "collector/core/enrolling.h"
 #include "collector/core/exceptions.h"
 #include "common/check.h"
@@ -15,7 +16,6 @@ namespace {
 
 constexpr int kConflictsMax = 5;          // other writers that may be first, per group
 constexpr size_t kUnknownSeenMax = 4096;  // beyond it an unknown format may be kept twice
-constexpr size_t kReceiptSetMax = 16;
 constexpr std::array<std::string_view, kRefusals> kRefusalNames = {
     "bad topic",      "too large",     "not readable", "unknown format", "unknown device",
     "unknown stream", "foreign topic", "wrong key",    "revoked key",    "bad signature"};
@@ -33,7 +33,21 @@ ExceptionRow fork_exception(const StreamRow& row, const Linkage& linkage, Timest
   out.count = 1;
   out.detail = "two journals wrote stream " + stream + "; both agree up to batch " +
                std::to_string(*linkage.frozen_at) + " at most, linked up to " +
-               std::to_string(linkage.head_number) + "; nothing links any more, and the device's other streams are frozen with it";
+               std::to_string(linkage.head_number) +
+               "; nothing links any more, and the device's other streams are frozen with it";
+  return out;
+}
+
+ExceptionRow clock_exception(const StreamRow& row, const Heartbeat& heartbeat,
+                             Timestamp received_at) {
+  const std::string stream = row.grant.stream.hex();
+  ExceptionRow out = new_exception(exception_kind::kImplausibleTime, {stream, "heartbeat"},
+                                   row.grant.tenant, received_at);
+  out.device = row.grant.device;
+  out.count = 1;
+  out.detail = "a heartbeat of stream " + stream + " promised that all is there up to " +
+               to_rfc3339(heartbeat.complete_through) + ", but came at " + to_rfc3339(received_at) +
+               ": it counts up to then";
   return out;
 }
 
@@ -77,13 +91,15 @@ Result<std::vector<Outbound>> Custody::accept(const std::vector<Arrival>& group)
   }
   TRY_VOID(take_batches(batches, out));
   // After the batches: an answer speaks of the state that holds what came before the question.
+  std::map<StreamId, HeartbeatPut> heartbeats;
   for (const auto& [arrival, topic] : statements) {
     if (topic.leaf == TopicLeaf::heartbeat) {
-      TRY_VOID(take_heartbeat(*arrival, topic, cache));
+      TRY_VOID(take_heartbeat(*arrival, topic, cache, heartbeats));
     } else {
       TRY_VOID(take_resume(*arrival, topic, out));
     }
   }
+  TRY_VOID(put_heartbeats(heartbeats));
   return out;
 }
 
@@ -363,7 +379,8 @@ Status Custody::publish_receipts(const Topic& topic, std::vector<Outbound>& out)
 // ---- Statements
 // ----------------------------------------------------------------------------------
 
-Status Custody::take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache) {
+Status Custody::take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache,
+                               std::map<StreamId, HeartbeatPut>& newest) {
   const auto message = open_signed(arrival.payload, payload_type::kHeartbeat);
   if (!message) return refuse(arrival, Refusal::not_readable, cache);
   const auto heartbeat = decode_heartbeat(message->body);
@@ -373,8 +390,23 @@ Status Custody::take_heartbeat(const Arrival& arrival, const Topic& topic, Cache
   if (!row) return refuse(arrival, row.error(), cache);
   TRY(const auto key, stream_key(**row, cache));
   if (!verify(*message, key)) return refuse(arrival, Refusal::bad_signature, cache);
-  TRY(const bool news, store_.put_heartbeat(*heartbeat, arrival.received_at));
-  ++(news ? counters_.heartbeats : counters_.heartbeats_stale);
+  HeartbeatPut& put = newest[heartbeat->stream];
+  if (put.heartbeat.number != 0) ++counters_.heartbeats_stale;
+  if (heartbeat->number <= put.heartbeat.number) return {};
+  put = {*heartbeat, arrival.received_at, {}};
+  if (heartbeat->complete_through > arrival.received_at + kPromiseAheadMax) {
+    put.exception = {UpsertMode::add, clock_exception(**row, *heartbeat, arrival.received_at)};
+  }
+  return {};
+}
+
+Status Custody::put_heartbeats(const std::map<StreamId, HeartbeatPut>& newest) {
+  if (newest.empty()) return {};
+  std::vector<HeartbeatPut> puts;
+  for (const auto& [stream, put] : newest) puts.push_back(put);
+  TRY(const size_t news, store_.put_heartbeats(puts));
+  counters_.heartbeats += news;
+  counters_.heartbeats_stale += puts.size() - news;
   return {};
 }
 

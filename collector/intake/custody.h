@@ -123,7 +123,10 @@ class Custody {
   Result<LinkageState> linkage_state(const StreamGroup& group, const StreamRow& row);
   Status add_receipt(const StreamRow& row, const Linkage& linkage, AdmitChange& change);
   void count(const Linkage& linkage);
-  Status take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache);
+  /// Into `newest`, unless the group holds a newer one of the stream.
+  Status take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache,
+                        std::map<StreamId, HeartbeatPut>& newest);
+  Status put_heartbeats(const std::map<StreamId, HeartbeatPut>& newest);
   Status take_resume(const Arrival& arrival, const Topic& topic, std::vector<Outbound>& out);
   Status answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
                 std::string detail, std::vector<Outbound>& out);

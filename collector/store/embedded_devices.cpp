@@ -76,6 +76,19 @@ Status close_stream(Rows& rows, const StreamId& stream) {
   return rows.put(stream_key(stream), row);
 }
 
+/// False where the stored one is as new or newer.
+Result<bool> put_heartbeat(Rows& rows, const HeartbeatPut& put) {
+  const StreamId& stream = put.heartbeat.stream;
+  TRY(const bool known, rows.contains(stream_key(stream)));
+  if (!known) return fail(Errc::not_found, "there is no such stream");
+  TRY(auto track, heartbeats_of(rows, stream));
+  TRY(const auto state, find_fold_state(rows, stream));
+  if (!on_heartbeat(track, put.heartbeat, put.received_at, folded_seq(state))) return false;
+  TRY_VOID(rows.put(Key(Table::heartbeat).id(stream.view()), track));
+  if (put.exception) TRY_VOID(write_exceptions(rows, std::span(&*put.exception, 1)));
+  return true;
+}
+
 Key quarantine_count_key(const std::string& tenant, const std::string& device) {
   return Key(Table::quarantine_count).text(tenant).text(device);
 }
@@ -193,15 +206,14 @@ Result<std::vector<StreamRow>> EmbeddedStore::streams_of(const std::string& tena
   return read([&](Rows& rows) { return read_streams(rows, tenant, device); });
 }
 
-Result<bool> EmbeddedStore::put_heartbeat(const Heartbeat& heartbeat, Timestamp received_at) {
-  return write([&](Rows& rows) -> Result<bool> {
-    TRY(const bool known, rows.contains(stream_key(heartbeat.stream)));
-    if (!known) return fail(Errc::not_found, "there is no such stream");
-    TRY(auto track, heartbeats_of(rows, heartbeat.stream));
-    TRY(const auto state, find_fold_state(rows, heartbeat.stream));
-    if (!on_heartbeat(track, heartbeat, received_at, folded_seq(state))) return false;
-    TRY_VOID(rows.put(Key(Table::heartbeat).id(heartbeat.stream.view()), track));
-    return true;
+Result<size_t> EmbeddedStore::put_heartbeats(std::span<const HeartbeatPut> puts) {
+  return write([&](Rows& rows) -> Result<size_t> {
+    size_t news = 0;
+    for (const HeartbeatPut& put : puts) {
+      TRY(const bool is_news, put_heartbeat(rows, put));
+      news += is_news ? 1 : 0;
+    }
+    return news;
   });
 }
 
@@ -236,9 +248,12 @@ Result<QuarantineCounters> EmbeddedStore::quarantine(const QuarantineItem& item)
     TRY(auto counters, counters_of(rows, item.tenant, item.device));
     ++counters.count;
     counters.bytes += item.bytes.size();
-    if (counters.kept_bytes + item.bytes.size() <= QuarantineCounters::kKeptBytesMax) {
+    const uint64_t charge =
+        item.bytes.size() + item.topic.size() + QuarantineCounters::kItemOverhead;
+    if (counters.kept_count < QuarantineCounters::kKeptCountMax &&
+        counters.kept_bytes + charge <= QuarantineCounters::kKeptBytesMax) {
       ++counters.kept_count;
-      counters.kept_bytes += item.bytes.size();
+      counters.kept_bytes += charge;
       const Key key =
           Key(Table::quarantine).text(item.tenant).text(item.device).u64(counters.kept_count);
       TRY_VOID(rows.put(key, item));

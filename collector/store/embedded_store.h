@@ -35,7 +35,7 @@ class EmbeddedStore final : public Store {
   Result<std::vector<QuarantineItem>> list_quarantine(const std::string& tenant,
                                                       const std::string& device,
                                                       size_t limit) override;
-  Result<bool> put_heartbeat(const Heartbeat& heartbeat, Timestamp received_at) override;
+  Result<size_t> put_heartbeats(std::span<const HeartbeatPut> puts) override;
 
   Result<LogOrigin> ensure_origin(const LogOrigin& origin) override;
   Result<LogHead> log_head() override;

@@ -57,6 +57,12 @@ struct SideBatch {
   friend bool operator==(const SideBatch&, const SideBatch&) = default;
 };
 
+struct HeartbeatPut {
+  Heartbeat heartbeat;
+  Timestamp received_at;
+  std::optional<ExceptionUpsert> exception;  // written where the heartbeat is
+};
+
 /// What intake decided about one stream. A group holds each stream once.
 struct AdmitChange {
   StreamId stream;
@@ -265,8 +271,9 @@ class Store {
   virtual Result<std::vector<QuarantineItem>> list_quarantine(const std::string& tenant,
                                                               const std::string& device,
                                                               size_t limit = 100) = 0;
-  /// False where the stored heartbeat of the stream is as new or newer: nothing is written.
-  virtual Result<bool> put_heartbeat(const Heartbeat& heartbeat, Timestamp received_at) = 0;
+  /// ONE transaction for the group. Where the stored heartbeat of a stream is as new or newer,
+  /// nothing is written for it. Returns how many were news.
+  virtual Result<size_t> put_heartbeats(std::span<const HeartbeatPut> puts) = 0;
 
   // ---- Evidence log
   /// Stores the origin where there is none yet; returns the stored one.

@@ -262,9 +262,9 @@ TEST_CASE("wrong readings are refused by field") {
          for (int n = 0; n < 33; ++n) i.reading.dimensions.emplace_back(std::to_string(n), "v");
        },
        "dimensions"},
-      {"20 KiB of dimensions",
+      {"5 KiB of dimensions",
        [](RecordItem& i) {
-         for (int n = 0; n < 20; ++n) {
+         for (int n = 0; n < 5; ++n) {
            i.reading.dimensions.emplace_back(std::to_string(n), std::string(1024, 'v'));
          }
        },

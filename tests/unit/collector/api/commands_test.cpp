@@ -13,7 +13,9 @@
 #include "collector/api/setup.h"
 #include "collector/core/documents.h"
 #include "collector/core/exceptions.h"
+#include "collector/store/keys.h"
 #include "common/exit_code.h"
+#include "common/io/lmdb.h"
 #include "common/io/system.h"
 #include "common/json.h"
 #include "common/messages.h"
@@ -253,6 +255,43 @@ TEST_CASE(
   REQUIRE(exceptions(office.config, office.options, office.clock, office.out));
   CHECK(parse_json(office.out.str()).value().items().front().find("owner")->text() ==
         "customer success");
+}
+
+/// One batch in the log, its leaf damaged on disk.
+void put_damaged_leaf(const CollectorConfig& config) {
+  NewStream stream;
+  stream.grant.tenant = "demo";
+  stream.grant.device = "d";
+  DeviceEnrolment enrolment{.tenant = "demo", .device = "d", .streams = {stream}};
+  AdmitChange change{.stream = stream.grant.stream, .expected_revision = 1};
+  change.links = {{.number = 1, .id = {}, .sealed = Bytes(64, 5)}};
+  {
+    auto store = open_store(config).value();
+    REQUIRE(store->put_device(enrolment));
+    REQUIRE(store->admit(std::span(&change, 1)));
+  }
+  auto env =
+      io::LmdbEnv::open({.folder = config.store_folder(), .map_size_bytes = config.map_size_bytes});
+  auto txn = env->begin_write();
+  const Key leaf = Key(Table::leaf).u64(0);
+  Bytes value = copy_of(**txn->get(leaf));
+  value[value.size() / 2] ^= 1;
+  REQUIRE(txn->put(leaf, value));
+  REQUIRE(txn->commit());
+}
+
+TEST_CASE("status says where damage has stopped the fold") {
+  Office office;
+  put_damaged_leaf(office.config);
+
+  REQUIRE(status(office.config, office.options, office.clock, office.out));
+  CHECK_THAT(office.out.str(), Catch::Contains("fold: stopped at leaf 0: "));
+
+  office.out.str("");
+  office.options.json = true;
+  REQUIRE(status(office.config, office.options, office.clock, office.out));
+  CHECK_THAT(parse_json(office.out.str()).value().find("fold_error")->text(),
+             Catch::StartsWith("stopped at leaf 0: "));
 }
 
 }  // namespace

@@ -58,20 +58,40 @@ TEST_CASE("promises wait for their readings, the oldest is never dropped", "[com
     heartbeat.number = n;
     heartbeat.next_seq = 10 * n;
     heartbeat.complete_through = Timestamp(static_cast<int64_t>(1000 * n));
-    REQUIRE(on_heartbeat(track, heartbeat, Timestamp(1), 0));
+    REQUIRE(on_heartbeat(track, heartbeat, Timestamp(50'000), 0));
   }
   REQUIRE(track.waiting.size() == HeartbeatTrack::kWaitingMax);
   REQUIRE_FALSE(complete_through(track, 8).has_value());
   REQUIRE(complete_through(track, 9) == Timestamp(1000));
   REQUIRE(complete_through(track, 25) == Timestamp(2000));
   REQUIRE(complete_through(track, 1000) == Timestamp(40'000));
-  REQUIRE_FALSE(on_heartbeat(track, heartbeat, Timestamp(1), 0));
+  REQUIRE_FALSE(on_heartbeat(track, heartbeat, Timestamp(50'000), 0));
 
   heartbeat.number = 41;
   heartbeat.next_seq = 1000;
-  REQUIRE(on_heartbeat(track, heartbeat, Timestamp(1), 99));
+  REQUIRE(on_heartbeat(track, heartbeat, Timestamp(50'000), 99));
   REQUIRE(track.complete_through == Timestamp(10'000));
   REQUIRE(complete_through(track, 0) == Timestamp(10'000));  // what was complete stays complete
+}
+
+TEST_CASE("a promise holds up to its receipt, and grows as it is repeated", "[completeness]") {
+  HeartbeatTrack track;
+  Heartbeat heartbeat;
+  heartbeat.complete_through = Timestamp(std::numeric_limits<int64_t>::max());
+
+  heartbeat.number = 1;
+  on_heartbeat(track, heartbeat, Timestamp(1000), 0);
+  REQUIRE(complete_through(track, 0) == Timestamp(1000));
+  heartbeat.number = 2;
+  heartbeat.next_seq = 10;
+  on_heartbeat(track, heartbeat, Timestamp(2000), 0);
+  REQUIRE(complete_through(track, 0) == Timestamp(1000));
+  REQUIRE(complete_through(track, 9) == Timestamp(2000));
+
+  heartbeat.number = 3;
+  heartbeat.complete_through = Timestamp(1500);  // the clock is right again
+  on_heartbeat(track, heartbeat, Timestamp(3000), 9);
+  REQUIRE(complete_through(track, 9) == Timestamp(2000));
 }
 
 TEST_CASE("a sighting adds to, replaces or clears an exception", "[exceptions]") {

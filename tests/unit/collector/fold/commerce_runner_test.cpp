@@ -6,6 +6,16 @@
 namespace ledgerline::collector {
 namespace {
 
+TEST_CASE("a device whose clock is years ahead closes no period before its end has come") {
+  CommerceWorld world(commercial("PT1H") + link("aqua", kFrom));
+  world.record({{"aqua", "2026-01-05T10:00:00Z", 100}});
+
+  world.heartbeat("2036-02-07T06:28:16Z", "2026-01-05T10:59:00Z");
+  CHECK(world.step("2026-01-05T11:00:10Z").held.size() == 1);
+  world.heartbeat("2036-02-07T06:28:16Z", "2026-01-05T11:00:00Z");
+  CHECK(world.step("2026-01-05T11:00:10Z").periods_closed == 1);
+}
+
 TEST_CASE(
     "a period closes with a document once the heartbeat covers it and the fold has reached it") {
   CommerceWorld world(commercial("PT1H") + link("aqua", kFrom));

@@ -96,12 +96,15 @@ class CommerceWorld {
   }
 
   void heartbeat(std::string_view complete_through) {
+    heartbeat(complete_through, complete_through);
+  }
+  void heartbeat(std::string_view complete_through, std::string_view received_at) {
     Heartbeat beat;
     beat.stream = stream_;
     beat.number = ++heartbeat_;
     beat.next_seq = next_seq_;
     beat.complete_through = at(complete_through);
-    REQUIRE(store_->put_heartbeat(beat, at(complete_through)));
+    REQUIRE(store_->put_heartbeats(std::array{HeartbeatPut{beat, at(received_at), {}}}));
   }
 
   /// Steps until nothing is left to do at that instant.

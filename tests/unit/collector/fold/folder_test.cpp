@@ -1,6 +1,7 @@
 #include "collector/fold/folder.h"
 
 #include "collector/fold/evidence.h"
+#include "collector/store/keys.h"
 #include "tests/unit/collector/fold/fold_device.h"
 #include "tests/unit/collector/fold/fold_world.h"
 
@@ -90,14 +91,15 @@ TEST_CASE("series beyond the device's limit are an exception with count and valu
                      FoldDevice::reading(30, kNoon, "c"), FoldDevice::reading(4, kNoon, "c")}));
   value_of(folder.step());
   admit(*store, device,
-        device.seal({FoldDevice::reading(1, kNoon, "b"), FoldDevice::reading(6, kNoon, "d")}));
-  value_of(folder.step());
+        device.seal({FoldDevice::reading(1, kNoon, "b"), FoldDevice::reading(2, kNoon, "d"),
+                     FoldDevice::reading(4, kNoon, "e")}));
+  REQUIRE(value_of(folder.step()).exceptions == 1);  // one row however many series
 
   REQUIRE(value_of(store->series_count("demo", "d")) == 2);
   REQUIRE(sum_of(*store, "d", "b") == 2);
   const auto exceptions = value_of(store->list_exceptions({.kind = "series_limit"}));
   REQUIRE(exceptions.size() == 1);
-  REQUIRE(exceptions[0].count == 3);
+  REQUIRE(exceptions[0].count == 4);
   REQUIRE(exceptions[0].value.text() == "40");
 }
 
@@ -120,6 +122,68 @@ TEST_CASE("a batch nobody can read stops neither its stream nor the fold", "[fol
   REQUIRE(exceptions[1].value.text() == "40");
   REQUIRE(exceptions[1].first_leaf == LeafNumber{1});
   REQUIRE(value_of(store->progress("demo", "d"))[0].folded_number == 3);
+}
+
+TEST_CASE("a batch with lies about many meters makes few exceptions", "[folder]") {
+  auto store = make_memory_store();
+  FoldDevice device(1);
+  enroll(*store, device);
+  Folder folder(*store);
+  std::vector<std::pair<uint32_t, int64_t>> lies;
+  for (uint32_t meter = 1; meter <= 1000; ++meter) lies.emplace_back(meter, 5);
+  admit(*store, device, device.seal({FoldDevice::reading(1)}, lies));
+
+  REQUIRE(value_of(folder.step()).exceptions <= kBatchExceptionsMax);
+}
+
+TEST_CASE("a slice ends early where it would take too much memory, and nothing is lost",
+          "[folder]") {
+  for (const Folder::Options options :
+       {Folder::Options{.series_bytes_max = 1000}, Folder::Options{.slice_usage_max = 12}}) {
+    auto store = make_memory_store();
+    FoldDevice device(1);
+    enroll(*store, device);
+    for (int i = 0; i < 6; ++i) {
+      std::vector<Reading> readings;
+      for (int64_t n = 0; n < 10; ++n)
+        readings.push_back(FoldDevice::reading(n, kNoon, "s" + std::to_string(n + i)));
+      admit(*store, device, device.seal(readings));
+    }
+    Folder folder(*store, options);
+
+    const auto first = value_of(folder.step());
+    REQUIRE(first.leaves < 6);
+    REQUIRE(first.leaves + value_of(folder.run_to_end()).leaves == 6);
+
+    REQUIRE(value_of(store->series_count("demo", "d")) == 15);
+    REQUIRE(sum_of(*store, "d", "s5") == 5 + 4 + 3 + 2 + 1);
+    REQUIRE(value_of(store->list_exceptions({})).empty());
+  }
+}
+
+TEST_CASE("a damaged leaf stops the fold there, not before, and says where", "[folder]") {
+  auto database = make_memory_database();
+  auto store = open_memory_store(database);
+  FoldDevice device(1);
+  enroll(*store, device);
+  for (int i = 0; i < 5; ++i) admit(*store, device, device.seal({FoldDevice::reading(1)}));
+  REQUIRE(flip_bit(*database, static_cast<uint8_t>(Table::leaf), 3, 77));
+  Folder folder(*store);
+
+  while (value_of(store->fold_cursor()).cursor < 3) value_of(folder.step());
+  for (int i = 0; i < 2; ++i) {
+    const auto stopped = folder.step();
+    REQUIRE_FALSE(stopped);
+    REQUIRE(stopped.error().code() == Errc::corrupt);
+    REQUIRE_THAT(stopped.error().text(), Catch::Contains("leaf"));
+  }
+  REQUIRE(sum_of(*store, "d", "a") == 3);
+  admit(*store, device, device.seal({FoldDevice::reading(1)}));  // intake goes on
+
+  REQUIRE(flip_bit(*database, static_cast<uint8_t>(Table::leaf), 3, 77));
+  Folder restarted(*store);
+  value_of(restarted.run_to_end());
+  REQUIRE(sum_of(*store, "d", "a") == 6);
 }
 
 TEST_CASE("exact usage cuts quarter hours at any instant", "[evidence]") {

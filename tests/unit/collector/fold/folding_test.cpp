@@ -257,6 +257,62 @@ TEST_CASE("reading back gives the usage between two instants, to the millisecond
   REQUIRE((*back)[0].value.count == 3);
 }
 
+TEST_CASE("a small batch whose usage would need much text cannot be read, and the next one folds",
+          "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  const DimensionSet long_ones = {{"a", std::string(1023, 'v')},
+                                  {"b", std::string(1023, 'v')},
+                                  {"c", std::string(1023, 'v')},
+                                  {"d", std::string(1022, 'v')}};
+  auto builder = device.begin();
+  for (int64_t i = 0; i < 4096; ++i) {
+    Reading reading = FoldDevice::reading(1, kNoon - i * QuarterHour::kLengthMs);
+    reading.dimensions = long_ones;
+    builder.add(reading);
+  }
+  const auto sealed = device.seal(builder.take());
+  REQUIRE(sealed.bytes.size() < 16'384);
+
+  const auto fold = fold_batch(state, device.context(0), sealed.bytes);
+  const auto next =
+      fold_batch(state, device.context(1), device.seal({FoldDevice::reading(6)}).bytes);
+
+  REQUIRE(fold.usage.empty());
+  REQUIRE(find_exception(fold, exception_kind::kUndecodableBatch)->value.text() == "4096");
+  REQUIRE(find_exception(fold, exception_kind::kUndecodableBatch, "")->count == 4096);
+  REQUIRE(next.exceptions.empty());
+  REQUIRE(next.usage[0].value.sum == 6);
+}
+
+TEST_CASE("the exceptions of one batch are limited, and none is left uncounted", "[folding]") {
+  std::vector<ExceptionUpsert> exceptions;
+  const auto add = [&](std::string_view kind, const std::string& meter) {
+    ExceptionRow row;
+    row.kind = kind;
+    row.id = stream_exception_id(kind, {}, meter);
+    row.meter = meter;
+    row.count = 2;
+    exceptions.push_back({UpsertMode::add, row});
+  };
+  for (int i = 0; i < 100; ++i) add(exception_kind::kTotalsMismatch, "m" + std::to_string(i));
+  for (int i = 0; i < 100; ++i) add(exception_kind::kImplausibleTime, "m" + std::to_string(i));
+
+  limit_exceptions(exceptions, {});
+
+  REQUIRE(exceptions.size() <= kBatchExceptionsMax);
+  std::map<std::string, uint64_t> counts;
+  for (const auto& exception : exceptions) counts[exception.row.kind] += exception.row.count;
+  REQUIRE(counts ==
+          std::map<std::string, uint64_t>{{"implausible_time", 200}, {"totals_mismatch", 200}});
+  const auto& rest = exceptions.back().row;
+  REQUIRE(rest.meter.empty());
+  REQUIRE(rest.id == stream_exception_id(rest.kind, {}, ""));
+  const auto before = exceptions.size();
+  limit_exceptions(exceptions, {});
+  REQUIRE(exceptions.size() == before);
+}
+
 TEST_CASE("exception ids fit the store whatever the meter is called", "[folding]") {
   const std::string longest(4000, 'm');
   REQUIRE(stream_exception_id("kind", {}, "m") == "kind/00000000000000000000000000000000/m");

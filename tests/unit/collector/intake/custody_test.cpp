@@ -57,6 +57,27 @@ Bytes newer_format(const Bytes& sealed) {
   return out;
 }
 
+Arrival beat(const Desk& desk, const Heartbeat& heartbeat) {
+  return {desk.device.topic(TopicLeaf::heartbeat),
+          *sign(payload_type::kHeartbeat, encode(heartbeat), *desk.device.signer),
+          Timestamp(1'770'000'000'000)};
+}
+
+/// Further streams of the device, without batches.
+void grant_more(Desk& desk, uint8_t count) {
+  const auto row = desk.store->device("acme", "one");
+  DeviceEnrolment more{.tenant = "acme", .device = "one"};
+  more.expected_revision = row->revision;
+  more.key = row->keys.front();
+  for (uint8_t n = 1; n <= count; ++n) {
+    StreamGrant grant = desk.device.grant;
+    grant.stream = StreamId(std::array<uint8_t, StreamId::kSize>{n});
+    more.streams.push_back(
+        {grant, *sign(payload_type::kGrant, encode(grant), *desk.signer), grant_id(encode(grant))});
+  }
+  REQUIRE(desk.store->put_device(more));
+}
+
 }  // namespace
 
 TEST_CASE("custody: a group is one transaction and one receipt") {
@@ -155,23 +176,15 @@ TEST_CASE("custody: a batch linked for one stream does not answer for a refused 
 
 TEST_CASE("custody: a fork quarantines the device: its other streams freeze in the same commit") {
   Desk desk;
-  StreamGrant other = desk.device.grant;
-  other.stream = StreamId(std::array<uint8_t, StreamId::kSize>{9});
-  DeviceEnrolment more{.tenant = "acme", .device = "one"};
-  const auto row = desk.store->device("acme", "one");
-  more.expected_revision = row->revision;
-  more.key = row->keys.front();
-  more.streams = {{other, *sign(payload_type::kGrant, encode(other), *desk.signer),
-                   grant_id(encode(other))}};
-  REQUIRE(desk.store->put_device(more));
+  grant_more(desk, 1);
+  const StreamId other(std::array<uint8_t, StreamId::kSize>{1});
   const auto chain = desk.device.chain(1);
   const auto branch = desk.device.seal_batch(1, desk.device.grant_id, 7);
 
-  const auto out =
-      desk.custody.accept({desk.arrival(chain[0].bytes), desk.arrival(branch.bytes)});
+  const auto out = desk.custody.accept({desk.arrival(chain[0].bytes), desk.arrival(branch.bytes)});
 
   CHECK(desk.store->stream(desk.device.grant.stream)->status == StreamStatus::frozen);
-  CHECK(desk.store->stream(other.stream)->status == StreamStatus::frozen);
+  CHECK(desk.store->stream(other)->status == StreamStatus::frozen);
   REQUIRE(out->size() == 1);
   const auto receipts = decode_receipt_set(out->front().payload);
   REQUIRE(receipts->size() == 2);
@@ -179,6 +192,78 @@ TEST_CASE("custody: a fork quarantines the device: its other streams freeze in t
     const auto receipt = decode_receipt(open_signed(bytes, payload_type::kReceipt)->body);
     CHECK(receipt->status == StreamStatus::frozen);
   }
+}
+
+TEST_CASE("custody: a device with many streams gets a receipt set that its agent can read") {
+  Desk desk;
+  grant_more(desk, 20);
+  const auto chain = desk.device.chain(1);
+  const auto branch = desk.device.seal_batch(1, desk.device.grant_id, 7);
+
+  // The fork freezes them all, so each has a receipt.
+  const auto out = desk.custody.accept({desk.arrival(chain[0].bytes), desk.arrival(branch.bytes)});
+
+  REQUIRE(out->size() == 1);
+  const auto receipts = decode_receipt_set(out->front().payload);
+  REQUIRE(receipts);
+  CHECK(receipts->size() == kReceiptSetMax);
+}
+
+TEST_CASE("custody: refused messages without content use the budget up, and then cost no commit") {
+  Desk desk;
+  const std::vector<Arrival> group(500, desk.arrival({}));
+  for (int i = 0; i < 4; ++i) REQUIRE(desk.custody.accept(group));
+
+  const auto counters = desk.store->quarantine_counters("acme", "one");
+  CHECK(counters->kept_count == QuarantineCounters::kKeptCountMax);
+  CHECK(counters->count == QuarantineCounters::kKeptCountMax + 1);  // the one that did not fit
+  CHECK(desk.custody.counters().quarantine_full == 999);
+  CHECK(desk.custody.counters().refused[static_cast<size_t>(Refusal::not_readable)] == 2000);
+}
+
+TEST_CASE("custody: of a group's heartbeats only the newest of a stream is kept") {
+  Desk desk;
+  std::vector<Arrival> group;
+  for (const uint64_t number : {2U, 5U, 3U, 4U}) {
+    group.push_back({desk.device.topic(TopicLeaf::heartbeat), desk.device.heartbeat(number, number),
+                     Timestamp(1'770'000'000'000)});
+  }
+
+  REQUIRE(desk.custody.accept(group));
+
+  const auto track = desk.store->stream(desk.device.grant.stream)->heartbeats;
+  CHECK(track.newest.number == 5);
+  CHECK(track.waiting.size() == 1);
+  CHECK(desk.custody.counters().heartbeats == 1);
+  CHECK(desk.custody.counters().heartbeats_stale == 3);
+}
+
+TEST_CASE("custody: a promise far ahead of its receipt counts up to then, and a person is told") {
+  Desk desk;
+  Heartbeat heartbeat{.stream = desk.device.grant.stream, .number = 1};
+  heartbeat.complete_through = Timestamp(2'085'978'496'000);  // 2036, before the time was set
+  REQUIRE(desk.custody.accept({beat(desk, heartbeat)}));
+  heartbeat.number = 2;
+  REQUIRE(desk.custody.accept({beat(desk, heartbeat)}));
+
+  CHECK(desk.store->progress("acme", "one")->front().complete_through ==
+        Timestamp(1'770'000'000'000));
+  const auto exceptions = desk.store->list_exceptions({.kind = "implausible_time"});
+  REQUIRE(exceptions->size() == 1);
+  CHECK(exceptions->front().device == "one");
+  CHECK(exceptions->front().count == 2);
+  CHECK_THAT(exceptions->front().detail, Catch::Contains("up to 2036-02-07"));
+}
+
+TEST_CASE("custody: a clock a little ahead is nobody's work") {
+  Desk desk;
+  Heartbeat heartbeat{.stream = desk.device.grant.stream, .number = 1};
+  heartbeat.complete_through = Timestamp(1'770'000'060'000);
+  REQUIRE(desk.custody.accept({beat(desk, heartbeat)}));
+
+  CHECK(desk.store->progress("acme", "one")->front().complete_through ==
+        Timestamp(1'770'000'000'000));
+  CHECK(desk.store->list_exceptions({})->empty());
 }
 
 }  // namespace ledgerline::collector

@@ -101,31 +101,63 @@ TEMPLATE_TEST_CASE("devices are listed tenant by tenant and page by page", "[sto
   REQUIRE(names(must(store->list_devices("a", "a", "x"))) == "a/x-1 a/y ");
 }
 
+namespace {
+
+Heartbeat heartbeat_of(uint8_t stream, uint64_t number, int64_t complete_through) {
+  Heartbeat out;
+  out.stream = stream_id(stream);
+  out.number = number;
+  out.complete_through = Timestamp(complete_through);
+  return out;
+}
+
+}  // namespace
+
 TEMPLATE_TEST_CASE("an older heartbeat changes nothing", "[store]", MemoryBackend, LmdbBackend) {
   TestType backend;
   auto store = backend.open();
   enroll(*store, {1});
-  Heartbeat heartbeat;
-  heartbeat.stream = stream_id(1);
-  heartbeat.number = 5;
-  heartbeat.complete_through = Timestamp(777);
   const uint64_t revision = must(store->stream(stream_id(1))).revision;
+  const auto put = [&](uint64_t number, int64_t complete_through, int64_t received_at) {
+    HeartbeatPut out{heartbeat_of(1, number, complete_through), Timestamp(received_at), {}};
+    out.exception.emplace();
+    out.exception->row.id = "x" + std::to_string(received_at);
+    return must(store->put_heartbeats(std::span(&out, 1)));
+  };
 
-  REQUIRE(must(store->put_heartbeat(heartbeat, Timestamp(10))));
-  heartbeat.complete_through = Timestamp(888);
-  REQUIRE_FALSE(must(store->put_heartbeat(heartbeat, Timestamp(20))));
-  heartbeat.number = 4;
-  REQUIRE_FALSE(must(store->put_heartbeat(heartbeat, Timestamp(30))));
+  REQUIRE(put(5, 777, 1010) == 1);
+  REQUIRE(put(5, 888, 1020) == 0);
+  REQUIRE(put(4, 888, 1030) == 0);
 
   const auto stream = must(store->stream(stream_id(1)));
   REQUIRE(stream.revision == revision);
   REQUIRE(stream.heartbeats.newest.number == 5);
-  REQUIRE(stream.heartbeats.newest_received_at == Timestamp(10));
+  REQUIRE(stream.heartbeats.newest_received_at == Timestamp(1010));
   const auto progress = must(store->progress("demo", "d"));
   REQUIRE(progress.size() == 1);
   REQUIRE(progress[0].complete_through == Timestamp(777));  // no reading was promised before it
-  heartbeat.stream = stream_id(2);
-  REQUIRE(failed_with(store->put_heartbeat(heartbeat, Timestamp(1)), Errc::not_found));
+  const auto exceptions = must(store->list_exceptions({}));
+  REQUIRE(exceptions.size() == 1);
+  REQUIRE(exceptions[0].id == "x1010");
+}
+
+TEMPLATE_TEST_CASE("a group's heartbeats are one transaction", "[store]", MemoryBackend,
+                   LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  enroll(*store, {1, 2});
+  std::vector<HeartbeatPut> group{{heartbeat_of(1, 1, 500), Timestamp(1000), {}},
+                                  {heartbeat_of(2, 1, 600), Timestamp(1000), {}}};
+
+  group.push_back({heartbeat_of(3, 1, 700), Timestamp(1000), {}});
+  REQUIRE(failed_with(store->put_heartbeats(group), Errc::not_found));
+  REQUIRE(must(store->stream(stream_id(1))).heartbeats.newest.number == 0);
+
+  group.pop_back();
+  REQUIRE(must(store->put_heartbeats(group)) == 2);
+  group[1].heartbeat.number = 2;
+  REQUIRE(must(store->put_heartbeats(group)) == 1);
+  REQUIRE(must(backend.open()->stream(stream_id(2))).heartbeats.newest.number == 2);
 }
 
 TEMPLATE_TEST_CASE("a quarantine counts beyond its budget and keeps what fits", "[store]",
@@ -142,12 +174,24 @@ TEMPLATE_TEST_CASE("a quarantine counts beyond its budget and keeps what fits", 
 
   REQUIRE(counters.count == 6);
   REQUIRE(counters.bytes == 6 << 20);
-  REQUIRE(counters.kept_count == 4);
+  REQUIRE(counters.kept_count == 3);  // topic and overhead count too
   REQUIRE(must(store->quarantine_counters("demo", "d")) == counters);
   const auto kept = must(store->list_quarantine("demo", "d", 3));
   REQUIRE(kept.size() == 3);
   REQUIRE(kept[0] == item);
   REQUIRE(must(store->list_quarantine("demo", "e", 3)).empty());
+}
+
+TEMPLATE_TEST_CASE("a quarantine keeps nothing for free", "[store]", MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  QuarantineItem item{
+      .tenant = "demo", .device = "d", .topic = std::string(500, 't'), .reason = "r", .bytes = {}};
+
+  const auto counters = must(store->quarantine(item));
+
+  REQUIRE(counters.bytes == 0);
+  REQUIRE(counters.kept_bytes == 500 + QuarantineCounters::kItemOverhead);
 }
 
 }  // namespace ledgerline::collector

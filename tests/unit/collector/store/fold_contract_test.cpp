@@ -185,11 +185,15 @@ TEMPLATE_TEST_CASE("a heartbeat's promise counts once the readings before it are
   heartbeat.number = 1;
   heartbeat.next_seq = 21;
   heartbeat.complete_through = Timestamp(500);
-  must(store->put_heartbeat(heartbeat, Timestamp(1)));
+  const auto put = [&](int64_t received_at) {
+    const HeartbeatPut out{heartbeat, Timestamp(received_at), {}};
+    return must(store->put_heartbeats(std::span(&out, 1)));
+  };
+  put(1001);
   heartbeat.number = 2;
   heartbeat.next_seq = 30;
   heartbeat.complete_through = Timestamp(900);
-  must(store->put_heartbeat(heartbeat, Timestamp(2)));
+  put(1002);
   REQUIRE_FALSE(must(store->progress("demo", "d"))[0].complete_through.has_value());
 
   must(store->fold(first_fold()));
@@ -199,7 +203,7 @@ TEMPLATE_TEST_CASE("a heartbeat's promise counts once the readings before it are
   REQUIRE(progress.folded_number == 2);
   REQUIRE(progress.head_number == 5);
   REQUIRE(progress.complete_through == Timestamp(500));
-  REQUIRE(progress.heartbeat_received_at == Timestamp(2));
+  REQUIRE(progress.heartbeat_received_at == Timestamp(1002));
 }
 
 }  // namespace ledgerline::collector

@@ -1,0 +1,88 @@
+// What a statement or a section may hold at most: a writer that goes to the limit is read, one
+// beyond it is refused.
+
+#include <catch2/catch.hpp>
+
+#include "common/columns.h"
+#include "common/messages.h"
+
+using namespace ledgerline;
+
+namespace {
+
+std::vector<Bytes> receipts(size_t count, Signer& signer) {
+  std::vector<Bytes> out;
+  for (size_t i = 0; i < count; ++i)
+    out.push_back(*sign(payload_type::kReceipt, encode(Receipt{.number = i + 1}), signer));
+  return out;
+}
+
+MeterTable table(size_t rows) {
+  MeterTable out{.number = 1, .rows = {}};
+  for (uint32_t n = 1; n <= rows; ++n)
+    out.rows.push_back({.number = n, .name = "m" + std::to_string(n), .unit = "1"});
+  return out;
+}
+
+Result<Columns> decoded(RecordKind record, const std::vector<Reading>& readings = {},
+                        const MeterRows& known = {}) {
+  ColumnsBuilder builder(1);
+  builder.add(std::move(record));
+  for (const Reading& reading : readings) builder.add(reading);
+  return decode_section(encode_section(builder.columns(), known), 1, known);
+}
+
+}  // namespace
+
+TEST_CASE("a receipt set holds what a collector publishes, and no more") {
+  const auto signer = *signer_from_pem(*generate_private_key_pem(KeyAlgorithm::ed25519));
+  for (const size_t count : {size_t{1}, kReceiptSetMax}) {
+    const auto set = decode_receipt_set(encode_receipt_set(receipts(count, *signer)));
+    REQUIRE(set);
+    CHECK(set->size() == count);
+  }
+  CHECK_FALSE(decode_receipt_set(encode_receipt_set(receipts(kReceiptSetMax + 1, *signer))));
+}
+
+TEST_CASE("a heartbeat has as many totals as a manifest, and no more") {
+  Heartbeat heartbeat{.number = 1};
+  for (uint32_t meter = 1; meter <= 4096; ++meter) heartbeat.totals.emplace_back(meter, 1);
+  CHECK(decode_heartbeat(encode(heartbeat)));
+  heartbeat.totals.emplace_back(4097, 1);
+  CHECK_FALSE(decode_heartbeat(encode(heartbeat)));
+}
+
+TEST_CASE("a reading's subject and dimensions have 4 KiB between them") {
+  const auto reading = [](size_t last) {
+    Reading out{.meter = 1, .subject = std::string(1024, 's')};
+    out.dimensions = {{"a", std::string(1023, 'v')},
+                      {"b", std::string(1023, 'v')},
+                      {"c", std::string(last, 'v')}};
+    return out;
+  };
+  CHECK(decoded(table(1), {reading(1023)}));
+  CHECK_FALSE(decoded(table(1), {reading(1024)}));
+  // Where no reading uses them together, they are apart.
+  Reading subject_only = reading(1024);
+  subject_only.dimensions.clear();
+  Reading dimensions_only = reading(1024);
+  dimensions_only.subject = "s";
+  CHECK(decoded(table(1), {subject_only, dimensions_only}));
+}
+
+TEST_CASE("a stream has at most 1024 meters in all its tables, with names an agent may give them") {
+  CHECK(decoded(table(1024)));
+  CHECK_FALSE(decoded(table(1025)));
+  MeterRows known;
+  for (const MeterRow& row : table(1024).rows) known.emplace(row.number, row);
+  const MeterTable more{.number = 2, .rows = {{.number = 5000, .name = "one more", .unit = "1"}}};
+  CHECK(apply_meter_tables({{1, table(1024)}}, known));  // the same again
+  CHECK_FALSE(apply_meter_tables({{1, more}}, known));
+
+  for (const auto& [name, unit, good] : std::vector<std::tuple<size_t, size_t, bool>>{
+           {128, 32, true}, {129, 32, false}, {128, 33, false}}) {
+    const MeterRow row{.number = 1, .name = std::string(name, 'n'), .unit = std::string(unit, 'u')};
+    INFO(name << " " << unit);
+    CHECK(decoded(MeterTable{.number = 1, .rows = {row}}).has_value() == good);
+  }
+}
