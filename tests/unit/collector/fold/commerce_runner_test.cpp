@@ -13,7 +13,7 @@ TEST_CASE("a device whose clock is years ahead closes no period before its end h
   world.heartbeat("2036-02-07T06:28:16Z", "2026-01-05T10:59:00Z");
   CHECK(world.step("2026-01-05T11:00:10Z").held.size() == 1);
   world.heartbeat("2036-02-07T06:28:16Z", "2026-01-05T11:00:00Z");
-  CHECK(world.step("2026-01-05T11:00:10Z").periods_closed == 1);
+  CHECK(world.step("2026-01-05T11:00:11Z").periods_closed == 1);
 }
 
 TEST_CASE(
