@@ -31,6 +31,13 @@ void describe_devices(CLI::App& app, CommandLine& out) {
       ->type_name("FILE");
   enroll->add_option("--out", out.out, "where the answer is written (default: FILE.answer)")
       ->type_name("FILE");
+  enroll->add_option("--tenant", out.tenant, "refuse a request that names another tenant");
+  enroll->add_option("--device", out.device, "refuse a request that names another device");
+  auto* replace = enroll->add_flag("--replace", out.replace,
+                                   "let another key take over a device that is enrolled already");
+  auto* reason = enroll->add_option("--reason", out.reason, "why it is replaced; kept in the grant")
+                     ->needs(replace);
+  replace->needs(reason);
   CLI::App* revoke = add_verb(app, out, Verb::revoke, "revoke",
                               "take no batch from a device any more, from the next one on",
                               "ledgerline-collector revoke demo host-1 --reason stolen");

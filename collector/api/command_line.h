@@ -26,9 +26,10 @@ struct CommandLine {
   bool all = false;      // exceptions: resolved ones too
   std::string file;      // enroll: the request
   std::string out;       // enroll: where the answer is written
-  std::string tenant;    // revoke
-  std::string device;    // revoke
-  std::string reason;    // revoke
+  bool replace = false;  // enroll: another key may take the device over
+  std::string tenant;    // revoke; enroll: what the request must name, empty: anything
+  std::string device;    // likewise
+  std::string reason;    // revoke, enroll --replace
   std::string document;  // documents, approve, refuse, requeue
   std::string by;        // approve, refuse
 };

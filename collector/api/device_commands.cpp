@@ -6,6 +6,7 @@
 #include "collector/api/setup.h"
 #include "collector/core/enrolling.h"
 #include "common/exit_code.h"
+#include "common/io/log.h"
 #include "common/io/system.h"
 
 namespace ledgerline::collector {
@@ -32,8 +33,10 @@ Result<std::optional<T>> optional_row(Result<T> row) {
 
 Result<EnrolmentContext> context_for(const CollectorConfig& config, Store& store,
                                      const EnrolmentRequest& request, const LogOrigin& origin,
-                                     Timestamp now) {
+                                     const CommandLine& options, Timestamp now) {
   EnrolmentContext context;
+  context.replace = options.replace;
+  context.replace_reason = options.reason;
   TRY(context.device, optional_row(store.device(request.tenant, request.device)));
   if (context.device) {
     TRY(context.streams, store.streams_of(request.tenant, request.device));
@@ -63,6 +66,26 @@ DeviceEnrolment as_stored(const EnrolmentRequest& request, const EnrolmentPlan& 
   return out;
 }
 
+Status check_expected(const EnrolmentRequest& request, const CommandLine& options) {
+  const bool tenant = options.tenant.empty() || options.tenant == request.tenant;
+  const bool device = options.device.empty() || options.device == request.device;
+  if (tenant && device) return {};
+  return fail(Error(Errc::reject, "the request is for another device than expected")
+                  .with("request", request.tenant + "/" + request.device)
+                  .with("expected", (options.tenant.empty() ? "*" : options.tenant) + "/" +
+                                        (options.device.empty() ? "*" : options.device)));
+}
+
+/// The grant keeps the reason; the log says it to whoever watches.
+void tell_replacement(const EnrolmentRequest& request, const EnrolmentPlan& plan,
+                      const std::string& reason, std::ostream& out) {
+  out << "replaced key " << plan.replaces->hex() << "\n"
+      << "its stream is closed; its certificate stays valid at the broker until it expires\n";
+  io::log_warn("device_key_replaced", {io::kv("device", request.tenant + "/" + request.device),
+                                       io::kv("old", plan.replaces->hex()),
+                                       io::kv("new", plan.key.id.hex()), io::kv("reason", reason)});
+}
+
 }  // namespace
 
 Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Clock& clock,
@@ -70,6 +93,7 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
   TRY(const std::string text, io::read_file(options.file, kRequestSizeMax));
   TRY(const Bytes signed_request, pem_decode(kRequestLabel, text));
   TRY(const EnrolmentRequest request, open_enrolment_request(signed_request));
+  TRY_VOID(check_expected(request, options));
   TRY(auto store, open_store(config));
   TRY(auto signer, load_or_make_signer(config));
   TRY(const LogOrigin origin,
@@ -77,7 +101,7 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
           {.collector = signer->public_key().id().hex(), .log = "ledgerline", .epoch = 1}));
   EnrolmentPlan plan;
   for (int attempt = 1;; ++attempt) {
-    TRY(const auto context, context_for(config, *store, request, origin, clock.now()));
+    TRY(const auto context, context_for(config, *store, request, origin, options, clock.now()));
     TRY(plan, plan_enrolment(request, context, *signer));
     const auto stored = store->put_device(as_stored(request, plan, context));
     if (stored) break;
@@ -89,8 +113,9 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
   const std::string file = options.out.empty() ? options.file + ".answer" : options.out;
   TRY_VOID(io::write_file_durably(file, pem_encode(kAnswerLabel, plan.enrolment), 0644));
   TRY_VOID(write_access_list(config, *store, clock.now()));
-  out << "enrolled " << request.tenant << "/" << request.device << ", key "
-      << plan.key.id.hex().substr(0, 16) << "\n";
+  out << "enrolled " << request.tenant << "/" << request.device << "\nkey " << plan.key.id.hex()
+      << " (SHA-256 of the public key)\n";
+  if (plan.replaces) tell_replacement(request, plan, options.reason, out);
   for (const auto& stream : plan.streams) {
     out << "granted " << to_string(stream.grant.stream_class) << " stream "
         << stream.grant.stream.hex() << "\n";

@@ -10,6 +10,7 @@ namespace ledgerline::collector {
 namespace {
 
 constexpr size_t kCommonNameMax = 64;  // X.509 ub-common-name
+constexpr size_t kOperatorReasonMax = 400;
 
 Status check_names(const EnrolmentRequest& request) {
   TRY_VOID(check_name("tenant", request.tenant));
@@ -44,6 +45,39 @@ const StreamRow* predecessor_of(const std::vector<StreamRow>& streams, StreamCla
   return newest;
 }
 
+/// The key that signs for the device now: that of its newest stream.
+std::optional<KeyId> key_in_use(const std::vector<StreamRow>& streams) {
+  const StreamRow* newest = predecessor_of(streams, StreamClass::billing);
+  return newest == nullptr ? std::nullopt : std::optional(newest->grant.key);
+}
+
+Status check_replacement(const EnrolmentRequest& request, const EnrolmentContext& context,
+                         const std::optional<KeyId>& in_use, const KeyId& asked) {
+  if (context.replace_reason.size() > kOperatorReasonMax || !is_utf8(context.replace_reason)) {
+    return fail(Errc::reject, "a reason is UTF-8 text of at most 400 bytes");
+  }
+  const std::string name = device_identity(request.tenant, request.device);
+  if (in_use && *in_use != asked && !context.replace) {
+    return fail(Error(Errc::conflict,
+                      "the device is enrolled with another key: if it is to be replaced, give "
+                      "--replace and --reason")
+                    .with("device", name)
+                    .with("enrolled_key", in_use->hex())
+                    .with("request_key", asked.hex()));
+  }
+  if (in_use && request.reason.empty() && !context.replace) {
+    return fail(Error(Errc::reject, "the device is enrolled already: asking again needs a reason")
+                    .with("device", name));
+  }
+  return {};
+}
+
+std::string grant_reason(const EnrolmentRequest& request, const EnrolmentContext& context) {
+  if (context.replace_reason.empty() || request.reason.empty())
+    return context.replace_reason + request.reason;
+  return context.replace_reason + "; the device says: " + request.reason;
+}
+
 Result<GrantedStream> grant_stream(const EnrolmentRequest& request, const DeviceKey& key,
                                    StreamClass stream_class, const StreamId& stream,
                                    const EnrolmentContext& context, Signer& collector) {
@@ -59,7 +93,7 @@ Result<GrantedStream> grant_stream(const EnrolmentRequest& request, const Device
   out.grant.issued_at = context.now;
   if (const auto* before = predecessor_of(context.streams, stream_class)) {
     out.grant.predecessor = before->grant.stream;
-    out.grant.reason = request.reason;
+    out.grant.reason = grant_reason(request, context);
   }
   const Bytes body = encode(out.grant);
   out.grant_id = grant_id(body);
@@ -115,11 +149,10 @@ Result<EnrolmentPlan> plan_enrolment(const EnrolmentRequest& request,
                                      const EnrolmentContext& context, Signer& collector) {
   CHECK_INVARIANT(context.new_streams.size() == request.classes.size());
   TRY(const auto key, PublicKey::from_der(request.algorithm, request.public_key));
-  if (!context.streams.empty() && request.reason.empty()) {
-    return fail(Error(Errc::reject, "the device is enrolled already: asking again needs a reason")
-                    .with("device", device_identity(request.tenant, request.device)));
-  }
+  const std::optional<KeyId> in_use = key_in_use(context.streams);
+  TRY_VOID(check_replacement(request, context, in_use, key.id()));
   EnrolmentPlan out;
+  if (in_use && *in_use != key.id()) out.replaces = in_use;
   out.key = {request.algorithm, key.id(), request.public_key, context.now, std::nullopt, {}};
   if (const DeviceKey* known = context.device ? find_key(*context.device, key.id()) : nullptr) {
     if (known->revoked_at) {

@@ -32,6 +32,8 @@ struct EnrolmentContext {
   std::vector<StreamId> new_streams;  // random, one per class asked for
   uint32_t epoch = 1;                 // of the evidence log
   Timestamp now;
+  bool replace = false;        // the operator lets another key take the device over
+  std::string replace_reason;  // the operator's, kept in the grant; bounded, see plan_enrolment
   std::string authority_certificate_pem;
   std::string authority_private_key_pem;
   Bytes authority_certificate_der;
@@ -46,13 +48,17 @@ struct GrantedStream {
 
 struct EnrolmentPlan {
   DeviceKey key;
+  std::optional<KeyId> replaces;  // the key that signed until now, where it is another one
   std::vector<GrantedStream> streams;
   std::vector<StreamId> closes;  // predecessors
   Bytes enrolment;               // Signed Enrolment: the answer
 };
 
-/// Errc::reject: a name that may not be, a revoked key, a second enrolment without a reason. An
-/// enrolled device that asks again with a reason gets new streams that name their predecessors.
+/// Errc::reject: a name that may not be, a revoked key, a second enrolment without a reason, an
+/// operator's reason beyond 400 bytes. Errc::conflict: another key for an enrolled device without
+/// the operator's `replace`; the request's own reason does not count there, because whoever made
+/// the request wrote it. An enrolled device that asks again gets new streams that name their
+/// predecessors.
 Result<EnrolmentPlan> plan_enrolment(const EnrolmentRequest& request,
                                      const EnrolmentContext& context, Signer& collector);
 

@@ -56,8 +56,9 @@ class Office {
   }
 
   /// A device's request as the agent writes it.
-  std::string request_file(const std::string& device) {
+  std::string request_file(const std::string& device, const std::string& reason = "") {
     EnrolmentRequest request;
+    request.reason = reason;
     request.tenant = "demo";
     request.device = device;
     request.public_key = device_key->public_key().der();
@@ -151,6 +152,67 @@ TEST_CASE(
   CHECK_FALSE(revoke(office.config, office.options, office.clock, office.out));
   office.options.device = "nobody";
   CHECK_FALSE(revoke(office.config, office.options, office.clock, office.out));
+}
+
+TEST_CASE("another key for an enrolled device needs --replace, and the reason is kept") {
+  Office office;
+  office.make_authority();
+  office.options.file = office.request_file("host-1");
+  REQUIRE(enroll(office.config, office.options, office.clock, office.out) == kExitOk);
+  const std::string old_key = office.device_key->public_key().id().hex();
+  CHECK_THAT(office.out.str(), Catch::Contains(old_key));
+  office.device_key =
+      signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
+  office.options.file = office.request_file("host-1", "a new disk");
+  const std::string new_key = office.device_key->public_key().id().hex();
+
+  const auto refused = enroll(office.config, office.options, office.clock, office.out);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::conflict);
+  CHECK(open_store(office.config).value()->device("demo", "host-1")->keys.size() == 1);
+
+  office.out.str("");
+  office.options.replace = true;
+  office.options.reason = "ticket 7";
+  REQUIRE(enroll(office.config, office.options, office.clock, office.out) == kExitOk);
+  CHECK_THAT(office.out.str(), Catch::Contains(old_key) && Catch::Contains(new_key));
+  const auto streams = open_store(office.config).value()->streams_of("demo", "host-1").value();
+  REQUIRE(streams.size() == 2);
+  const auto& granted = streams[0].grant.key.hex() == new_key ? streams[0] : streams[1];
+  CHECK(granted.grant.reason == "ticket 7; the device says: a new disk");
+}
+
+TEST_CASE("a request for another device than the operator expects is refused") {
+  Office office;
+  office.make_authority();
+  office.options.file = office.request_file("host-1");
+  office.options.tenant = "demo";
+  office.options.device = "host-2";
+  const auto refused = enroll(office.config, office.options, office.clock, office.out);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().text(), Catch::Contains("host-1") && Catch::Contains("host-2"));
+  CHECK_FALSE(fs::exists(office.config.store_folder()));
+
+  office.options.tenant = "else";
+  office.options.device = "";
+  CHECK_FALSE(enroll(office.config, office.options, office.clock, office.out));
+  office.options.tenant = "demo";
+  CHECK(enroll(office.config, office.options, office.clock, office.out) == kExitOk);
+}
+
+TEST_CASE("replacing a device's key without a reason is a usage error") {
+  const auto parse = [](std::vector<const char*> words) {
+    words.insert(words.begin(), {"ledgerline-collector", "enroll", "request.pem"});
+    return parse_command_line(static_cast<int>(words.size()), words.data());
+  };
+  CHECK(parse({}));
+  CHECK_FALSE(parse({"--replace"}));
+  CHECK_FALSE(parse({"--reason", "a new disk"}));
+  const auto both =
+      parse({"--replace", "--reason", "a new disk", "--tenant", "a", "--device", "b"});
+  REQUIRE(both);
+  CHECK((both->replace && both->reason == "a new disk" && both->tenant == "a" &&
+         both->device == "b"));
 }
 
 TEST_CASE("a file that is no request is refused and leaves nothing behind") {

@@ -59,6 +59,7 @@ TEST_CASE("enrolling: an enrolled device needs a reason, a revoked key is not ta
   EnrolmentContext context;
   context.new_streams = {StreamId()};
   context.streams.resize(1);
+  context.streams[0].grant.key = key->public_key().id();
 
   auto plan = plan_enrolment(request, context, *collector);
   REQUIRE_FALSE(plan);
@@ -72,6 +73,27 @@ TEST_CASE("enrolling: an enrolled device needs a reason, a revoked key is not ta
   plan = plan_enrolment(request, context, *collector);
   REQUIRE_FALSE(plan);
   CHECK_THAT(plan.error().message(), Catch::Contains("revoked"));
+}
+
+TEST_CASE("enrolling: another key for an enrolled device is the operator's decision") {
+  const auto collector = new_key();
+  const auto old_key = new_key();
+  const auto other_key = new_key();
+  EnrolmentContext context;
+  context.new_streams = {StreamId()};
+  context.streams.resize(1);
+  context.streams[0].grant.key = old_key->public_key().id();
+  context.device = DeviceRow{.tenant = "demo", .device = "host-1", .revision = 1};
+  auto request = request_for("demo", "host-1", *other_key);
+  request.reason = "a new disk";  // whoever holds the other key may write any reason
+
+  const auto plan = plan_enrolment(request, context, *collector);
+
+  REQUIRE_FALSE(plan);
+  CHECK(plan.error().code() == Errc::conflict);
+  CHECK_THAT(plan.error().text(), Catch::Contains("--replace") &&
+                                      Catch::Contains(old_key->public_key().id().hex()) &&
+                                      Catch::Contains(other_key->public_key().id().hex()));
 }
 
 TEST_CASE("enrolling: the access list gives each active device its own branch and nothing else") {
