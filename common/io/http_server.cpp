@@ -19,6 +19,7 @@
 #include <set>
 
 #include "common/check.h"
+#include "common/io/local_host.h"
 #include "common/io/log.h"
 #include "common/io/system.h"
 
@@ -105,8 +106,12 @@ struct Shared {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(AnySocket socket, std::shared_ptr<Shared> shared)
-      : socket_(std::move(socket)), timer_(socket_.get_executor()), shared_(std::move(shared)) {
+  /// `tcp_port`: where it was accepted; 0 for the Unix socket, which no browser reaches.
+  Connection(AnySocket socket, uint16_t tcp_port, std::shared_ptr<Shared> shared)
+      : socket_(std::move(socket)),
+        tcp_port_(tcp_port),
+        timer_(socket_.get_executor()),
+        shared_(std::move(shared)) {
     shared_->connections.insert(this);
     shared_->counters.open_connections = shared_->connections.size();
   }
@@ -174,6 +179,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_header() {
     state_ = State::reading;
     allow(shared_->options.read_timeout);
+    if (tcp_port_ != 0 && is_from_elsewhere()) {
+      reply_ = {.keep_alive = false};
+      return refuse_with(403, "only programs of this machine are served, by a loopback name");
+    }
     if (lower(parser_->get()[http::field::expect]) != "100-continue") return read_body();
     output_ = "HTTP/1.1 100 Continue\r\n\r\n";
     asio::async_write(socket_, asio::buffer(output_),
@@ -181,6 +190,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
                         if (error) return self->close();
                         self->read_body();
                       });
+  }
+
+  /// A page in a browser, under its own name or (DNS rebinding) under ours.
+  [[nodiscard]] bool is_from_elsewhere() const {
+    const auto& head = parser_->get();
+    if (head.count(http::field::origin) != 0 || head.count(http::field::host) != 1) return true;
+    return !names_this_machine(head[http::field::host], tcp_port_);
   }
 
   void read_body() {
@@ -285,6 +301,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   AnySocket socket_;
+  uint16_t tcp_port_;
   asio::steady_timer timer_;
   std::shared_ptr<Shared> shared_;
   boost::beast::flat_buffer buffer_;
@@ -312,7 +329,7 @@ class Listener {
         ++shared->counters.refused_connections;
         refuse(*socket);
       } else {
-        std::make_shared<Connection>(std::move(*socket), shared)->start();
+        std::make_shared<Connection>(std::move(*socket), tcp_port(), shared)->start();
       }
       accept(shared);
     });
@@ -331,6 +348,14 @@ class Listener {
     pause_.async_wait([this, shared](const error_code& error) {
       if (!error) accept(shared);
     });
+  }
+
+  [[nodiscard]] uint16_t tcp_port() const {
+    if constexpr (std::is_same_v<Protocol, Tcp>) {
+      error_code closed;
+      return acceptor_.local_endpoint(closed).port();
+    }
+    return 0;
   }
 
   static void refuse(AnySocket& socket) {

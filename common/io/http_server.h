@@ -3,7 +3,8 @@
 // seam to Beast's server (and to the small blocking client with which our own commands ask it).
 // Everything runs on the io_context's thread; a handler may answer at once or later, exactly once,
 // on that same thread. A body beyond the limit is refused by its Content-Length before it is read.
-// Bytes that are no HTTP are answered with 400 and the connection is closed.
+// Bytes that are no HTTP are answered with 400 and the connection is closed. Over TCP, a request
+// with an Origin, or by another name than this machine's own, is a web page's and is answered 403.
 
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
@@ -76,7 +77,7 @@ class HttpServer {
 
   struct Counters {
     uint64_t requests = 0;
-    uint64_t bad_requests = 0;         // no HTTP, half a frame, too large, too slow
+    uint64_t bad_requests = 0;         // no HTTP, half a frame, too large, too slow, a web page's
     uint64_t refused_connections = 0;  // beyond connections_max
     uint64_t open_connections = 0;
   };

@@ -7,7 +7,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -303,6 +306,55 @@ TEST_CASE("a handler may answer later, and after its client has gone") {
       std::this_thread::yield();
     CHECK(running.counters().open_connections == 0);
   }
+}
+
+std::string status_over_tcp(uint16_t port, const std::string& head) {
+  boost::asio::io_context context;
+  boost::asio::ip::tcp::socket socket(context);
+  socket.connect({boost::asio::ip::address_v4::loopback(), port});
+  const std::string text = "GET / HTTP/1.1\r\n" + head + "Connection: close\r\n\r\n";
+  boost::asio::write(socket, boost::asio::buffer(text));
+  std::string reply;
+  boost::system::error_code end;
+  boost::asio::read(socket, boost::asio::dynamic_buffer(reply), end);
+  return reply.substr(9, 3);
+}
+
+TEST_CASE("a web page can reach neither this machine's name nor the server behind it") {
+  const Folder folder;
+  RunningServer running({.socket_path = folder.socket(), .listen = "127.0.0.1:0"});
+  const uint16_t port = running.server().port();
+  const std::string ours = ":" + std::to_string(port);
+  struct Case {
+    std::string head;
+    const char* status;
+  };
+  const Case cases[] = {
+      {"Host: 127.0.0.1" + ours + "\r\n", "200"},
+      {"Host: localhost" + ours + "\r\n", "200"},
+      {"Host: LocalHost" + ours + "\r\n", "200"},
+      {"Host: [::1]" + ours + "\r\n", "200"},
+      {"Host: 127.0.0.1\r\n", "200"},  // programs that leave the port out
+      {"Host: evil.example" + ours + "\r\n", "403"},
+      {"Host: evil.example\r\n", "403"},
+      {"Host: 127.0.0.1.evil.example" + ours + "\r\n", "403"},
+      {"Host: localhost.evil.example" + ours + "\r\n", "403"},
+      {"Host: 192.0.2.1" + ours + "\r\n", "403"},
+      {"Host: 127.0.0.1:1\r\n", "403"},
+      {"Host: 127.0.0.1:\r\n", "403"},
+      {"Host: \r\n", "403"},
+      {"", "403"},
+      {"Host: localhost\r\nHost: evil.example\r\n", "403"},
+      {"Host: localhost" + ours + "\r\nOrigin: http://evil.example\r\n", "403"},
+      {"Host: localhost" + ours + "\r\nOrigin: null\r\n", "403"},
+  };
+  for (const Case& c : cases) {
+    INFO(c.head);
+    CHECK(status_over_tcp(port, c.head) == c.status);
+  }
+  RawClient local(folder.socket());
+  local.send("GET / HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nConnection: close\r\n\r\n");
+  CHECK(contains(local.receive_all(), " 200 "));
 }
 
 TEST_CASE("a left-over socket file is replaced, a live one is not") {
