@@ -37,6 +37,11 @@ bool is_loopback(const std::string& host) {
   return !error && address.is_loopback();
 }
 
+bool all_loopback(const tcp::resolver::results_type& endpoints) {
+  return std::all_of(endpoints.begin(), endpoints.end(),
+                     [](const auto& entry) { return entry.endpoint().address().is_loopback(); });
+}
+
 bool same_name(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
     return std::tolower(x) == std::tolower(y);
@@ -176,6 +181,10 @@ class BeastClient final : public HttpClient {
     if (resolve_error)
       co_return tl::unexpected(
           reason(("cannot find host " + options_.url.host).c_str(), resolve_error));
+    // A name is only what the resolver makes of it, "localhost" too.
+    if (!options_.url.tls && !all_loopback(endpoints))
+      co_return tl::unexpected(options_.url.host +
+                               " is not this machine: without TLS nothing else is addressed");
     stream.expires_at(deadline.step(options_.connect_timeout));
     const auto connected = co_await stream.async_connect(endpoints, kTuple);
     const auto error = std::get<0>(connected);

@@ -30,7 +30,7 @@ struct HttpUrl {
   [[nodiscard]] std::string text() const;
 };
 /// Errc::config where it is not http:// or https:// with a host, or plain http:// to another host
-/// than loopback.
+/// than loopback by its text; what the name resolves to is looked at again before each connection.
 Result<HttpUrl> parse_http_url(std::string_view text);
 
 class HttpClient {

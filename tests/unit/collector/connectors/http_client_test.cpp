@@ -66,6 +66,20 @@ TEST_CASE("a server that speaks no TLS gets nothing of the request") {
   CHECK(erp.calls("login") == 0);
 }
 
+TEST_CASE("without TLS, what a name resolves to must be this machine") {
+  FaultErp erp;
+  HttpClient::Options options;
+  options.url = parse_http_url(erp.url()).value();
+  options.url.host = "0.0.0.0";  // reaches the server here, and is no loopback address
+  boost::asio::io_context context;
+  const auto client = HttpClient::open(context.get_executor(), options);
+  REQUIRE(client);
+  const auto reply = wait_for(context, (*client)->exchange({"POST", "/erp/", {}, "{}"}));
+  REQUIRE_FALSE(reply);
+  CHECK_FALSE(reply.error().sent);
+  CHECK_THAT(reply.error().what, Catch::Contains("0.0.0.0") && Catch::Contains("TLS"));
+}
+
 TEST_CASE("a reply beyond its limit is refused") {
   FaultErp erp;
   const auto reply = log_in(erp, {.response_size_max = 10});
