@@ -18,6 +18,7 @@
 #include "common/io/mqtt.h"
 #include "common/io/runtime.h"
 #include "common/io/system.h"
+#include "common/printable.h"
 
 namespace ledgerline::agent {
 namespace {
@@ -300,6 +301,6 @@ int main(int argc, char** argv) {
   }
   const auto code = agent::perform(*options);
   if (code) return *code;
-  std::cerr << "ledgerline-agent: " << code.error().text() << "\n";
+  std::cerr << "ledgerline-agent: " << printable_lines(code.error().text()) << "\n";
   return exit_code_of(code.error());
 }

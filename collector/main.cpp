@@ -18,6 +18,7 @@
 #include "common/io/mqtt.h"
 #include "common/io/runtime.h"
 #include "common/io/system.h"
+#include "common/printable.h"
 
 namespace ledgerline::collector {
 namespace {
@@ -261,6 +262,6 @@ int main(int argc, char** argv) {
   }
   const auto code = collector::perform(*options);
   if (code) return *code;
-  std::cerr << "ledgerline-collector: " << code.error().text() << "\n";
+  std::cerr << "ledgerline-collector: " << printable_lines(code.error().text()) << "\n";
   return exit_code_of(code.error());
 }

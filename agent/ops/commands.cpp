@@ -8,6 +8,7 @@
 #include "common/exit_code.h"
 #include "common/io/http_server.h"
 #include "common/io/system.h"
+#include "common/printable.h"
 
 namespace ledgerline::agent {
 
@@ -262,8 +263,8 @@ Result<int> record(const AgentConfig& config, const CommandLine& options, std::o
   } else {
     const Json* detail = answer->find("detail");
     const Json* field = answer->find("field");
-    out << "not recorded: " << (field == nullptr ? "" : field->text() + ": ")
-        << (detail == nullptr ? response->body : detail->text()) << "\n";
+    out << "not recorded: " << (field == nullptr ? "" : printable(field->text()) + ": ")
+        << printable(detail == nullptr ? response->body : detail->text()) << "\n";
   }
   return exit_code_of_answer(response->status);
 }

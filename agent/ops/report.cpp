@@ -1,6 +1,7 @@
 #include "agent/ops/report.h"
 
 #include "common/decimal.h"
+#include "common/printable.h"
 
 namespace ledgerline::agent {
 
@@ -34,10 +35,10 @@ Json uplink_of(const UplinkReport& uplink) {
                        {"receipts", number(uplink.receipts)}});
 }
 
-/// A member's text, or nothing.
+/// A member's text for a terminal, or nothing: a broker or collector may have written it.
 std::string text_at(const Json& report, std::string_view name) {
   const Json* found = report.find(name);
-  return found == nullptr ? "" : found->text();
+  return found == nullptr ? "" : printable(found->text());
 }
 
 bool flag_at(const Json& report, std::string_view name) {

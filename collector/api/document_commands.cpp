@@ -10,6 +10,7 @@
 #include "collector/core/exceptions.h"
 #include "common/exit_code.h"
 #include "common/json.h"
+#include "common/printable.h"
 
 namespace ledgerline::collector {
 
@@ -68,7 +69,8 @@ Result<int> show_document(Store& store, const CommandLine& options, std::ostream
       << ", contract " << row.contract << "\nperiod " << to_rfc3339(row.period_from) << " until "
       << to_rfc3339(row.period_to) << "\n"
       << row.total.text() << " " << row.currency << ", " << name_of(row.state);
-  if (!row.external_id.empty()) out << ", " << row.connector << " id " << row.external_id;
+  if (!row.external_id.empty())
+    out << ", " << row.connector << " id " << printable(row.external_id);
   out << "\n\n";
   TextTable table({"LINE", "PRODUCT", "METER", "QUANTITY", "BILLABLE", "PRICE", "AMOUNT"});
   const Json* lines = body.find("lines");

@@ -11,6 +11,7 @@
 #include "common/exit_code.h"
 #include "common/io/system.h"
 #include "common/json.h"
+#include "common/printable.h"
 
 namespace ledgerline::collector {
 
@@ -192,8 +193,9 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
     return kExitOk;
   }
   out << "evidence log: " << log.size << " batches, " << cursor.cursor << " folded\n"
-      << (stopped ? "fold: " + *stopped + "\n" : "") << "store: " << usage.used_bytes / 1024
-      << " KiB of " << usage.capacity_bytes / 1024 << " KiB\ndocuments:";
+      << (stopped ? "fold: " + printable(*stopped) + "\n" : "")
+      << "store: " << usage.used_bytes / 1024 << " KiB of " << usage.capacity_bytes / 1024
+      << " KiB\ndocuments:";
   for (const auto& [state, count] : counts.documents) out << " " << count << " " << state;
   if (counts.documents.empty()) out << " none";
   out << "; " << counts.outbox << " on their way\nexceptions: " << counts.open_exceptions

@@ -2,7 +2,14 @@
 
 #include <algorithm>
 
+#include "common/printable.h"
+
 namespace ledgerline::collector {
+
+void TextTable::add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = printable(cell);
+  rows_.push_back(std::move(row));
+}
 
 void TextTable::print(std::ostream& out) const {
   std::vector<size_t> widths(rows_.front().size());
@@ -12,18 +19,11 @@ void TextTable::print(std::ostream& out) const {
   for (const auto& row : rows_) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
-      line += printable(row[i]);
+      line += row[i];
       if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 2, ' ');
     }
     out << line << "\n";
   }
-}
-
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(),
-      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return text;
 }
 
 }  // namespace ledgerline::collector

@@ -10,14 +10,12 @@ namespace ledgerline::collector {
 class TextTable {
  public:
   explicit TextTable(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  /// Cells may come from outside: what a terminal would obey is escaped.
+  void add(std::vector<std::string> row);
   void print(std::ostream& out) const;
 
  private:
   std::vector<std::vector<std::string>> rows_;
 };
-
-/// What a terminal may show of text that came from outside: control characters become '?'.
-std::string printable(std::string text);
 
 }  // namespace ledgerline::collector

@@ -3,6 +3,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "common/printable.h"
+
 namespace ledgerline::io {
 
 namespace {
@@ -18,16 +20,18 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-/// A value with spaces, quotes or control characters is quoted, so that a line stays one line and
-/// splits at spaces.
+/// A value with spaces, quotes or what `printable` escapes is quoted, so that a line stays one line
+/// and splits at spaces.
 std::string shown(const std::string& value) {
-  if (!value.empty() && value.find_first_of(" \"=\\\n\r\t") == std::string::npos) return value;
-  std::string out = "\"";
+  std::string escaped;
   for (const char c : value) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
+    if (c == '"' || c == '\\') escaped.push_back('\\');
+    escaped.push_back(c);
   }
-  return out + "\"";
+  escaped = printable(escaped);
+  if (!value.empty() && escaped == value && value.find_first_of(" =") == std::string::npos)
+    return value;
+  return "\"" + escaped + "\"";
 }
 
 void write(spdlog::level::level_enum level, std::string_view event,

@@ -55,6 +55,14 @@ TEST_CASE("a report reads as words") {
   CHECK(status_text(Json::object()).find("not enrolled") != std::string::npos);
 }
 
+TEST_CASE("what the collector says steers no terminal") {
+  LiveReport live;
+  live.uplink.alarm = "revoked\x1b[2J";
+
+  CHECK_THAT(status_text(status_report(config(), journal(), live)),
+             Catch::Contains("revoked\\u001b[2J\n"));
+}
+
 TEST_CASE("counters have a type and a name of ours") {
   LiveReport live;
   live.commits.readings = 5;

@@ -310,7 +310,7 @@ TEST_CASE(
     REQUIRE(store->upsert_exceptions({&upsert, 1}));
   }
   REQUIRE(exceptions(office.config, office.options, office.clock, office.out));
-  CHECK_THAT(office.out.str(), Catch::Contains("unmapped_subject  aqua?[31m") &&
+  CHECK_THAT(office.out.str(), Catch::Contains("unmapped_subject  aqua\\u001b[31m") &&
                                    Catch::Contains("to do: add a [[link]]"));
   office.out.str("");
   office.options.json = true;
