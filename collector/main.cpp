@@ -16,6 +16,7 @@
 #include "common/io/http_server.h"
 #include "common/io/log.h"
 #include "common/io/mqtt.h"
+#include "common/io/private_file.h"
 #include "common/io/runtime.h"
 #include "common/io/system.h"
 #include "common/printable.h"
@@ -212,6 +213,7 @@ class Collector {
 
 Result<int> run(const CollectorConfig& config, Clock& clock) {
   TRY(Catalog catalog, read_catalog(config));
+  TRY_VOID(io::check_private_file(config.broker_private_key));
   TRY(auto store, open_store(config));
   TRY(auto signer, load_or_make_signer(config));
   TRY_VOID(store->ensure_origin(

@@ -1,12 +1,11 @@
 #include "agent/ops/enrolment.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
 
 #include "agent/journal/journal.h"
 #include "common/io/log.h"
+#include "common/io/private_file.h"
 #include "common/io/system.h"
 
 namespace ledgerline::agent {
@@ -20,15 +19,6 @@ std::string signing_file(const AgentConfig& config) {
 }
 std::string tls_file(const AgentConfig& config) { return config.keys_folder() + "/tls.pem"; }
 std::string enrolment_file(const AgentConfig& config) { return config.state + "/enrolment.pem"; }
-
-Result<std::string> read_key(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
-    return fail(Error(Errc::config, "others may read this private key; make it mode 0600")
-                    .with("file", path));
-  }
-  return io::read_file(path, 64 << 10);
-}
 
 Result<std::unique_ptr<Signer>> signer_of(const std::string& pem, const std::string& path) {
   auto signer = signer_from_pem(pem);
@@ -113,9 +103,9 @@ Status make_room(const AgentConfig& config, const StreamId& stream, bool replace
 
 Result<DeviceKeys> load_keys(const AgentConfig& config) {
   DeviceKeys keys;
-  TRY(const std::string signing_pem, read_key(signing_file(config)));
+  TRY(const std::string signing_pem, io::read_private_file(signing_file(config)));
   TRY(keys.signer, signer_of(signing_pem, signing_file(config)));
-  TRY(keys.tls_pem, read_key(tls_file(config)));
+  TRY(keys.tls_pem, io::read_private_file(tls_file(config)));
   TRY(const auto tls, signer_of(keys.tls_pem, tls_file(config)));
   keys.tls_public_key = tls->public_key().der();
   return keys;

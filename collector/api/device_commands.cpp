@@ -7,6 +7,7 @@
 #include "collector/core/enrolling.h"
 #include "common/exit_code.h"
 #include "common/io/log.h"
+#include "common/io/private_file.h"
 #include "common/io/system.h"
 
 namespace ledgerline::collector {
@@ -46,7 +47,7 @@ Result<EnrolmentContext> context_for(const CollectorConfig& config, Store& store
   context.epoch = origin.epoch;
   context.now = now;
   TRY(context.authority_certificate_pem, io::read_file(config.authority_certificate));
-  TRY(context.authority_private_key_pem, io::read_file(config.authority_private_key));
+  TRY(context.authority_private_key_pem, io::read_private_file(config.authority_private_key));
   TRY(context.authority_certificate_der,
       pem_decode("CERTIFICATE", context.authority_certificate_pem));
   context.validity = config.validity;

@@ -5,6 +5,7 @@
 #include "collector/core/enrolling.h"
 #include "collector/fold/commerce_loop.h"
 #include "collector/store/lmdb_store.h"
+#include "common/io/private_file.h"
 #include "common/io/system.h"
 
 namespace ledgerline::collector {
@@ -15,7 +16,7 @@ constexpr size_t kDevicesPerPage = 1000;
 
 Result<std::string> read_secret(const std::string& file) {
   if (file.empty()) return std::string();
-  TRY(std::string text, io::read_file(file, 4096));
+  TRY(std::string text, io::read_private_file(file, 4096));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   return text;
 }
@@ -38,7 +39,7 @@ Result<std::unique_ptr<Store>> open_existing_store(const CollectorConfig& config
 }
 
 Result<std::unique_ptr<Signer>> load_or_make_signer(const CollectorConfig& config) {
-  auto pem = io::read_file(config.key_file(), 64 * 1024);
+  auto pem = io::read_private_file(config.key_file());
   if (!pem && pem.error().code() == Errc::not_found) {
     TRY_VOID(io::make_folders(config.state, 0700));
     TRY_VOID(io::make_folders(config.state + "/keys", 0700));

@@ -9,6 +9,7 @@
 #include "collector/api/state_names.h"
 #include "collector/api/table.h"
 #include "common/exit_code.h"
+#include "common/io/private_file.h"
 #include "common/io/system.h"
 #include "common/json.h"
 #include "common/printable.h"
@@ -124,8 +125,9 @@ std::string there_or_not(const std::string& path) {
   return std::filesystem::exists(path, ignored) ? "there" : "made at the first use";
 }
 
-Status readable(const std::string& what, const std::string& file) {
-  const auto text = io::read_file(file);
+template <class Read>
+Status readable(const std::string& what, const std::string& file, Read read) {
+  const auto text = read(file);
   if (text) return {};
   return fail(Error(Errc::config, what + ": " + text.error().text()));
 }
@@ -137,11 +139,13 @@ Result<int> check(const CollectorConfig& config, const CommandLine& options, Clo
   TRY(const Catalog catalog, read_catalog(config));
   boost::asio::io_context unused;
   TRY(const auto engines, open_engines(unused.get_executor(), clock, config));
-  TRY_VOID(readable("[broker] ca", config.broker_ca));
-  TRY_VOID(readable("[broker] certificate", config.broker_certificate));
-  TRY_VOID(readable("[broker] private_key", config.broker_private_key));
-  TRY_VOID(readable("[authority] certificate", config.authority_certificate));
-  TRY_VOID(readable("[authority] private_key", config.authority_private_key));
+  const auto read_public = [](const std::string& file) { return io::read_file(file); };
+  const auto read_private = [](const std::string& file) { return io::read_private_file(file); };
+  TRY_VOID(readable("[broker] ca", config.broker_ca, read_public));
+  TRY_VOID(readable("[broker] certificate", config.broker_certificate, read_public));
+  TRY_VOID(readable("[broker] private_key", config.broker_private_key, read_private));
+  TRY_VOID(readable("[authority] certificate", config.authority_certificate, read_public));
+  TRY_VOID(readable("[authority] private_key", config.authority_private_key, read_private));
   const std::string store = there_or_not(config.store_folder());
   if (options.json) {
     out << Json::object({{"config", string(config.file)},

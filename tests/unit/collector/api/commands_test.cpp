@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -213,6 +214,36 @@ TEST_CASE("replacing a device's key without a reason is a usage error") {
   REQUIRE(both);
   CHECK((both->replace && both->reason == "a new disk" && both->tenant == "a" &&
          both->device == "b"));
+}
+
+TEST_CASE("keys and passwords that others may read are not used") {
+  Office office;
+  office.make_authority();
+  office.options.file = office.request_file("host-1");
+  const auto refuses = [&](const std::string& file, const auto& use) {
+    REQUIRE(::chmod(file.c_str(), 0640) == 0);
+    const auto refused = use();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == Errc::config);
+    CHECK_THAT(refused.error().text(),
+               Catch::Contains("0640") && Catch::Contains("chmod 600 " + file));
+    REQUIRE(::chmod(file.c_str(), 0600) == 0);
+  };
+  REQUIRE(load_or_make_signer(office.config));
+  refuses(office.config.key_file(), [&] { return load_or_make_signer(office.config); });
+  refuses(office.config.authority_private_key,
+          [&] { return enroll(office.config, office.options, office.clock, office.out); });
+
+  ConnectorConfig connector;
+  connector.name = "erp";
+  connector.profile = LEDGERLINE_SOURCE_DIR "/deploy/connectors/tryton.lua";
+  connector.url = "http://127.0.0.1:1/";
+  connector.password_file = office.config.state + "/password";
+  REQUIRE(io::write_file_durably(connector.password_file, "secret\n", 0640));
+  office.config.connectors.push_back(connector);
+  boost::asio::io_context context;
+  refuses(connector.password_file,
+          [&] { return open_engines(context.get_executor(), office.clock, office.config); });
 }
 
 TEST_CASE("a file that is no request is refused and leaves nothing behind") {
