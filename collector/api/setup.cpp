@@ -5,6 +5,7 @@
 #include "collector/core/enrolling.h"
 #include "collector/fold/commerce_loop.h"
 #include "collector/store/lmdb_store.h"
+#include "common/io/file_lock.h"
 #include "common/io/private_file.h"
 #include "common/io/system.h"
 
@@ -19,6 +20,17 @@ Result<std::string> read_secret(const std::string& file) {
   TRY(std::string text, io::read_private_file(file, 4096));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   return text;
+}
+
+/// Around each read-modify-write of a file that several commands may write at the same time.
+Result<io::FileLock> lock_setup(const CollectorConfig& config) {
+  return io::FileLock::acquire(config.state + "/setup.lock");
+}
+
+Result<std::string> make_key(const CollectorConfig& config) {
+  TRY(std::string made, generate_private_key_pem(KeyAlgorithm::ed25519));
+  TRY_VOID(io::write_file_durably(config.key_file(), made, 0600));
+  return made;
 }
 
 }  // namespace
@@ -43,9 +55,9 @@ Result<std::unique_ptr<Signer>> load_or_make_signer(const CollectorConfig& confi
   if (!pem && pem.error().code() == Errc::not_found) {
     TRY_VOID(io::make_folders(config.state, 0700));
     TRY_VOID(io::make_folders(config.state + "/keys", 0700));
-    TRY(const std::string made, generate_private_key_pem(KeyAlgorithm::ed25519));
-    TRY_VOID(io::write_file_durably(config.key_file(), made, 0600));
-    pem = made;
+    TRY(const auto lock, lock_setup(config));
+    pem = io::read_private_file(config.key_file());  // another command may have made it meanwhile
+    if (!pem && pem.error().code() == Errc::not_found) pem = make_key(config);
   }
   if (!pem) return fail(pem.error());
   return signer_from_pem(*pem);
@@ -79,6 +91,9 @@ Result<std::vector<std::unique_ptr<Engine>>> open_engines(boost::asio::any_io_ex
 
 Status write_access_list(const CollectorConfig& config, Store& store, Timestamp now) {
   if (config.acl_file.empty()) return {};
+  // Read from the store only under the lock: a list read before another command's would be written
+  // over it.
+  TRY(const auto lock, lock_setup(config));
   std::vector<DeviceRow> devices;
   std::string tenant;
   std::string device;

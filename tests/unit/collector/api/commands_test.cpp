@@ -3,6 +3,7 @@
 #include "collector/api/commands.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -214,6 +215,50 @@ TEST_CASE("replacing a device's key without a reason is a usage error") {
   REQUIRE(both);
   CHECK((both->replace && both->reason == "a new disk" && both->tenant == "a" &&
          both->device == "b"));
+}
+
+/// Each in a process of its own, as operators' commands run.
+template <class Command>
+bool all_at_once(int count, const Command& command) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < count; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(command(i) ? 0 : 1);
+    children.push_back(child);
+  }
+  bool fine = true;
+  for (const pid_t child : children) {
+    int code = 0;
+    fine &= ::waitpid(child, &code, 0) == child && code == 0;
+  }
+  return fine;
+}
+
+TEST_CASE("devices enrolled at the same time are all in the broker's list, under one key") {
+  constexpr int kProcesses = 4;
+  constexpr int kDevicesEach = 5;
+  Office office;
+  office.make_authority();
+  std::vector<std::string> requests;
+  for (int i = 0; i < kProcesses * kDevicesEach; ++i)
+    requests.push_back(office.request_file("host-" + std::to_string(i)));
+
+  REQUIRE(all_at_once(kProcesses, [&](int process) {
+    bool fine = true;
+    for (int i = 0; i < kDevicesEach; ++i) {
+      office.options.file = requests.at(static_cast<size_t>(process * kDevicesEach + i));
+      fine &= enroll(office.config, office.options, office.clock, office.out).has_value();
+      const std::string device = "user demo.host-" + std::to_string(process * kDevicesEach + i);
+      fine &= text_of(office.config.acl_file).find(device + "\n") != std::string::npos;
+    }
+    return fine;
+  }));
+
+  const auto key = load_or_make_signer(office.config).value()->public_key();
+  for (const auto& request : requests) {
+    const Bytes answer = pem_decode("LEDGERLINE ENROLMENT", text_of(request + ".answer")).value();
+    CHECK(verify(open_signed(answer, payload_type::kEnrolment).value(), key));
+  }
 }
 
 TEST_CASE("keys and passwords that others may read are not used") {
