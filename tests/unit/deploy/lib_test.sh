@@ -89,6 +89,17 @@ printf '# comment\nalpha\n\nbeta # why\n' >"$WORK/packages"
 expect test "$(packages_of "$WORK/packages" | tr -d ' ' | tr '\n' ,)" = alpha,beta,
 expect test "$(missing_packages bash no-such-package-anywhere)" = no-such-package-anywhere
 
+CASE="a copied ERP folder is its owner's alone"
+if [ -x /usr/bin/python3 ]; then
+    mkdir -p "$WORK/erp/db" "$WORK/erp/secrets"
+    echo '{"inputs": ""}' >"$WORK/erp/prepared.json"
+    : >"$WORK/erp/db/ledgerline.sqlite"
+    for user in admin collector finance; do echo secret >"$WORK/erp/secrets/$user"; done
+    (umask 022; "$HERE/../../../deploy/tryton/prepare" --state "$WORK/copy" --port 8000 --from "$WORK/erp" >/dev/null)
+    expect test -e "$WORK/copy/db/ledgerline.sqlite"
+    expect test -z "$(find "$WORK/copy" -perm /077)"
+fi
+
 CASE="a failing step names itself, its log, the log's end and the remedy"
 said=$( (step "boil water" kettle "buy a kettle"; run bash -c 'echo no socket; exit 3') 2>&1) && exit 1
 for part in 'Step "boil water" failed' "exit code 3" "$LOGS/kettle.log" 'no socket' 'buy a kettle'; do
