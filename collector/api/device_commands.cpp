@@ -87,6 +87,19 @@ void tell_replacement(const EnrolmentRequest& request, const EnrolmentPlan& plan
                                        io::kv("new", plan.key.id.hex()), io::kv("reason", reason)});
 }
 
+/// The collector is through with the key; the broker does not know that yet.
+void tell_broker_steps(const CollectorConfig& config, std::ostream& out) {
+  if (config.acl_file.empty()) {
+    out << "to do at the broker: no [broker] acl_file is configured, so take the device's rights "
+           "away by hand\n";
+  } else {
+    out << "to do at the broker: send it SIGHUP, so that it reads " << config.acl_file
+        << " again; until then the device keeps its topics there\n";
+  }
+  out << "its certificate stays valid at the broker until it expires (there is no revocation "
+         "list): enrol what replaces the device under another name\n";
+}
+
 }  // namespace
 
 Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Clock& clock,
@@ -145,6 +158,7 @@ Result<int> revoke(const CollectorConfig& config, const CommandLine& options, Cl
     return fail(Error(Errc::not_found, "the device has no active key")
                     .with("device", options.tenant + "/" + options.device));
   }
+  tell_broker_steps(config, out);
   return kExitOk;
 }
 

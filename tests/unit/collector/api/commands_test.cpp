@@ -149,8 +149,12 @@ TEST_CASE(
   office.options.tenant = "demo";
   office.options.device = "host-1";
   office.options.reason = "stolen";
+  office.out.str("");
   REQUIRE(revoke(office.config, office.options, office.clock, office.out) == kExitOk);
   CHECK_THAT(text_of(office.config.acl_file), !Catch::Contains("demo.host-1"));
+  CHECK_THAT(office.out.str(), Catch::Contains("SIGHUP") &&
+                                   Catch::Contains(office.config.acl_file) &&
+                                   Catch::Contains("certificate stays valid"));
   CHECK_FALSE(revoke(office.config, office.options, office.clock, office.out));
   office.options.device = "nobody";
   CHECK_FALSE(revoke(office.config, office.options, office.clock, office.out));
