@@ -65,7 +65,7 @@ def large_event(bench):
     body = json.dumps(event).encode()
     before = bench.stack.agent_status('app-1')['next_seq']
     with socket.create_connection(('127.0.0.1', bench.stack.ports()['AGENT_PORT']), timeout=20) as connection:
-        connection.sendall(b'POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/cloudevents+json\r\n'
+        connection.sendall(b'POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/cloudevents+json\r\n'
                            b'Content-Length: %d\r\n\r\n' % len(body))
         try:
             connection.sendall(body)
@@ -94,7 +94,7 @@ def raw(bench, data, close):
 def half_frame(bench):
     before = bench.stack.agent_status('app-1')['next_seq']
     body = json.dumps(bench.event()).encode()
-    request = (b'POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/cloudevents+json\r\n'
+    request = (b'POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/cloudevents+json\r\n'
                b'Content-Length: %d\r\n\r\n' % len(body)) + body[:len(body) // 2]
     closed = raw(bench, request, close=True)
     began = time.monotonic()
