@@ -29,11 +29,11 @@ Status CommerceRunner::settle_touches(Timestamp now, CommerceReport& report) {
   TRY(auto touches, store_.touched_usage(options_.touches_max));
   if (touches.empty()) return {};
   report.more = report.more || touches.size() == options_.touches_max;
-  std::map<std::string, ExceptionUpsert> late;
-  for (const TouchedUsage& touch : touches) TRY_VOID(late_lines(touch, now, late));
+  LateSlice slice;
+  for (const TouchedUsage& touch : touches) TRY_VOID(late_lines(touch, slice));
   CommercialChanges changes;
   changes.expected_cursor = fold.cursor;
-  for (auto& [id, upsert] : late) changes.exceptions.push_back(std::move(upsert));
+  for (const auto& [where, period] : slice) TRY_VOID(compare_late(period, now, changes.exceptions));
   const size_t count = touches.size();
   changes.settled_touches = std::move(touches);
   TRY(const bool written, write(changes, report));
@@ -41,37 +41,61 @@ Status CommerceRunner::settle_touches(Timestamp now, CommerceReport& report) {
   return {};
 }
 
-Status CommerceRunner::late_lines(const TouchedUsage& touch, Timestamp now,
-                                  std::map<std::string, ExceptionUpsert>& out) {
+Status CommerceRunner::late_lines(const TouchedUsage& touch, LateSlice& slice) {
   TRY(const SeriesRow series, store_.series(touch.series));
   // What cannot be counted has an exception of its own, and is compared with closed periods once it
   // can.
   if (series.key.tenant != tenant_ || !series_fault(*catalog_, series.key).empty()) return {};
   const Period changed{std::max(touch.earliest, touch.quarter.start()), touch.quarter.end()};
   for (const MappedSpan& span : mapping_->spans(series.key.device, series.key.subject, changed)) {
-    if (span.link != nullptr) TRY_VOID(late_in_span(series, span, now, out));
+    if (span.link != nullptr) TRY_VOID(late_in_span(series, span, slice));
   }
   return {};
 }
 
-Status CommerceRunner::late_in_span(const SeriesRow& series, const MappedSpan& span, Timestamp now,
-                                    std::map<std::string, ExceptionUpsert>& out) {
+Status CommerceRunner::late_in_span(const SeriesRow& series, const MappedSpan& span,
+                                    LateSlice& slice) {
   const Contract* contract = catalog_->contract_of(span.link->subscription);
   CHECK_INVARIANT(contract != nullptr);
-  const LineKey key{span.link->subscription, series.key.meter};
   for (Timestamp t = span.from; t < span.until;) {
-    TRY(const auto row, closed_at(*contract, t));
-    if (!row) return {};  // from here on the contract's periods are open, or it has none
-    TRY(const PeriodDetail detail, PeriodDetail::parse(row->detail));
-    TRY(const Period named, named_period(*contract, *row, detail, t));
-    TRY(ExceptionUpsert upsert, compare_line(*contract, detail, named, key, now));
-    if (upsert.mode != UpsertMode::clear) {
-      upsert.row.device = series.key.device;
-      upsert.row.subject = series.key.subject;
+    TRY(LatePeriod* const period, late_period(*contract, t, slice));
+    if (period == nullptr) return {};  // from here on its periods are open, or it has none
+    period->lines.insert_or_assign({span.link->subscription, series.key.meter}, series.key);
+    CHECK_INVARIANT(period->named.until > t);
+    t = period->named.until;
+  }
+  return {};
+}
+
+Result<CommerceRunner::LatePeriod*> CommerceRunner::late_period(const Contract& contract,
+                                                                Timestamp t, LateSlice& slice) {
+  const auto after = slice.upper_bound({contract.name, t});
+  if (after != slice.begin()) {
+    LatePeriod& before = std::prev(after)->second;
+    if (before.contract == &contract && t < before.named.until) return &before;
+  }
+  TRY(const auto row, closed_at(contract, t));
+  if (!row) return nullptr;
+  LatePeriod period{.contract = &contract, .detail = {}, .named = {}, .lines = {}};
+  TRY(period.detail, PeriodDetail::parse(row->detail));
+  TRY(period.named, named_period(contract, *row, period.detail, t));
+  const auto where = std::pair(contract.name, period.named.from);
+  return &slice.insert_or_assign(where, std::move(period)).first->second;
+}
+
+Status CommerceRunner::compare_late(const LatePeriod& period, Timestamp now,
+                                    std::vector<ExceptionUpsert>& out) {
+  std::set<LineKey> keys;
+  for (const auto& [key, series] : period.lines) keys.insert(key);
+  TRY(auto upserts, compare(*period.contract, period.detail, period.named, &keys, now));
+  CHECK_INVARIANT(upserts.size() == period.lines.size());
+  auto upsert = upserts.begin();  // in the order of the keys, as the lines are
+  for (const auto& [key, series] : period.lines) {
+    if (upsert->mode != UpsertMode::clear) {
+      upsert->row.device = series.device;
+      upsert->row.subject = series.subject;
     }
-    out.insert_or_assign(upsert.row.id, std::move(upsert));
-    CHECK_INVARIANT(named.until > t);
-    t = named.until;
+    out.push_back(std::move(*upsert++));
   }
   return {};
 }
@@ -102,27 +126,41 @@ Result<std::optional<PeriodRow>> CommerceRunner::closed_at(const Contract& contr
   }
 }
 
-Result<ExceptionUpsert> CommerceRunner::compare_line(const Contract& contract,
-                                                     const PeriodDetail& detail, Period period,
-                                                     const LineKey& key, Timestamp now) {
-  const CatalogMeter* meter = catalog_->meter(key.second);
-  TRY(const PeriodUsage used, usage().of(contract, period, key));
-  const auto found = used.find(key);
-  LateInput input{.tenant = tenant_,
-                  .contract = contract.name,
-                  .period = period,
-                  .key = key,
-                  .unit = meter != nullptr ? meter->unit : "",
-                  .booked = detail.find(key),
-                  .quantity = {},
-                  .count = 0,
-                  .document = detail.document,
-                  .now = now};
-  if (found != used.end() && meter != nullptr) {
-    input.quantity = found->second.quantity(meter->aggregation);
-    input.count = found->second.count();
+Result<std::vector<ExceptionUpsert>> CommerceRunner::compare(const Contract& contract,
+                                                             const PeriodDetail& detail,
+                                                             Period period,
+                                                             const std::set<LineKey>* only,
+                                                             Timestamp now) {
+  TRY(const PeriodUsage used, usage().of(contract, period, only));
+  std::set<LineKey> keys;
+  if (only != nullptr) {
+    keys = *only;
+  } else {
+    for (const BookedLine& line : detail.lines) keys.insert({line.subscription, line.meter});
+    for (const auto& [key, value] : used) keys.insert(key);
   }
-  return late_exception(input);
+  std::vector<ExceptionUpsert> out;
+  for (const LineKey& key : keys) {
+    const CatalogMeter* meter = catalog_->meter(key.second);
+    const auto found = used.find(key);
+    LateInput input{.tenant = tenant_,
+                    .contract = contract.name,
+                    .period = period,
+                    .key = key,
+                    .unit = meter != nullptr ? meter->unit : "",
+                    .booked = detail.find(key),
+                    .quantity = {},
+                    .count = 0,
+                    .document = detail.document,
+                    .now = now};
+    if (found != used.end() && meter != nullptr) {
+      input.quantity = found->second.quantity(meter->aggregation);
+      input.count = found->second.count();
+    }
+    TRY(ExceptionUpsert upsert, late_exception(input));
+    out.push_back(std::move(upsert));
+  }
+  return out;
 }
 
 Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceReport& report) {
@@ -200,14 +238,8 @@ Status CommerceRunner::audit_row(const Contract& contract, const PeriodRow& row,
 
 Status CommerceRunner::audit_period(const Contract& contract, const PeriodDetail& detail,
                                     Period period, Timestamp now, CommercialChanges& changes) {
-  std::set<LineKey> keys;
-  for (const BookedLine& line : detail.lines) keys.insert({line.subscription, line.meter});
-  TRY(const PeriodUsage used, usage().of(contract, period));
-  for (const auto& [key, value] : used) keys.insert(key);
-  for (const LineKey& key : keys) {
-    TRY(ExceptionUpsert upsert, compare_line(contract, detail, period, key, now));
-    changes.exceptions.push_back(std::move(upsert));
-  }
+  TRY(auto upserts, compare(contract, detail, period, nullptr, now));
+  for (ExceptionUpsert& upsert : upserts) changes.exceptions.push_back(std::move(upsert));
   return {};
 }
 

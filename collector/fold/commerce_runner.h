@@ -83,6 +83,16 @@ class CommerceRunner {
     size_t compared = 0;
     CommercialChanges changes;
   };
+  /// A closed period with usage that came late, and the series that changed last of each line.
+  struct LatePeriod {
+    const Contract* contract = nullptr;
+    PeriodDetail detail;
+    Period named;
+    std::map<LineKey, SeriesKey> lines;
+  };
+  /// What the late changes of one step are about: each closed period once, however many of its
+  /// series changed. By contract and start.
+  using LateSlice = std::map<std::pair<std::string, Timestamp>, LatePeriod>;
   struct SeriesNote {
     std::string kind;
     uint64_t count = 0;
@@ -93,14 +103,17 @@ class CommerceRunner {
   /// What is wrong with one contract keeps no other from closing. An error is one to stop for.
   Status isolate(const Contract& contract, const Status& status, CommerceReport& report);
   Status settle_touches(Timestamp now, CommerceReport& report);
-  Status late_lines(const TouchedUsage& touch, Timestamp now,
-                    std::map<std::string, ExceptionUpsert>& out);
-  Status late_in_span(const SeriesRow& series, const MappedSpan& span, Timestamp now,
-                      std::map<std::string, ExceptionUpsert>& out);
+  Status late_lines(const TouchedUsage& touch, LateSlice& slice);
+  Status late_in_span(const SeriesRow& series, const MappedSpan& span, LateSlice& slice);
+  /// Nullptr where no closed period holds t.
+  Result<LatePeriod*> late_period(const Contract& contract, Timestamp t, LateSlice& slice);
+  Status compare_late(const LatePeriod& period, Timestamp now, std::vector<ExceptionUpsert>& out);
   /// The closed period that holds t.
   Result<std::optional<PeriodRow>> closed_at(const Contract& contract, Timestamp t);
-  Result<ExceptionUpsert> compare_line(const Contract& contract, const PeriodDetail& detail,
-                                       Period period, const LineKey& key, Timestamp now);
+  /// The given lines of a closed period with what is there now; without any, all of them.
+  Result<std::vector<ExceptionUpsert>> compare(const Contract& contract, const PeriodDetail& detail,
+                                               Period period, const std::set<LineKey>* only,
+                                               Timestamp now);
 
   /// Contracts in the order of their names until the step's work is done.
   Status visit_contracts(Timestamp now, CommerceReport& report);

@@ -51,7 +51,7 @@ Status ContractUsage::visit(const Contract& contract, Period period, const Visit
 }
 
 Result<PeriodUsage> ContractUsage::of(const Contract& contract, Period period,
-                                      const std::optional<LineKey>& only) {
+                                      const std::set<LineKey>* only) {
   // Series of one device that count in the same span share the batches to be read back.
   struct Group {
     std::vector<SeriesId> ids;
@@ -60,7 +60,7 @@ Result<PeriodUsage> ContractUsage::of(const Contract& contract, Period period,
   std::map<std::tuple<std::string, Timestamp, Timestamp>, Group> groups;
   TRY_VOID(visit(contract, period, [&](const SeriesRow& series, const MappedSpan& span) -> Status {
     const LineKey key{span.link->subscription, series.key.meter};
-    if (only && key != *only) return {};
+    if (only != nullptr && !only->contains(key)) return {};
     const Subscription* subscription = subscription_of(contract, key.first);
     if (!is_priced(catalog_.rate_card(subscription->rate_card, period.from), key.second)) return {};
     Group& group = groups[{series.key.device, span.from, span.until}];

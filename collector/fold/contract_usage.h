@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 
 #include "collector/core/commerce.h"
 #include "collector/core/mapping.h"
@@ -18,9 +19,9 @@ class ContractUsage {
       : store_(store), tenant_(tenant), catalog_(catalog), mapping_(mapping) {}
 
   /// Usage of the meters that the subscriptions' rate cards price at the period's start; only of
-  /// one line where `only` is given. Lines without a reading are absent.
+  /// the lines in `only` where it is given. Lines without a reading are absent.
   Result<PeriodUsage> of(const Contract& contract, Period period,
-                         const std::optional<LineKey>& only = std::nullopt);
+                         const std::set<LineKey>* only = nullptr);
 
   /// The quarter hour of the first usage that is linked to the contract in the span, priced or not.
   Result<std::optional<QuarterHour>> first_in(const Contract& contract, Period span);

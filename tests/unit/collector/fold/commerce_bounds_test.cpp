@@ -77,5 +77,29 @@ TEST_CASE("contracts that wait are all reported, and are not looked at again in 
   CHECK(entries_read(world.database()) - before < 10);
 }
 
+TEST_CASE("late usage of many series of a closed period compares that period once") {
+  constexpr int kSubjects = 40;
+  CommerceWorld world(commercial("PT1H") + link("*", kFrom));
+  std::vector<Sample> early;
+  std::vector<Sample> late;
+  for (int i = 0; i < kSubjects; ++i) {
+    early.push_back({"s" + std::to_string(i), "2026-01-05T10:10:00Z", 1});
+    late.push_back({"s" + std::to_string(i), "2026-01-05T10:20:00Z", 2});
+  }
+  world.record(early);
+  world.heartbeat("2026-01-05T11:00:00Z");
+  world.step("2026-01-05T11:00:20Z");
+  world.record(late);
+
+  const uint64_t before = entries_read(world.database());
+  CHECK(world.step("2026-01-05T11:00:21Z").touches_settled == kSubjects);
+
+  CHECK(entries_read(world.database()) - before < 20 * kSubjects);
+  const auto rows = world.store().list_exceptions({});
+  REQUIRE(rows->size() == 1);
+  CHECK(rows->at(0).count == kSubjects);
+  CHECK(rows->at(0).value.text() == "80");
+}
+
 }  // namespace
 }  // namespace ledgerline::collector
