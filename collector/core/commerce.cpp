@@ -192,6 +192,22 @@ Result<ExceptionUpsert> late_exception(const LateInput& input) {
   return out;
 }
 
+ExceptionUpsert uncompared_exception(const std::string& tenant, const std::string& contract,
+                                     Period period, const std::optional<std::string>& fault,
+                                     Timestamp now) {
+  ExceptionUpsert out{UpsertMode::clear,
+                      new_exception(exception_kind::kLate,
+                                    {tenant, contract, to_rfc3339(period.from)}, tenant, now)};
+  out.row.detail = "booked and present quantities can be compared again";
+  if (!fault) return out;
+  out.mode = UpsertMode::replace;
+  out.row.contract = contract;
+  out.row.count = 1;
+  out.row.detail = "period " + to_rfc3339(period.from) + " to " + to_rfc3339(period.until) +
+                   ": what is booked cannot be compared with what is there: " + *fault;
+  return out;
+}
+
 std::vector<ExceptionUpsert> uncounted_exceptions(const UncountedInput& input) {
   std::vector<ExceptionUpsert> out;
   const SeriesKey& key = input.series.key;

@@ -85,6 +85,13 @@ struct LateInput {
 };
 Result<ExceptionUpsert> late_exception(const LateInput& input);
 
+/// For a closed period that cannot be compared with its usage, because of `fault`; without one,
+/// what says that it can again. One row per contract and start of the period, apart from those of
+/// late_exception.
+ExceptionUpsert uncompared_exception(const std::string& tenant, const std::string& contract,
+                                     Period period, const std::optional<std::string>& fault,
+                                     Timestamp now);
+
 /// What of a series cannot be counted now; `kind` empty: nothing. For each of the three kinds one
 /// upsert: replace for `kind`, clear for the others, so that a cause that was mended closes itself.
 struct UncountedInput {

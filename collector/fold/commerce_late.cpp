@@ -1,6 +1,7 @@
 // Usage that came, or was mapped, after its period was closed.
 #include <algorithm>
 
+#include "collector/core/exceptions.h"
 #include "collector/fold/commerce_runner.h"
 #include "common/check.h"
 
@@ -22,6 +23,19 @@ Result<Period> named_period(const Contract& contract, const PeriodRow& row,
   return regular ? overlap(*regular, whole) : whole;
 }
 
+/// For late usage of a series of which not even the key can be read.
+ExceptionUpsert unread_series(const std::string& tenant, const TouchedUsage& touch,
+                              const Error& error, Timestamp now) {
+  ExceptionUpsert out{
+      UpsertMode::replace,
+      new_exception(exception_kind::kLate, {tenant, std::to_string(touch.series)}, tenant, now)};
+  out.row.series = touch.series;
+  out.row.count = 1;
+  out.row.detail =
+      "usage came after a period was closed, but its series cannot be read: " + error.text();
+  return out;
+}
+
 }  // namespace
 
 Status CommerceRunner::settle_touches(Timestamp now, CommerceReport& report) {
@@ -29,11 +43,12 @@ Status CommerceRunner::settle_touches(Timestamp now, CommerceReport& report) {
   TRY(auto touches, store_.touched_usage(options_.touches_max));
   if (touches.empty()) return {};
   report.more = report.more || touches.size() == options_.touches_max;
-  LateSlice slice;
+  LateSlice slice{.now = now, .periods = {}, .exceptions = {}};
   for (const TouchedUsage& touch : touches) TRY_VOID(late_lines(touch, slice));
+  for (const auto& [where, period] : slice.periods) TRY_VOID(compare_late(period, slice));
   CommercialChanges changes;
   changes.expected_cursor = fold.cursor;
-  for (const auto& [where, period] : slice) TRY_VOID(compare_late(period, now, changes.exceptions));
+  changes.exceptions = std::move(slice.exceptions);
   const size_t count = touches.size();
   changes.settled_touches = std::move(touches);
   TRY(const bool written, write(changes, report));
@@ -42,7 +57,13 @@ Status CommerceRunner::settle_touches(Timestamp now, CommerceReport& report) {
 }
 
 Status CommerceRunner::late_lines(const TouchedUsage& touch, LateSlice& slice) {
-  TRY(const SeriesRow series, store_.series(touch.series));
+  const auto found = store_.series(touch.series);
+  if (!found) {
+    if (is_for_all(found.error())) return fail(found.error());
+    slice.exceptions.push_back(unread_series(tenant_, touch, found.error(), slice.now));
+    return {};
+  }
+  const SeriesRow& series = *found;
   // What cannot be counted has an exception of its own, and is compared with closed periods once it
   // can.
   if (series.key.tenant != tenant_ || !series_fault(*catalog_, series.key).empty()) return {};
@@ -58,7 +79,14 @@ Status CommerceRunner::late_in_span(const SeriesRow& series, const MappedSpan& s
   const Contract* contract = catalog_->contract_of(span.link->subscription);
   CHECK_INVARIANT(contract != nullptr);
   for (Timestamp t = span.from; t < span.until;) {
-    TRY(LatePeriod* const period, late_period(*contract, t, slice));
+    const auto found = late_period(*contract, t, slice);
+    if (!found) {
+      const Period regular = contract->rule.containing(t).value_or(Period{t, span.until});
+      TRY_VOID(note_uncompared(*contract, regular, found.error(), slice.now, slice.exceptions));
+      t = regular.until;
+      continue;
+    }
+    LatePeriod* const period = *found;
     if (period == nullptr) return {};  // from here on its periods are open, or it has none
     period->lines.insert_or_assign({span.link->subscription, series.key.meter}, series.key);
     CHECK_INVARIANT(period->named.until > t);
@@ -69,8 +97,8 @@ Status CommerceRunner::late_in_span(const SeriesRow& series, const MappedSpan& s
 
 Result<CommerceRunner::LatePeriod*> CommerceRunner::late_period(const Contract& contract,
                                                                 Timestamp t, LateSlice& slice) {
-  const auto after = slice.upper_bound({contract.name, t});
-  if (after != slice.begin()) {
+  const auto after = slice.periods.upper_bound({contract.name, t});
+  if (after != slice.periods.begin()) {
     LatePeriod& before = std::prev(after)->second;
     if (before.contract == &contract && t < before.named.until) return &before;
   }
@@ -80,22 +108,32 @@ Result<CommerceRunner::LatePeriod*> CommerceRunner::late_period(const Contract& 
   TRY(period.detail, PeriodDetail::parse(row->detail));
   TRY(period.named, named_period(contract, *row, period.detail, t));
   const auto where = std::pair(contract.name, period.named.from);
-  return &slice.insert_or_assign(where, std::move(period)).first->second;
+  return &slice.periods.insert_or_assign(where, std::move(period)).first->second;
 }
 
-Status CommerceRunner::compare_late(const LatePeriod& period, Timestamp now,
-                                    std::vector<ExceptionUpsert>& out) {
+Status CommerceRunner::note_uncompared(const Contract& contract, Period period, const Error& error,
+                                       Timestamp now, std::vector<ExceptionUpsert>& out) const {
+  if (is_for_all(error)) return fail(error);
+  out.push_back(uncompared_exception(tenant_, contract.name, period, error.text(), now));
+  return {};
+}
+
+Status CommerceRunner::compare_late(const LatePeriod& period, LateSlice& slice) {
   std::set<LineKey> keys;
   for (const auto& [key, series] : period.lines) keys.insert(key);
-  TRY(auto upserts, compare(*period.contract, period.detail, period.named, &keys, now));
-  CHECK_INVARIANT(upserts.size() == period.lines.size());
-  auto upsert = upserts.begin();  // in the order of the keys, as the lines are
+  auto upserts = compare(*period.contract, period.detail, period.named, &keys, slice.now);
+  if (!upserts) {
+    return note_uncompared(*period.contract, period.named, upserts.error(), slice.now,
+                           slice.exceptions);
+  }
+  CHECK_INVARIANT(upserts->size() == period.lines.size());
+  auto upsert = upserts->begin();  // in the order of the keys, as the lines are
   for (const auto& [key, series] : period.lines) {
     if (upsert->mode != UpsertMode::clear) {
       upsert->row.device = series.device;
       upsert->row.subject = series.subject;
     }
-    out.push_back(std::move(*upsert++));
+    slice.exceptions.push_back(std::move(*upsert++));
   }
   return {};
 }
@@ -178,7 +216,7 @@ Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceRe
   step.changes.expected_cursor = fold.cursor;
   for (const PeriodRow& row : rows) {
     if (step.compared >= options_.audits_max) break;
-    TRY_VOID(audit_row(contract, row, step));
+    TRY_VOID(audit_or_pass(contract, row, step));
   }
   work_ += step.compared;
   if (!step.changes.exceptions.empty()) {
@@ -209,6 +247,22 @@ Result<bool> CommerceRunner::has_late(const Contract& contract) {
     if (rows.size() < filter.limit) return false;
     filter.after = rows.back().id;
   }
+}
+
+Status CommerceRunner::audit_or_pass(const Contract& contract, const PeriodRow& row,
+                                     AuditStep& step) {
+  const size_t before = step.compared;
+  const Status status = audit_row(contract, row, step);
+  const Period whole{row.from, row.to};
+  if (!status) {
+    TRY_VOID(note_uncompared(contract, whole, status.error(), step.now, step.changes.exceptions));
+    ++step.compared;
+    step.reached = row.to;
+  } else if (step.reached == row.to && step.compared != before) {
+    step.changes.exceptions.push_back(
+        uncompared_exception(tenant_, contract.name, whole, std::nullopt, step.now));
+  }
+  return {};
 }
 
 Status CommerceRunner::audit_row(const Contract& contract, const PeriodRow& row, AuditStep& step) {

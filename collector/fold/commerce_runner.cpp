@@ -37,9 +37,9 @@ Result<CommerceReport> CommerceRunner::step(Timestamp now) {
   TRY(const bool known, find_tenant());
   if (!known) return report;
   // Late usage first: a period that closes in this step has seen everything before its end.
-  TRY_VOID(settle_touches(now, report));
+  TRY_VOID(isolate("*", settle_touches(now, report), report));
   TRY_VOID(visit_contracts(now, report));
-  TRY_VOID(tell_uncounted(now, report));
+  TRY_VOID(isolate("*", tell_uncounted(now, report), report));
   for (const auto& [name, hints] : hints_) {
     if (hints.held) report.held.push_back(*hints.held);
   }
@@ -55,8 +55,8 @@ Status CommerceRunner::visit_contracts(Timestamp now, CommerceReport& report) {
       return {};
     }
     turn_ = at->first;
-    TRY_VOID(isolate(at->second, close_due(at->second, now, report), report));
-    TRY_VOID(isolate(at->second, audit(at->second, now, report), report));
+    TRY_VOID(isolate(at->first, close_due(at->second, now, report), report));
+    TRY_VOID(isolate(at->first, audit(at->second, now, report), report));
   }
   report.more = report.more || round_more_;
   turn_.clear();
@@ -64,11 +64,15 @@ Status CommerceRunner::visit_contracts(Timestamp now, CommerceReport& report) {
   return {};
 }
 
-Status CommerceRunner::isolate(const Contract& contract, const Status& status,
+bool CommerceRunner::is_for_all(const Error& error) {
+  return error.code() == Errc::full || error.code() == Errc::internal ||
+         error.code() == Errc::retry;
+}
+
+Status CommerceRunner::isolate(const std::string& contract, const Status& status,
                                CommerceReport& report) {
-  if (status) return {};
-  if (status.error().code() == Errc::full || status.error().code() == Errc::internal) return status;
-  report.failed.emplace_back(contract.name, status.error());
+  if (status || is_for_all(status.error())) return status;
+  report.failed.emplace_back(contract, status.error());
   return {};
 }
 

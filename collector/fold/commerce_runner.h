@@ -49,7 +49,8 @@ struct CommerceReport {
   size_t exceptions_written = 0;
   size_t conflicts = 0;  // somebody wrote meanwhile: the next step decides again
   bool more = false;     // there is work left: come again at once
-  std::vector<std::pair<std::string, Error>> failed;  // contracts whose evidence cannot be read
+  /// Contracts that could not be looked at; "*": what belongs to none of them alone.
+  std::vector<std::pair<std::string, Error>> failed;
   std::vector<Held> held;  // periods past their end and grace that cannot close yet: of every
                            // contract as it was looked at last
 };
@@ -91,8 +92,12 @@ class CommerceRunner {
     std::map<LineKey, SeriesKey> lines;
   };
   /// What the late changes of one step are about: each closed period once, however many of its
-  /// series changed. By contract and start.
-  using LateSlice = std::map<std::pair<std::string, Timestamp>, LatePeriod>;
+  /// series changed.
+  struct LateSlice {
+    Timestamp now;
+    std::map<std::pair<std::string, Timestamp>, LatePeriod> periods;  // by contract and start
+    std::vector<ExceptionUpsert> exceptions;
+  };
   struct SeriesNote {
     std::string kind;
     uint64_t count = 0;
@@ -100,14 +105,19 @@ class CommerceRunner {
   };
 
   Result<bool> find_tenant();
+  /// A fault of the store, not of something in it: nothing else can go on either.
+  static bool is_for_all(const Error& error);
   /// What is wrong with one contract keeps no other from closing. An error is one to stop for.
-  Status isolate(const Contract& contract, const Status& status, CommerceReport& report);
+  static Status isolate(const std::string& contract, const Status& status, CommerceReport& report);
   Status settle_touches(Timestamp now, CommerceReport& report);
   Status late_lines(const TouchedUsage& touch, LateSlice& slice);
   Status late_in_span(const SeriesRow& series, const MappedSpan& span, LateSlice& slice);
   /// Nullptr where no closed period holds t.
   Result<LatePeriod*> late_period(const Contract& contract, Timestamp t, LateSlice& slice);
-  Status compare_late(const LatePeriod& period, Timestamp now, std::vector<ExceptionUpsert>& out);
+  Status compare_late(const LatePeriod& period, LateSlice& slice);
+  /// What cannot be compared becomes an exception; an error is one to stop for.
+  Status note_uncompared(const Contract& contract, Period period, const Error& error, Timestamp now,
+                         std::vector<ExceptionUpsert>& out) const;
   /// The closed period that holds t.
   Result<std::optional<PeriodRow>> closed_at(const Contract& contract, Timestamp t);
   /// The given lines of a closed period with what is there now; without any, all of them.
@@ -136,6 +146,8 @@ class CommerceRunner {
   Result<std::vector<PeriodRow>> rows_above(const Contract& contract, Timestamp t);
   /// Compares from where the step is; step.reached says how far it came.
   Status audit_row(const Contract& contract, const PeriodRow& row, AuditStep& step);
+  /// The same; where it cannot, says so in an exception and passes the row.
+  Status audit_or_pass(const Contract& contract, const PeriodRow& row, AuditStep& step);
   Status audit_period(const Contract& contract, const PeriodDetail& detail, Period period,
                       Timestamp now, CommercialChanges& changes);
   Status tell_uncounted(Timestamp now, CommerceReport& report);

@@ -105,11 +105,19 @@ Result<CommerceRunner::SeriesNote> CommerceRunner::look_at(const SeriesRow& seri
                    "\", or its contract has not begun or has ended";
     spans = unmapped_spans(*catalog_, *mapping_, key);
   }
+  bool unread = false;
   for (const Period& span : spans) {
-    TRY(const auto used, exact_usage(store_, std::array{series.id}, span.from, span.until));
-    for (const auto& [id, value] : used) input.usage.merge(value);
+    const auto used = exact_usage(store_, std::array{series.id}, span.from, span.until);
+    if (!used && is_for_all(used.error())) return fail(used.error());
+    if (!used) {
+      unread = true;
+      input.usage = {};
+      input.detail += "; how much it is cannot be read: " + used.error().text();
+      break;
+    }
+    for (const auto& [id, value] : *used) input.usage.merge(value);
   }
-  if (input.usage.count == 0) input.kind = {};
+  if (input.usage.count == 0 && !unread) input.kind = {};
 
   const SeriesNote note{std::string(input.kind), input.usage.count};
   const auto written = series_notes_.find(series.id);

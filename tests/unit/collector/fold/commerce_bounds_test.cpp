@@ -1,5 +1,6 @@
 // What one commercial step may cost.
 #include "collector/fold/commerce_runner.h"
+#include "collector/store/keys.h"
 #include "tests/unit/collector/fold/commerce_catalog.h"
 #include "tests/unit/collector/fold/commerce_world.h"
 
@@ -99,6 +100,76 @@ TEST_CASE("late usage of many series of a closed period compares that period onc
   REQUIRE(rows->size() == 1);
   CHECK(rows->at(0).count == kSubjects);
   CHECK(rows->at(0).value.text() == "80");
+}
+
+class TwoContracts : public CommerceWorld {
+ public:
+  /// "aqua-2026" and "c1" have closed one period with one series each.
+  TwoContracts() : CommerceWorld(many_contracts(1, "PT1H")) {
+    record({{"aqua", "2026-01-05T10:10:00Z", 1}, {"c1", "2026-01-05T10:10:00Z", 2}});
+    heartbeat("2026-01-05T11:00:00Z");
+    CHECK(step("2026-01-05T11:00:20Z").documents.size() == 2);
+  }
+
+  void damage(Table table) { REQUIRE(flip_bit(database(), static_cast<uint8_t>(table), 0, 77)); }
+
+  /// Late usage for both, and the end of their next period.
+  CommerceReport go_on() {
+    record({{"aqua", "2026-01-05T10:40:00Z", 10},
+            {"c1", "2026-01-05T10:40:00Z", 20},
+            {"aqua", "2026-01-05T11:10:00Z", 3},
+            {"c1", "2026-01-05T11:10:00Z", 4}});
+    heartbeat("2026-01-05T12:00:00Z");
+    return step("2026-01-05T12:00:20Z");
+  }
+};
+
+TEST_CASE("late usage that cannot be compared is an exception, and all else goes on") {
+  TwoContracts world;
+  world.damage(Table::usage);
+
+  const CommerceReport report = world.go_on();
+
+  CHECK(report.documents.size() == 2);
+  CHECK(world.open_exceptions() == std::vector<std::string>{"late  1 0", "late c1 1 20"});
+  CHECK(world.store().touched_usage()->empty());
+}
+
+TEST_CASE("a closed period that cannot be read stops its own contract only") {
+  TwoContracts world;
+  world.damage(Table::period);
+
+  const CommerceReport report = world.go_on();
+
+  REQUIRE(report.documents.size() == 1);
+  CHECK(report.documents[0].contract == "c1");
+  CHECK(world.open_exceptions() == std::vector<std::string>{"late  1 0", "late c1 1 20"});
+  CHECK(world.store().touched_usage()->empty());
+}
+
+TEST_CASE("a change of the catalog passes a closed period that cannot be compared") {
+  TwoContracts world;
+  world.damage(Table::usage);
+
+  world.reload(many_contracts(1, "PT1H") + link("bolt", kFrom));
+  world.step("2026-01-05T11:00:21Z");
+  CHECK(world.open_exceptions() == std::vector<std::string>{"late  1 0"});
+
+  world.damage(Table::usage);  // the same bit again: it is whole
+  world.restart(many_contracts(1, "PT1H"));
+  world.step("2026-01-05T11:00:22Z");
+  CHECK(world.open_exceptions().empty());
+}
+
+TEST_CASE("unmapped usage that cannot be read hides no other") {
+  CommerceWorld world(commercial("PT1H") + link("aqua", kFrom));
+  world.record({{"bolt", "2026-01-05T10:10:00Z", 1}, {"zinc", "2026-01-05T10:10:00Z", 2}});
+  REQUIRE(flip_bit(world.database(), static_cast<uint8_t>(Table::usage), 0, 77));
+
+  world.step("2026-01-05T10:20:00Z");
+
+  CHECK(world.open_exceptions() ==
+        std::vector<std::string>{"unmapped_subject bolt 0 0", "unmapped_subject zinc 1 2"});
 }
 
 }  // namespace
