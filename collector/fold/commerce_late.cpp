@@ -205,7 +205,10 @@ Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceRe
   ContractHints& hints = hints_[contract.name];
   if (hints.audited) return {};
   if (!hints.audit_from) {
-    hints.audit_from = now - options_.audit_span;
+    // From the very first: what was mapped by now is in no other exception, however long ago it was
+    // used.
+    TRY(const auto oldest, store_.list_periods(tenant_, contract.name, Timestamp(0), 1));
+    hints.audit_from = oldest.empty() ? Timestamp(0) : oldest.front().from;
     // A catalog that comes back can also undo what another one made late.
     TRY(hints.audit_all, has_late(contract));
   }

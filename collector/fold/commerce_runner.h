@@ -28,8 +28,6 @@ struct CommerceOptions {
   size_t audit_rows_max = 100;  // read per contract and step for that
   size_t touches_max = 256;     // late changes looked at per step
   size_t series_max = 500;      // looked at per step for usage that cannot be counted
-  Duration audit_span =
-      std::chrono::hours(24 * 400);  // how far back a change of the catalog is followed
   Duration sweep_interval = std::chrono::seconds(5);  // between two looks at all series
   Duration rating_retry =
       std::chrono::minutes(1);  // before a period that could not be rated is tried again

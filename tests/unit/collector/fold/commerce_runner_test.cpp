@@ -197,6 +197,39 @@ TEST_CASE("a mapping that comes after the close leaves its usage as late, also a
   CHECK(world.open_exceptions() == std::vector<std::string>{"unmapped_subject bolt 1 30"});
 }
 
+std::string yearly() {
+  std::string out = commercial("P1Y");
+  const std::string instant = "2026-01-05T10:00:00Z";
+  return out.replace(out.find(instant), instant.size(), "2026-01-05");
+}
+
+TEST_CASE("a mapping that comes years after the close leaves its usage as late") {
+  const std::string before = yearly() + link("aqua", kFrom);
+  CommerceWorld world(before);
+  world.record({{"aqua", "2026-01-05T10:10:00Z", 100}, {"bolt", "2026-01-05T10:10:00Z", 30}});
+  world.heartbeat("2030-01-05T10:00:00Z");
+  CHECK(world.step("2030-01-06T10:00:00Z").periods_closed >= 1);
+  CHECK(world.open_exceptions() == std::vector<std::string>{"unmapped_subject bolt 1 30"});
+
+  world.restart(before + link("bolt", kFrom));
+  world.step("2030-01-06T10:00:01Z");
+
+  CHECK(world.open_exceptions() == std::vector<std::string>{"late  1 30"});
+}
+
+TEST_CASE("a mapping of the first days of an empty period a year ago leaves its usage as late") {
+  const std::string before = yearly() + link("aqua", kFrom);
+  CommerceWorld world(before);
+  world.record({{"bolt", "2026-01-05T10:10:00Z", 30}});
+  world.heartbeat("2027-01-05T10:00:00Z");
+  CHECK(world.step("2027-03-01T10:00:00Z").periods_closed == 1);
+
+  world.restart(before + link("bolt", kFrom));
+  world.step("2027-03-01T10:00:01Z");
+
+  CHECK(world.open_exceptions() == std::vector<std::string>{"late  1 30"});
+}
+
 TEST_CASE("silence is an exception, and no period closes on it") {
   CommerceWorld world(commercial("PT1H") + link("aqua", kFrom));
   world.record({{"aqua", "2026-01-05T10:10:00Z", 100}});
