@@ -6,6 +6,7 @@
 
 #include "collector/api/command_line.h"
 #include "collector/api/config.h"
+#include "collector/store/store.h"
 
 namespace ledgerline::collector {
 
@@ -18,6 +19,8 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
 Result<int> revoke(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                    std::ostream& out);
 Result<int> documents(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
+/// The same of a store that is open.
+Result<int> documents(Store& store, const CommandLine& options, std::ostream& out);
 Result<int> decide(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                    std::ostream& out);
 Result<int> requeue(const CollectorConfig& config, const CommandLine& options, Clock& clock,

@@ -21,15 +21,6 @@ constexpr size_t kPage = 1000;
 Json number(uint64_t value) { return Json::number(std::to_string(value)); }
 Json string(std::string_view text) { return Json::string(std::string(text)); }
 
-/// The newest delivery of the document's revision.
-Result<std::optional<DeliveryRow>> delivery_of(Store& store, const DocumentRow& document) {
-  TRY(const auto rows, store.list_deliveries({.document = document.id}));
-  for (const DeliveryRow& row : rows) {
-    if (row.revision == document.revision) return std::optional(row);
-  }
-  return std::optional<DeliveryRow>();
-}
-
 Json as_json(const DocumentRow& row, const std::optional<DeliveryRow>& delivery) {
   Json out = Json::object({{"id", string(row.id)},
                            {"revision", number(row.revision)},
@@ -57,7 +48,7 @@ Json as_json(const DocumentRow& row, const std::optional<DeliveryRow>& delivery)
 
 Result<int> show_document(Store& store, const CommandLine& options, std::ostream& out) {
   TRY(const DocumentRow row, store.document(options.document));
-  TRY(const auto delivery, delivery_of(store, row));
+  TRY(const auto delivery, store.delivery(delivery_id(row)));
   TRY(Json body, parse_json(row.body));
   if (options.json) {
     Json whole = as_json(row, delivery);
@@ -165,15 +156,19 @@ Json as_json(const ExceptionRow& row, Timestamp now) {
 Result<int> documents(const CollectorConfig& config, const CommandLine& options,
                       std::ostream& out) {
   TRY(auto store, open_existing_store(config));
-  if (!options.document.empty()) return show_document(*store, options, out);
+  return documents(*store, options, out);
+}
+
+Result<int> documents(Store& store, const CommandLine& options, std::ostream& out) {
+  if (!options.document.empty()) return show_document(store, options, out);
   Json list = Json::array();
   TextTable table(
       {"ID", "CONTRACT", "PERIOD FROM", "UNTIL", "TOTAL", "STATE", "DELIVERY", "EXTERNAL ID"});
   const auto read = [&](const std::string& after) {
-    return store->list_documents({.after = after, .limit = kPage});
+    return store.list_documents({.after = after, .limit = kPage});
   };
   const auto visit = [&](const DocumentRow& row) -> Status {
-    TRY(const auto delivery, delivery_of(*store, row));
+    TRY(const auto delivery, store.delivery(delivery_id(row)));
     if (options.json) {
       list.push(as_json(row, delivery));
     } else {
@@ -215,7 +210,7 @@ Result<int> requeue(const CollectorConfig& config, const CommandLine& options, C
                     std::ostream& out) {
   TRY(auto store, open_existing_store(config));
   TRY(const DocumentRow row, store->document(options.document));
-  TRY(const auto delivery, delivery_of(*store, row));
+  TRY(const auto delivery, store->delivery(delivery_id(row)));
   if (!delivery)
     return fail(Errc::not_found, "the document has no delivery: it waits for approval");
   const auto stands = {DeliveryState::rejected, DeliveryState::conflict, DeliveryState::held};

@@ -137,9 +137,13 @@ Result<DocumentRow> make_document(const Catalog& catalog, const Contract& contra
   return row;
 }
 
+std::string delivery_id(const DocumentRow& document) {
+  return document.id + ".r" + std::to_string(document.revision) + "." + document.connector;
+}
+
 DeliveryRow new_delivery(const DocumentRow& document, Timestamp now) {
   DeliveryRow row;
-  row.id = document.id + ".r" + std::to_string(document.revision) + "." + document.connector;
+  row.id = delivery_id(document);
   row.document = document.id;
   row.revision = document.revision;
   row.connector = document.connector;

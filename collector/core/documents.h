@@ -52,7 +52,8 @@ struct DocumentInput {
 Result<DocumentRow> make_document(const Catalog& catalog, const Contract& contract,
                                   const DocumentInput& input);
 
-/// The first delivery of a document: "<document>.r<revision>.<connector>".
+/// Of the one delivery of a document's revision: "<document>.r<revision>.<connector>".
+std::string delivery_id(const DocumentRow& document);
 DeliveryRow new_delivery(const DocumentRow& document, Timestamp now);
 
 struct DocumentVerdict {

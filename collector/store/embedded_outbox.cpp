@@ -189,6 +189,10 @@ Result<size_t> EmbeddedStore::recover_deliveries(const std::string& connector,
   });
 }
 
+Result<std::optional<DeliveryRow>> EmbeddedStore::delivery(const std::string& id) {
+  return read([&](Rows& rows) { return rows.find<DeliveryRow>(delivery_key(id)); });
+}
+
 Result<std::vector<DeliveryRow>> EmbeddedStore::list_deliveries(const DeliveryFilter& filter) {
   return read([&](Rows& rows) -> Result<std::vector<DeliveryRow>> {
     const Key prefix(Table::delivery);

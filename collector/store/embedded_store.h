@@ -74,6 +74,7 @@ class EmbeddedStore final : public Store {
   Status release_delivery(const DeliveryRelease& release) override;
   Result<size_t> recover_deliveries(const std::string& connector, const std::string& lease,
                                     uint64_t lease_epoch, Timestamp now) override;
+  Result<std::optional<DeliveryRow>> delivery(const std::string& id) override;
   Result<std::vector<DeliveryRow>> list_deliveries(const DeliveryFilter& filter) override;
   Result<Lease> acquire_lease(const LeaseRequest& request) override;
   Result<Lease> renew_lease(const std::string& name, uint64_t epoch, Timestamp now,

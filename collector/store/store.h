@@ -331,6 +331,8 @@ class Store {
   /// becomes unknown and due now. Returns how many.
   virtual Result<size_t> recover_deliveries(const std::string& connector, const std::string& lease,
                                             uint64_t lease_epoch, Timestamp now) = 0;
+  /// Nothing where there is none of that id.
+  virtual Result<std::optional<DeliveryRow>> delivery(const std::string& id) = 0;
   virtual Result<std::vector<DeliveryRow>> list_deliveries(const DeliveryFilter& filter) = 0;
   /// Errc::conflict where another holder's lease has not expired.
   virtual Result<Lease> acquire_lease(const LeaseRequest& request) = 0;

@@ -16,6 +16,7 @@
 #include "collector/core/documents.h"
 #include "collector/core/exceptions.h"
 #include "collector/store/keys.h"
+#include "collector/store/memory_store.h"
 #include "common/exit_code.h"
 #include "common/io/lmdb.h"
 #include "common/io/system.h"
@@ -320,6 +321,35 @@ TEST_CASE("an approved document enters the outbox once, under the name of who ap
   const auto store = open_store(office.config).value();
   CHECK(store->document("bs-1").value().decided_by == "Ann");
   CHECK(store->list_deliveries({}).value().size() == 1);
+}
+
+TEST_CASE("a list of documents looks each delivery up, and goes through none") {
+  constexpr size_t kDocuments = 200;
+  const auto database = make_memory_database();
+  const auto store = open_memory_store(database);
+  CommercialChanges changes;
+  for (size_t i = 0; i < kDocuments; ++i) {
+    DocumentRow row;
+    row.id = "bs-" + std::to_string(1000 + i);
+    row.connector = "tryton";
+    row.state = i % 2 == 0 ? DocumentState::approved : DocumentState::waiting_approval;
+    row.body = "{}";
+    changes.documents.push_back({row, 0});
+    if (i % 2 == 0) changes.deliveries.push_back(new_delivery(row, Timestamp(1)));
+  }
+  REQUIRE(store->put_documents(changes));
+  const uint64_t before = entries_read(*database);
+  CommandLine options;
+  options.json = true;
+  std::ostringstream out;
+
+  REQUIRE(documents(*store, options, out));
+
+  CHECK(entries_read(*database) - before < 5 * kDocuments);
+  const Json list = parse_json(out.str()).value();
+  REQUIRE(list.items().size() == kDocuments);
+  CHECK(list.items().front().find("delivery") != nullptr);
+  CHECK(list.items().back().find("delivery") == nullptr);
 }
 
 TEST_CASE("documents are listed and shown, for people and for programs") {

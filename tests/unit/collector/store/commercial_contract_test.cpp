@@ -75,6 +75,8 @@ TEMPLATE_TEST_CASE("documents and their deliveries appear together or not at all
   REQUIRE(must(backend.open()->document("doc")) == document("doc"));
   REQUIRE(failed_with(store->document("other"), Errc::not_found));
   REQUIRE(must(store->list_deliveries({})) == std::vector{delivery("doc/1")});
+  REQUIRE(must(store->delivery("doc/1")) == delivery("doc/1"));
+  REQUIRE_FALSE(must(store->delivery("doc/2")));
 }
 
 TEMPLATE_TEST_CASE("a document's revisions follow each other and the newest is shown", "[store]",
