@@ -52,8 +52,9 @@ class Collector {
         clock_(clock),
         store_(std::move(store)),
         signer_(std::move(signer)),
-        folder_(*store_),
-        commerce_(*store_, std::move(catalog), {.zone_database = read_zone_database()}),
+        folder_(*store_, {}, &changed_series_),
+        commerce_(*store_, std::move(catalog), {.zone_database = read_zone_database()},
+                  &changed_series_),
         intake_(runtime_, clock_, *store_, *signer_, intake_options(config),
                 io::mqtt_factory(runtime_), [this](LeafNumber) { fold(); }) {}
 
@@ -198,6 +199,7 @@ class Collector {
   io::Runtime runtime_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Signer> signer_;
+  ChangedSeries changed_series_;
   Folder folder_;
   CommerceRunner commerce_;
   Intake intake_;

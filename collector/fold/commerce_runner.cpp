@@ -14,8 +14,9 @@ constexpr Timestamp kNever{INT64_MAX};
 
 }  // namespace
 
-CommerceRunner::CommerceRunner(Store& store, Catalog catalog, CommerceOptions options)
-    : store_(store), options_(std::move(options)) {
+CommerceRunner::CommerceRunner(Store& store, Catalog catalog, CommerceOptions options,
+                               ChangedSeries* changed)
+    : store_(store), options_(std::move(options)), changed_(changed) {
   set_catalog(std::move(catalog));
 }
 

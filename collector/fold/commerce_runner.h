@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "collector/core/commerce.h"
+#include "collector/fold/changed_series.h"
 #include "collector/fold/contract_usage.h"
 #include "collector/store/store.h"
 
@@ -28,7 +29,7 @@ struct CommerceOptions {
   size_t audit_rows_max = 100;  // read per contract and step for that
   size_t touches_max = 256;     // late changes looked at per step
   size_t series_max = 500;      // looked at per step for usage that cannot be counted
-  Duration sweep_interval = std::chrono::seconds(5);  // between two looks at all series
+  Duration sweep_interval = std::chrono::seconds(5);  // between two looks at the series
   Duration rating_retry =
       std::chrono::minutes(1);  // before a period that could not be rated is tried again
   Duration hold_retry = std::chrono::seconds(1);  // before a period that waits is looked at again
@@ -55,7 +56,10 @@ struct CommerceReport {
 
 class CommerceRunner {
  public:
-  CommerceRunner(Store& store, Catalog catalog, CommerceOptions options);
+  /// `changed` is what the fold on this thread tells; without it every look at the series that
+  /// cannot be counted is one at all series.
+  CommerceRunner(Store& store, Catalog catalog, CommerceOptions options,
+                 ChangedSeries* changed = nullptr);
 
   /// On the storage thread, as step() is.
   void set_catalog(Catalog catalog);
@@ -95,6 +99,11 @@ class CommerceRunner {
     Timestamp now;
     std::map<std::pair<std::string, Timestamp>, LatePeriod> periods;  // by contract and start
     std::vector<ExceptionUpsert> exceptions;
+  };
+  struct SweepPage {
+    std::vector<SeriesRow> rows;
+    SeriesId last = 0;
+    bool more = false;
   };
   struct SeriesNote {
     std::string kind;
@@ -149,6 +158,9 @@ class CommerceRunner {
   Status audit_period(const Contract& contract, const PeriodDetail& detail, Period period,
                       Timestamp now, CommercialChanges& changes);
   Status tell_uncounted(Timestamp now, CommerceReport& report);
+  void begin_sweep(LeafNumber cursor, Timestamp now);
+  /// The next of the series to be looked at.
+  Result<SweepPage> sweep_page(CommerceReport& report);
   Result<SeriesNote> look_at(const SeriesRow& series, Timestamp now,
                              std::vector<ExceptionUpsert>& upserts);
 
@@ -158,6 +170,7 @@ class CommerceRunner {
 
   Store& store_;
   CommerceOptions options_;
+  ChangedSeries* changed_;
   std::string tenant_;
   std::unique_ptr<const Catalog> catalog_;  // at a fixed address: mapping_ points into it
   std::unique_ptr<const Mapping> mapping_;
@@ -166,7 +179,9 @@ class CommerceRunner {
   bool round_more_ = false;  // a contract of this round has more to do
   size_t work_ = 0;          // of this step
   std::map<SeriesId, SeriesNote> series_notes_;  // what was written for each series
-  std::optional<LeafNumber> swept_cursor_;       // of the last full look at the series
+  std::optional<LeafNumber> swept_cursor_;       // everything before it was looked at
+  /// What the present look is at; nothing: all series.
+  std::optional<std::set<SeriesId>> sweep_series_;
   SeriesId sweep_after_ = 0;
   LeafNumber sweep_cursor_ = 0;
   bool sweeping_ = false;

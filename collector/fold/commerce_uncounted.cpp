@@ -55,17 +55,12 @@ Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
   TRY(const FoldCursor fold, store_.fold_cursor());
   if (!sweeping_) {
     if (swept_cursor_ == fold.cursor || now < next_sweep_) return {};
-    next_sweep_ = now + options_.sweep_interval;
-    sweeping_ = true;
-    sweep_after_ = 0;
-    sweep_cursor_ = fold.cursor;
+    begin_sweep(fold.cursor, now);
   }
-  SeriesFilter filter{
-      .tenant = tenant_, .device = {}, .after = sweep_after_, .limit = options_.series_max};
-  TRY(const auto rows, store_.list_series(filter));
+  TRY(const SweepPage page, sweep_page(report));
   CommercialChanges changes;
   std::vector<std::pair<SeriesId, SeriesNote>> notes;
-  for (const SeriesRow& series : rows) {
+  for (const SeriesRow& series : page.rows) {
     TRY(SeriesNote note, look_at(series, now, changes.exceptions));
     notes.emplace_back(series.id, std::move(note));
   }
@@ -75,14 +70,54 @@ Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
     if (!written) return {};
   }
   for (auto& [id, note] : notes) series_notes_[id] = std::move(note);
-  if (rows.size() == options_.series_max) {
-    sweep_after_ = rows.back().id;
+  if (page.more) {
+    sweep_after_ = page.last;
     report.more = true;
     return {};
   }
   sweeping_ = false;
   swept_cursor_ = sweep_cursor_;
   return {};
+}
+
+void CommerceRunner::begin_sweep(LeafNumber cursor, Timestamp now) {
+  next_sweep_ = now + options_.sweep_interval;
+  sweeping_ = true;
+  sweep_after_ = 0;
+  sweep_cursor_ = cursor;
+  sweep_series_.reset();
+  if (changed_ == nullptr) return;
+  // Taken also where all are looked at: what it tells then begins at this cursor.
+  auto changed = changed_->take(swept_cursor_.value_or(cursor), cursor);
+  if (swept_cursor_) sweep_series_ = std::move(changed);
+}
+
+Result<CommerceRunner::SweepPage> CommerceRunner::sweep_page(CommerceReport& report) {
+  SweepPage page;
+  if (!sweep_series_) {
+    const SeriesFilter filter{
+        .tenant = tenant_, .device = {}, .after = sweep_after_, .limit = options_.series_max};
+    TRY(page.rows, store_.list_series(filter));
+    if (!page.rows.empty()) page.last = page.rows.back().id;
+    page.more = page.rows.size() == options_.series_max;
+    return page;
+  }
+  size_t taken = 0;
+  for (auto id = sweep_series_->upper_bound(sweep_after_); id != sweep_series_->end(); ++id) {
+    if (taken++ == options_.series_max) {
+      page.more = true;
+      break;
+    }
+    page.last = *id;
+    auto series = store_.series(*id);
+    if (!series && is_for_all(series.error())) return fail(series.error());
+    if (!series) {
+      report.failed.emplace_back("*", series.error());
+    } else if (series->key.tenant == tenant_) {
+      page.rows.push_back(std::move(*series));
+    }
+  }
+  return page;
 }
 
 Result<CommerceRunner::SeriesNote> CommerceRunner::look_at(const SeriesRow& series, Timestamp now,

@@ -192,6 +192,7 @@ Result<Folder::Step> Folder::fold_slice(const ReadLogLimits& limits) {
     forget();
     return fail(std::move(status).error());
   }
+  if (changed_ != nullptr) changed_->folded(slice.changes);
   cursor_ = next;
   return Step{.leaves = next - slice.changes.cursor_before,
               .readings = slice.readings,

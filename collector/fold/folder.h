@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "collector/core/folding.h"
+#include "collector/fold/changed_series.h"
 #include "collector/store/store.h"
 
 namespace ledgerline::collector {
@@ -37,7 +38,9 @@ class Folder {
     LeafNumber cursor = 0;
   };
 
-  Folder(Store& store, Options options) : store_(store), options_(options) {}
+  /// `changed`, where there is one, is told which series each slice changed.
+  Folder(Store& store, Options options, ChangedSeries* changed = nullptr)
+      : store_(store), options_(options), changed_(changed) {}
   explicit Folder(Store& store) : Folder(store, Options{}) {}
 
   /// Folds one slice. Errc::conflict where another fold was first: call again. Errc::corrupt where
@@ -64,6 +67,7 @@ class Folder {
 
   Store& store_;
   Options options_;
+  ChangedSeries* changed_;
   LeafNumber cursor_ = 0;
   std::map<StreamId, Stream> streams_;
   std::map<SeriesKey, SeriesId> series_;  // 0: refused

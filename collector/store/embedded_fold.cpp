@@ -166,34 +166,41 @@ Result<SeriesRow> EmbeddedStore::series(SeriesId id) {
 
 namespace {
 
-/// Ids of one device ascending; of all devices they come device by device, so paging needs them
-/// sorted.
-Result<std::vector<SeriesId>> series_ids(Rows& rows, const SeriesFilter& filter) {
-  Key prefix = Key(Table::series_by_device).text(filter.tenant);
-  if (!filter.device.empty()) prefix.text(filter.device);
-  std::vector<SeriesId> ids;
-  TRY_VOID(rows.scan_keys(prefix, prefix.end(), [&](ByteView key) -> Result<bool> {
-    const SeriesId id = big_endian64(key.subspan(key.size() - 8));
-    if (id > filter.after) ids.push_back(id);
+/// From filter.after on, so that reading all pages costs as much as reading all series.
+Result<std::vector<SeriesRow>> series_of_device(Rows& rows, const SeriesFilter& filter) {
+  const Key prefix = Key(Table::series_by_device).text(filter.tenant).text(filter.device);
+  const Key from = Key(prefix).u64(filter.after + 1);
+  std::vector<SeriesRow> out;
+  TRY_VOID(rows.scan_keys(from, prefix.end(), [&](ByteView key) -> Result<bool> {
+    if (out.size() == filter.limit) return false;
+    out.push_back({.id = big_endian64(key.subspan(key.size() - 8)), .key = {}});
     return true;
   }));
-  std::sort(ids.begin(), ids.end());
-  if (ids.size() > filter.limit) ids.resize(filter.limit);
-  return ids;
+  for (SeriesRow& row : out) {
+    TRY(row.key, rows.get<SeriesKey>(Key(Table::series).u64(row.id), "series"));
+  }
+  return out;
+}
+
+Result<std::vector<SeriesRow>> series_of_tenant(Rows& rows, const SeriesFilter& filter) {
+  const Key from = Key(Table::series).u64(filter.after + 1);
+  std::vector<SeriesRow> out;
+  const auto visit = [&](ByteView key, SeriesKey series) -> Result<bool> {
+    if (out.size() == filter.limit) return false;
+    if (series.tenant == filter.tenant) {
+      out.push_back({.id = big_endian64(key.subspan(key.size() - 8)), .key = std::move(series)});
+    }
+    return true;
+  };
+  TRY_VOID(rows.scan<SeriesKey>(from, Key(Table::series).end(), visit));
+  return out;
 }
 
 }  // namespace
 
 Result<std::vector<SeriesRow>> EmbeddedStore::list_series(const SeriesFilter& filter) {
-  return read([&](Rows& rows) -> Result<std::vector<SeriesRow>> {
-    TRY(const auto ids, series_ids(rows, filter));
-    std::vector<SeriesRow> out;
-    out.reserve(ids.size());
-    for (const SeriesId id : ids) {
-      TRY(auto key, rows.get<SeriesKey>(Key(Table::series).u64(id), "series"));
-      out.push_back({.id = id, .key = std::move(key)});
-    }
-    return out;
+  return read([&](Rows& rows) {
+    return filter.device.empty() ? series_of_tenant(rows, filter) : series_of_device(rows, filter);
   });
 }
 

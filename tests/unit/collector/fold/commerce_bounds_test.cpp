@@ -172,5 +172,38 @@ TEST_CASE("unmapped usage that cannot be read hides no other") {
         std::vector<std::string>{"unmapped_subject bolt 0 0", "unmapped_subject zinc 1 2"});
 }
 
+TEST_CASE("a look for usage that cannot be counted reads the series that changed, not all") {
+  CommerceWorld world(commercial("PT1H") + link("aqua", kFrom),
+                      {.zone_database = "test", .series_max = 50});
+  std::vector<Sample> samples;
+  for (int i = 0; i < 300; ++i)
+    samples.push_back({"s" + std::to_string(i), "2026-01-05T10:10:00Z", 1});
+  world.record(samples);
+  world.step("2026-01-05T10:20:00Z");
+  REQUIRE(world.open_exceptions().size() == 300);
+  world.record({{"s7", "2026-01-05T10:30:00Z", 2}, {"new", "2026-01-05T10:30:00Z", 4}});
+
+  const uint64_t before = entries_read(world.database());
+  CHECK(world.step("2026-01-05T10:40:00Z").exceptions_written > 0);
+
+  CHECK(entries_read(world.database()) - before < 100);
+  const auto open = world.open_exceptions();
+  CHECK(open.size() == 301);
+  CHECK(std::count(open.begin(), open.end(), "unmapped_subject s7 2 3") == 1);
+  CHECK(std::count(open.begin(), open.end(), "unmapped_subject new 1 4") == 1);
+}
+
+TEST_CASE("a look that is not told what changed is at all series") {
+  CommerceWorld world(commercial("PT1H") + link("aqua", kFrom));
+  CommerceRunner other(world.store(), CommerceWorld::read(commercial("PT1H") + link("aqua", kFrom)),
+                       {.zone_database = "test"});
+  world.record({{"bolt", "2026-01-05T10:10:00Z", 1}});
+  REQUIRE(other.step(at("2026-01-05T10:20:00Z")));
+  world.record({{"bolt", "2026-01-05T10:30:00Z", 2}});
+  REQUIRE(other.step(at("2026-01-05T10:40:00Z")));
+
+  CHECK(world.open_exceptions() == std::vector<std::string>{"unmapped_subject bolt 2 3"});
+}
+
 }  // namespace
 }  // namespace ledgerline::collector

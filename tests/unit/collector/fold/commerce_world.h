@@ -33,9 +33,11 @@ class CommerceWorld {
  public:
   explicit CommerceWorld(const std::string& catalog,
                          CommerceOptions options = {.zone_database = "test"})
-      : store_(open_memory_store(database_)), folder_(*store_), options_(std::move(options)) {
+      : store_(open_memory_store(database_)),
+        folder_(*store_, {}, &changed_),
+        options_(std::move(options)) {
     signer_ = signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
-    runner_ = std::make_unique<CommerceRunner>(*store_, read(catalog), options_);
+    restart(catalog);
     rows_ = {{1, {1, "api.requests", "1", 0, MeterKind::delta, 1, false}},
              {2, {2, "seats", "1", 0, MeterKind::gauge, 1, false}},
              {3, {3, "api.request", "1", 0, MeterKind::delta, 1, false}},
@@ -56,7 +58,7 @@ class CommerceWorld {
   CommerceRunner& runner() { return *runner_; }
   void reload(const std::string& catalog) { runner_->set_catalog(read(catalog)); }
   void restart(const std::string& catalog) {
-    runner_ = std::make_unique<CommerceRunner>(*store_, read(catalog), options_);
+    runner_ = std::make_unique<CommerceRunner>(*store_, read(catalog), options_, &changed_);
   }
 
   /// One sealed batch, admitted and folded.
@@ -160,6 +162,7 @@ class CommerceWorld {
 
   std::shared_ptr<MemoryDatabase> database_ = make_memory_database();
   std::unique_ptr<Store> store_;
+  ChangedSeries changed_;
   Folder folder_;
   CommerceOptions options_;
   std::unique_ptr<Signer> signer_;

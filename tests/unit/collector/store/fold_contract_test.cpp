@@ -116,6 +116,30 @@ TEMPLATE_TEST_CASE("series are listed by device and page by page", "[store]", Me
   REQUIRE(must(store->list_series({.tenant = "dem"})).empty());
 }
 
+TEST_CASE("all pages of the series together cost as much as the series", "[store]") {
+  constexpr SeriesId kSeries = 200;
+  const auto database = make_memory_database();
+  const auto store = open_memory_store(database);
+  FoldChanges changes;
+  for (SeriesId id = 1; id <= kSeries; ++id) {
+    changes.new_series.push_back({id, series_key("s" + std::to_string(id))});
+  }
+  must(store->fold(changes));
+
+  for (const std::string device : {"", "d"}) {
+    const uint64_t before = entries_read(*database);
+    SeriesFilter filter{.tenant = "demo", .device = device, .limit = 10};
+    size_t seen = 0;
+    for (auto page = must(store->list_series(filter)); !page.empty();
+         page = must(store->list_series(filter))) {
+      seen += page.size();
+      filter.after = page.back().id;
+    }
+    REQUIRE(seen == kSeries);
+    REQUIRE(entries_read(*database) - before < 3 * kSeries);
+  }
+}
+
 TEMPLATE_TEST_CASE("usage before the end of a closed period is noted until it is settled",
                    "[store]", MemoryBackend, LmdbBackend) {
   TestType backend;
