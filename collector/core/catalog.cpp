@@ -89,6 +89,53 @@ Json canonical_link(const Link& link) {
                        {"until", optional_text(link.until)}});
 }
 
+Json canonical_asset(const Asset& asset) {
+  return Json::object({{"name", text(asset.name)},
+                       {"model", text(asset.model)},
+                       {"site", text(asset.site)},
+                       {"account", text(asset.account)},
+                       {"external", text(asset.external)},
+                       {"in_service_from", optional_text(asset.in_service_from)}});
+}
+
+Json canonical_condition(const Condition& condition) {
+  Json where = Json::object();
+  for (const auto& [name, value] : condition.where) where.set(name, text(value));
+  return Json::object({{"source", Json::number(static_cast<int64_t>(condition.source))},
+                       {"meter", text(condition.meter)},
+                       {"where", std::move(where)},
+                       {"value", text(std::string(to_string(condition.value)))},
+                       {"window_ms", Json::number(condition.window.count())},
+                       {"ahead_ms", Json::number(condition.ahead.count())},
+                       {"above", Json::boolean(condition.side == Condition::Side::above)},
+                       {"limit", text(condition.limit)},
+                       {"clear", text(condition.clear)},
+                       {"steps_min", Json::number(static_cast<int64_t>(condition.steps_min))}});
+}
+
+Json canonical_rule(const MaintenanceRule& rule) {
+  Json conditions = Json::array();
+  for (const Condition& condition : rule.conditions)
+    conditions.push(canonical_condition(condition));
+  Json parts = Json::array();
+  for (const Part& part : rule.parts) {
+    parts.push(Json::object({{"product", text(part.product)}, {"quantity", text(part.quantity)}}));
+  }
+  return Json::object({{"name", text(rule.name)},
+                       {"description", text(rule.description)},
+                       {"model", text(rule.model)},
+                       {"connector", text(rule.connector)},
+                       {"priority", text(rule.priority)},
+                       {"step_ms", Json::number(rule.step.count())},
+                       {"due_ms", Json::number(rule.due.count())},
+                       {"effort_ms", Json::number(rule.effort.count())},
+                       {"cool_down_ms", Json::number(rule.cool_down.count())},
+                       {"update_ms", Json::number(rule.update.count())},
+                       {"needed", Json::number(static_cast<int64_t>(rule.needed))},
+                       {"conditions", std::move(conditions)},
+                       {"parts", std::move(parts)}});
+}
+
 }  // namespace
 
 std::string_view to_string(Aggregation aggregation) {
@@ -109,6 +156,7 @@ std::string_view to_string(Aggregation aggregation) {
 
 const CatalogMeter* Catalog::meter(const std::string& name) const { return find_in(meters_, name); }
 const Account* Catalog::account(const std::string& name) const { return find_in(accounts_, name); }
+const Asset* Catalog::asset(const std::string& name) const { return find_in(assets_, name); }
 const Contract* Catalog::contract(const std::string& name) const {
   return find_in(contracts_, name);
 }
@@ -141,14 +189,21 @@ std::string Catalog::canonical() const {
   for (const auto& [name, contract] : contracts_) contracts.push(canonical_contract(contract));
   Json links = Json::array();
   for (const Link& link : links_) links.push(canonical_link(link));
-  return Json::object({{"format", Json::number(1)},
-                       {"tenant", text(tenant_)},
-                       {"meters", std::move(meters)},
-                       {"rate_cards", std::move(cards)},
-                       {"accounts", std::move(accounts)},
-                       {"contracts", std::move(contracts)},
-                       {"links", std::move(links)}})
-      .dump();
+  Json out = Json::object({{"format", Json::number(1)},
+                           {"tenant", text(tenant_)},
+                           {"meters", std::move(meters)},
+                           {"rate_cards", std::move(cards)},
+                           {"accounts", std::move(accounts)},
+                           {"contracts", std::move(contracts)},
+                           {"links", std::move(links)}});
+  Json assets = Json::array();
+  for (const auto& [name, asset] : assets_) assets.push(canonical_asset(asset));
+  Json rules = Json::array();
+  for (const auto& [name, rule] : rules_) rules.push(canonical_rule(rule));
+  // Only where there are any: a catalog that was written before there were rules keeps its hash.
+  if (!assets.items().empty()) out.set("assets", std::move(assets));
+  if (!rules.items().empty()) out.set("maintenance", std::move(rules));
+  return out.dump();
 }
 
 }  // namespace ledgerline::collector

@@ -1,6 +1,7 @@
 #pragma once
 // The commercial side as written in catalog.d/*.toml: meters, rate cards, accounts, contracts with
-// their subscriptions, and links of devices and subjects to subscriptions. A Catalog that exists is
+// their subscriptions, assets and their maintenance rules, and links of devices and subjects to
+// subscriptions and assets. A Catalog that exists is
 // whole: every name it uses is defined, so no later step meets an unknown one. It never changes; a
 // new set of files is a new Catalog with another hash. Pure: takes texts.
 
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/core/maintenance_rule.h"
 #include "collector/core/periods.h"
 #include "common/decimal.h"
 #include "common/ids.h"
@@ -83,9 +85,9 @@ struct Contract {
 /// Half-open [from, until).
 struct Link {
   std::string device;
-  std::string subject;  // kEverySubject: all that no other link of the device names
-  std::string subscription;
-  std::string asset;
+  std::string subject;       // kEverySubject: all that no other link of the device names
+  std::string subscription;  // empty: known, and not billed
+  std::string asset;         // empty: none
   Timestamp from;
   std::optional<Timestamp> until;
 };
@@ -125,6 +127,9 @@ class Catalog {
   [[nodiscard]] const std::map<std::string, Contract>& contracts() const { return contracts_; }
   [[nodiscard]] const std::vector<Link>& links() const { return links_; }
   [[nodiscard]] const std::map<std::string, CatalogMeter>& meters() const { return meters_; }
+  [[nodiscard]] const Asset* asset(const std::string& name) const;
+  [[nodiscard]] const std::map<std::string, Asset>& assets() const { return assets_; }
+  [[nodiscard]] const std::map<std::string, MaintenanceRule>& rules() const { return rules_; }
 
  private:
   friend class CatalogReader;
@@ -139,6 +144,8 @@ class Catalog {
   std::map<std::string, Contract> contracts_;
   std::map<std::string, std::string> contract_of_;  // subscription -> contract
   std::vector<Link> links_;                         // by device, subject, from
+  std::map<std::string, Asset> assets_;
+  std::map<std::string, MaintenanceRule> rules_;
   Digest hash_;
 };
 

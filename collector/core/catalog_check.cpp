@@ -3,21 +3,11 @@
 #include <algorithm>
 
 #include "collector/core/catalog_reader.h"
+#include "collector/core/catalog_words.h"
 
 namespace ledgerline::collector {
 
 namespace {
-
-std::string in_quotes(const std::string& name) { return "\"" + name + "\""; }
-
-template <class Map>
-std::string unknown(const std::string& what, const std::string& name, const Map& defined) {
-  std::vector<std::string> names;
-  for (const auto& [known, value] : defined) names.push_back(known);
-  const auto near = nearest_name(name, names);
-  return "unknown " + what + " " + in_quotes(name) +
-         (near ? "; did you mean " + in_quotes(*near) + "?" : "");
-}
 
 bool overlap(const Link& a, const Link& b) {
   return (!a.until || b.from < *a.until) && (!b.until || a.from < *b.until);
@@ -121,9 +111,12 @@ void CatalogReader::check_links() {
                    });
   for (size_t i = 0; i < links_.size(); ++i) {
     const Link& link = links_[i].value;
-    if (!catalog_.contract_of_.contains(link.subscription)) {
+    if (!link.subscription.empty() && !catalog_.contract_of_.contains(link.subscription)) {
       complain(links_[i].at, "subscription",
                unknown("subscription", link.subscription, catalog_.contract_of_));
+    }
+    if (!link.asset.empty() && !catalog_.assets_.contains(link.asset)) {
+      complain(links_[i].at, "asset", unknown("asset", link.asset, catalog_.assets_));
     }
     // Sorted by from, and a chain of links that each do not overlap the next overlaps nowhere.
     if (i > 0) {

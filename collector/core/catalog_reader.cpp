@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "collector/core/catalog_words.h"
 #include "collector/core/currency.h"
 #include "common/crypto.h"
 
@@ -9,62 +10,11 @@ namespace ledgerline::collector {
 
 namespace {
 
-constexpr size_t kNameLengthMax = 100;
-
-std::string in_quotes(const std::string& name) { return "\"" + name + "\""; }
-
-template <class Map>
-std::vector<std::string> keys_of(const Map& map) {
-  std::vector<std::string> out;
-  for (const auto& [name, value] : map) out.push_back(name);
-  return out;
-}
-
-std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates) {
-  const auto near = nearest_name(name, candidates);
-  return near ? "; did you mean " + in_quotes(*near) + "?" : "";
-}
-
-/// One of a few words, as a value.
-template <class Value>
-Result<Value> choose(TomlTable& table, std::string_view key, const std::string& written,
-                     const std::vector<std::pair<std::string, Value>>& choices) {
-  std::vector<std::string> words;
-  std::string list;
-  for (const auto& [word, value] : choices) {
-    if (word == written) return value;
-    list += (list.empty() ? "" : ", ") + word;
-    words.push_back(word);
-  }
-  return fail(table.error_at(
-      key, in_quotes(written) + " is none of " + list + did_you_mean(written, words)));
-}
-
-Result<std::string> read_name(TomlTable& table, std::string_view key) {
-  TRY(std::string name, table.string(key));
-  if (name.empty() || name.size() > kNameLengthMax) {
-    return fail(
-        table.error_at(key, "a name has 1 to " + std::to_string(kNameLengthMax) + " bytes"));
-  }
-  if (std::any_of(name.begin(), name.end(),
-                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
-    return fail(table.error_at(key, "a name holds no control characters"));
-  }
-  return name;
-}
-
 Result<std::string> read_currency(TomlTable& table) {
   TRY(std::string code, table.string("currency"));
   if (currency_exponent(code)) return code;
   return fail(table.error_at("currency", in_quotes(code) + " is no ISO 4217 currency in use" +
                                              did_you_mean(code, currency_codes())));
-}
-
-Result<Decimal> read_not_negative(TomlTable& table, std::string_view key) {
-  TRY(Decimal value, table.decimal(key));
-  if (value.is_negative())
-    return fail(table.error_at(key, "\"" + std::string(key) + "\" is negative"));
-  return value;
 }
 
 /// An RFC 3339 time, or a local date, which means the start of that day in the zone.
@@ -104,6 +54,7 @@ Result<Catalog> CatalogReader::read(const std::vector<CatalogFile>& files) {
   if (complaints_.empty()) {
     check_rate_cards();
     check_contracts();
+    check_maintenance();
     check_links();
   }
   if (!complaints_.empty()) {
@@ -152,6 +103,8 @@ Status CatalogReader::read_file(const CatalogFile& file) {
   TRY_VOID(read_tables(root, "account", &CatalogReader::read_account));
   TRY_VOID(read_tables(root, "contract", &CatalogReader::read_contract));
   TRY_VOID(read_tables(root, "link", &CatalogReader::read_link));
+  TRY_VOID(read_tables(root, "asset", &CatalogReader::read_asset));
+  TRY_VOID(read_tables(root, "maintenance", &CatalogReader::read_maintenance));
   return root.finish();
 }
 
@@ -321,7 +274,7 @@ Status CatalogReader::read_link(TomlTable table) {
   Link link;
   TRY(link.device, read_name(table, "device"));
   TRY(link.subject, table.string("subject"));
-  TRY(link.subscription, table.string("subscription"));
+  TRY(link.subscription, table.string("subscription", ""));
   TRY(link.asset, table.string("asset", ""));
   TRY(link.from, table.timestamp("from"));
   if (table.has("until")) {
@@ -330,6 +283,8 @@ Status CatalogReader::read_link(TomlTable table) {
       return fail(table.error_at("until", "the link ends before it begins"));
   }
   TRY_VOID(table.finish());
+  if (link.subscription.empty() && link.asset.empty())
+    return fail(table.error_at("subscription", "a link names a subscription, an asset or both"));
   links_.push_back({std::move(link), table});
   return {};
 }

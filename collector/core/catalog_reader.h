@@ -1,6 +1,7 @@
 #pragma once
 // Reads the files of a catalog and checks that they fit together. Used by Catalog::read only.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,12 @@ class CatalogReader {
     std::vector<TomlTable> prices;
   };
 
+  struct WrittenRule {
+    MaintenanceRule value;
+    TomlTable at;
+    std::vector<TomlTable> conditions;
+  };
+
   Status read_file(const CatalogFile& file);
   template <class Read>
   Status read_tables(TomlTable& root, std::string_view key, Read read_one);
@@ -43,11 +50,17 @@ class CatalogReader {
   Status read_account(TomlTable table);
   Status read_contract(TomlTable table);
   Status read_link(TomlTable table);
+  Status read_asset(TomlTable table);
+  Status read_maintenance(TomlTable table);
+  Result<Condition> read_condition(TomlTable& table, Duration step);
+  Result<Part> read_part(TomlTable& table);
 
   void check_rate_cards();
   void check_contracts();
   void check_subscriptions(const WrittenContract& contract);
   void check_links();
+  void check_maintenance();
+  void check_rule(const WrittenRule& rule, const std::set<std::string>& models);
 
   void complain(const Error& error);
   void complain(const TomlTable& at, std::string_view key, const std::string& message) {
@@ -59,6 +72,8 @@ class CatalogReader {
   std::vector<WrittenCard> cards_;
   std::vector<WrittenContract> contracts_;
   std::vector<Written<Link>> links_;
+  std::vector<Written<Asset>> assets_;
+  std::vector<WrittenRule> rules_;
   std::vector<std::string> complaints_;
   size_t complaints_more_ = 0;
 };

@@ -37,6 +37,7 @@ std::vector<Period> unmapped_spans(const Catalog& catalog, const Mapping& mappin
     if (from < until) out.push_back({from, until});
   };
   for (const MappedSpan& span : mapping.spans(key.device, key.subject, kAlways)) {
+    if (span.link != nullptr && span.link->subscription.empty()) continue;  // an asset's alone
     const Contract* contract =
         span.link != nullptr ? catalog.contract_of(span.link->subscription) : nullptr;
     if (contract == nullptr) {

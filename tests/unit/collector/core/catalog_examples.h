@@ -75,6 +75,12 @@ subject = "aqua"
 subscription = "aqua-api"
 asset = "pump-7"
 from = "2026-01-01T00:00:00Z"
+
+[[asset]]
+name = "pump-7"
+model = "P-100"
+site = "Hall 3"
+account = "aqua"
 )";
 
 inline Catalog read_catalog(const std::string& text) {

@@ -17,9 +17,17 @@ std::string link(const std::string& device, const std::string& subject, const st
   return out;
 }
 
+std::string assets() {
+  std::string out;
+  for (const char* name : {"a", "b", "c", "d", "e", "all", "own", "self"})
+    out += "\n[[asset]]\nname = \"" + std::string(name) + "\"\nmodel = \"M\"\n";
+  return out;
+}
+
 struct Mapped {
   explicit Mapped(const std::string& links)
-      : catalog(read_catalog(kExampleCatalog.substr(0, kExampleCatalog.find("[[link]]")) + links)),
+      : catalog(read_catalog(kExampleCatalog.substr(0, kExampleCatalog.find("[[link]]")) + links +
+                             assets())),
         mapping(catalog) {}
   std::string asset(const std::string& device, const std::string& subject, Timestamp t) const {
     const Link* found = mapping.resolve(device, subject, t);
