@@ -11,24 +11,9 @@ namespace {
 /// Means of steps enter a trend at this many more places than the readings have.
 constexpr int kTrendPlaces = 3;
 
-BigInt big(const Int128& value) { return BigInt(value); }
-BigInt power_of_ten(int exponent) {
-  return boost::multiprecision::pow(BigInt(10), static_cast<unsigned>(exponent));
-}
-
-BigInt half_even(const BigInt& numerator, const BigInt& denominator) {
-  BigInt quotient;
-  BigInt remainder;
-  boost::multiprecision::divide_qr(numerator, denominator, quotient, remainder);
-  const BigInt twice = 2 * boost::multiprecision::abs(remainder);
-  const bool odd = boost::multiprecision::bit_test(boost::multiprecision::abs(quotient), 0);
-  if (twice > denominator || (twice == denominator && odd)) quotient += numerator < 0 ? -1 : 1;
-  return quotient;
-}
-
 UsageValue merged(const WindowView& window) {
   UsageValue out;
-  for (const Sample* sample = window.begin; sample != window.end; ++sample)
+  for (const StepSample* sample = window.begin; sample != window.end; ++sample)
     out.merge(sample->value);
   return out;
 }
@@ -40,10 +25,10 @@ Fraction trend(const WindowView& window, int scale, int64_t ahead) {
   BigInt sy = 0;
   BigInt sxx = 0;
   BigInt sxy = 0;
-  for (const Sample* sample = window.begin; sample != window.end; ++sample) {
+  for (const StepSample* sample = window.begin; sample != window.end; ++sample) {
     const BigInt x = sample->step - origin;
     const BigInt y =
-        half_even(big(sample->value.sum) * power_of_ten(kTrendPlaces), BigInt(sample->value.count));
+        divide_half_even(to_big(sample->value.sum) * power_of_ten(kTrendPlaces), BigInt(sample->value.count));
     sx += x;
     sy += y;
     sxx += x * x;
@@ -58,20 +43,6 @@ Fraction trend(const WindowView& window, int scale, int64_t ahead) {
 
 }  // namespace
 
-int compare(const Fraction& value, const Decimal& limit) {
-  const BigInt left = value.numerator * power_of_ten(limit.scale());
-  const BigInt right = big(limit.coefficient()) * value.denominator;
-  return left.compare(right);
-}
-
-Result<Decimal> to_decimal(const Fraction& value, int scale) {
-  const BigInt rounded = half_even(value.numerator * power_of_ten(scale), value.denominator);
-  static const BigInt kMax = (BigInt(1) << 126);
-  if (boost::multiprecision::abs(rounded) > kMax)
-    return fail(Errc::reject, "the value needs more than 128 bits");
-  return Decimal(Int128(rounded), scale);
-}
-
 std::optional<Fraction> window_value(const Condition& condition, const WindowView& window,
                                      int scale, int64_t ahead) {
   if (window.size() < condition.steps_min) return std::nullopt;
@@ -83,7 +54,7 @@ std::optional<Fraction> window_value(const Condition& condition, const WindowVie
   const UsageValue all = merged(window);
   switch (condition.value) {
     case WindowValue::sum:
-      return Fraction{big(all.sum), unit};
+      return Fraction{to_big(all.sum), unit};
     case WindowValue::count:
       return Fraction{BigInt(all.count), 1};
     default:
@@ -92,7 +63,7 @@ std::optional<Fraction> window_value(const Condition& condition, const WindowVie
   if (all.count == 0) return std::nullopt;
   switch (condition.value) {
     case WindowValue::mean:
-      return Fraction{big(all.sum), unit * all.count};
+      return Fraction{to_big(all.sum), unit * all.count};
     case WindowValue::min:
       return Fraction{BigInt(all.min), unit};
     case WindowValue::max:

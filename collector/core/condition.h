@@ -2,45 +2,32 @@
 // One condition of a maintenance rule, looked at one step: its value from the asset's samples, and
 // whether it is met. Exact: means and straight lines are fractions of integers. Pure.
 
-#include <boost/multiprecision/cpp_int.hpp>
 #include <optional>
 #include <vector>
 
 #include "collector/core/maintenance_rule.h"
 #include "collector/core/usage.h"
+#include "common/fraction.h"
 
 namespace ledgerline::collector {
 
-/// Unbounded: fractions of sums of products outgrow 128 bits.
-using BigInt = boost::multiprecision::cpp_int;
-
 /// What an asset's series that fit a condition gave in one step of the rule. Integers at the
 /// samples' scale.
-struct Sample {
+struct StepSample {
   int64_t step = 0;  // steps since 1970-01-01T00:00:00Z
   UsageValue value;
-  friend bool operator==(const Sample&, const Sample&) = default;
+  friend bool operator==(const StepSample&, const StepSample&) = default;
 };
 
 struct Samples {
   int scale = 0;
-  std::vector<Sample> samples;  // ascending by step, each with at least one reading
+  std::vector<StepSample> samples;  // ascending by step, each with at least one reading
 };
-
-struct Fraction {
-  BigInt numerator = 0;
-  BigInt denominator = 1;  // above 0
-};
-
-/// <0, 0, >0.
-int compare(const Fraction& value, const Decimal& limit);
-/// Rounded half to even. Errc::reject where it needs more than 128 bits.
-Result<Decimal> to_decimal(const Fraction& value, int scale);
 
 /// The samples of the steps (step - length, step].
 struct WindowView {
-  const Sample* begin = nullptr;
-  const Sample* end = nullptr;
+  const StepSample* begin = nullptr;
+  const StepSample* end = nullptr;
   [[nodiscard]] size_t size() const { return static_cast<size_t>(end - begin); }
 };
 

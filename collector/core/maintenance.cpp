@@ -66,7 +66,7 @@ RuleMachine::RuleMachine(const MaintenanceRule& rule, const std::vector<Samples>
     const auto& all = samples[i].samples;
     const auto first =
         std::lower_bound(all.begin(), all.end(), *state_.next_step,
-                         [](const Sample& sample, int64_t step) { return sample.step < step; });
+                         [](const StepSample& sample, int64_t step) { return sample.step < step; });
     positions_[i].added = static_cast<size_t>(first - all.begin());
   }
 }
@@ -86,13 +86,13 @@ std::optional<Fraction> RuleMachine::value_at(size_t index, int64_t step) {
   if (condition.source == Condition::Source::since_service) {
     BigInt& sum = state_.conditions[index].since_service;
     for (; at.added < all.samples.size() && all.samples[at.added].step <= step; ++at.added)
-      sum += BigInt(all.samples[at.added].value.sum);
-    return Fraction{sum, boost::multiprecision::pow(BigInt(10), static_cast<unsigned>(all.scale))};
+      sum += to_big(all.samples[at.added].value.sum);
+    return Fraction{sum, power_of_ten(all.scale)};
   }
   const int64_t after = step - condition.window / rule_.step;  // the window begins behind it
   while (at.end < all.samples.size() && all.samples[at.end].step <= step) ++at.end;
   while (at.begin < at.end && all.samples[at.begin].step <= after) ++at.begin;
-  const Sample* data = all.samples.data();
+  const StepSample* data = all.samples.data();
   return window_value(condition, {data + at.begin, data + at.end}, all.scale,
                       condition.ahead / rule_.step);
 }

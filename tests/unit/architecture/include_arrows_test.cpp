@@ -62,7 +62,7 @@ const std::vector<Seam> kSeams = {
     {"boost/system", {"common/io/", "agent/", "collector/"}},
     {"boost/beast", {"common/io/http_server", "common/io/http_client"}},
     {"boost/json", {"common/json"}},
-    {"boost/multiprecision", {"common/decimal"}},
+    {"boost/multiprecision", {"common/decimal", "common/fraction"}},
     {"lmdb.h", {"common/io/lmdb"}},
     {"mqtt/", {"common/io/mqtt"}},
     {"MQTT", {"common/io/mqtt"}},

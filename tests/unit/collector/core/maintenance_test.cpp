@@ -64,7 +64,7 @@ std::string text(const std::optional<Fraction>& value, int scale = 3) {
 
 std::optional<Fraction> value_in(const Condition& condition, const Samples& samples,
                                  int64_t ahead = 0) {
-  const Sample* data = samples.samples.data();
+  const StepSample* data = samples.samples.data();
   return window_value(condition, {data, data + samples.samples.size()}, samples.scale, ahead);
 }
 
