@@ -249,6 +249,8 @@ Result<int> perform(const CommandLine& options) {
       return requeue(config, options, clock, std::cout);
     case CommandLine::Verb::exceptions:
       return exceptions(config, options, clock, std::cout);
+    case CommandLine::Verb::try_maintenance:
+      return try_maintenance(config, options, std::cout);
   }
   return kExitUsage;
 }

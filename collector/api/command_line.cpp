@@ -73,6 +73,20 @@ void describe_documents(CLI::App& app, CommandLine& out) {
   exceptions->add_flag("--all", out.all, "resolved ones too");
 }
 
+void describe_maintenance(CLI::App& app, CommandLine& out) {
+  CLI::App* maintenance = app.add_subcommand("maintenance", "maintenance rules and their orders");
+  maintenance->require_subcommand(1);
+  CLI::App* tried = add_verb(*maintenance, out, Verb::try_maintenance, "try",
+                             "what the catalog's rules would have ordered so far; writes nothing",
+                             "ledgerline-collector maintenance try --serviced-after-hours 24");
+  tried
+      ->add_option("--serviced-after-hours", out.serviced_after_hours,
+                   "as if each order were done this long after it opened (default: it stays open)")
+      ->check(CLI::Range(int64_t{0}, int64_t{24 * 400}))
+      ->type_name("HOURS");
+  tried->add_flag("--json", out.json, "answer in JSON");
+}
+
 void describe(CLI::App& app, CommandLine& out) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "ledgerline-collector " LEDGERLINE_VERSION);
@@ -94,6 +108,7 @@ void describe(CLI::App& app, CommandLine& out) {
   for (CLI::App* sub : {check, status}) sub->add_flag("--json", out.json, "answer in JSON");
   describe_devices(app, out);
   describe_documents(app, out);
+  describe_maintenance(app, out);
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 #pragma once
 // The words a person types. The seam to CLI11.
 
+#include <cstdint>
+#include <optional>
 #include <string>
+
 #include "common/result.h"
 
 namespace ledgerline::collector {
@@ -17,7 +20,8 @@ struct CommandLine {
     approve,
     refuse,
     requeue,
-    exceptions
+    exceptions,
+    try_maintenance
   };
   Verb verb = Verb::run;
   std::string config = "/etc/ledgerline/collector.toml";
@@ -32,6 +36,7 @@ struct CommandLine {
   std::string reason;    // revoke, enroll --replace
   std::string document;  // documents, approve, refuse, requeue
   std::string by;        // approve, refuse
+  std::optional<int64_t> serviced_after_hours;  // maintenance try
 };
 
 /// The program is to print `text` and end: help (code 0) or a usage error (code 64).

@@ -28,4 +28,9 @@ Result<int> requeue(const CollectorConfig& config, const CommandLine& options, C
 Result<int> exceptions(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                        std::ostream& out);
 
+/// What the maintenance rules would have ordered over everything that was folded so far; writes
+/// nothing.
+Result<int> try_maintenance(const CollectorConfig& config, const CommandLine& options,
+                            std::ostream& out);
+
 }  // namespace ledgerline::collector

@@ -1,4 +1,5 @@
 #include "collector/fold/commerce_runner.h"
+#include "collector/fold/tenant.h"
 
 #include <algorithm>
 
@@ -35,8 +36,9 @@ void CommerceRunner::set_catalog(Catalog catalog) {
 
 Result<CommerceReport> CommerceRunner::step(Timestamp now) {
   CommerceReport report;
-  TRY(const bool known, find_tenant());
-  if (!known) return report;
+  TRY(const auto tenant, tenant_of(*catalog_, store_));
+  if (!tenant) return report;
+  tenant_ = *tenant;
   // Late usage first: a period that closes in this step has seen everything before its end.
   TRY_VOID(isolate("*", settle_touches(now, report), report));
   TRY_VOID(visit_contracts(now, report));
@@ -75,22 +77,6 @@ Status CommerceRunner::isolate(const std::string& contract, const Status& status
   if (status || is_for_all(status.error())) return status;
   report.failed.emplace_back(contract, status.error());
   return {};
-}
-
-Result<bool> CommerceRunner::find_tenant() {
-  tenant_ = catalog_->tenant();
-  if (!tenant_.empty()) return true;
-  TRY(const auto first, store_.list_devices("", "", "", 1));
-  if (first.empty()) return false;
-  // After every possible device name of the first tenant comes another tenant, or nothing.
-  TRY(const auto other, store_.list_devices("", first[0].tenant, "\x7f", 1));
-  if (!other.empty()) {
-    return fail(Errc::config,
-                "the catalog names no tenant, but there are several: write tenant = \"" +
-                    first[0].tenant + "\" at the top of a catalog file");
-  }
-  tenant_ = first[0].tenant;
-  return true;
 }
 
 Result<bool> CommerceRunner::write(const CommercialChanges& changes, CommerceReport& report) {

@@ -111,7 +111,6 @@ class CommerceRunner {
     friend bool operator==(const SeriesNote&, const SeriesNote&) = default;
   };
 
-  Result<bool> find_tenant();
   /// A fault of the store, not of something in it: nothing else can go on either.
   static bool is_for_all(const Error& error);
   /// What is wrong with one contract keeps no other from closing. An error is one to stop for.
