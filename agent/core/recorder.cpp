@@ -28,16 +28,6 @@ using ByHash = std::unordered_map<KeyHash, Value, HashOfHash>;
 
 KeyHash shortened(const Digest& digest) { return *KeyHash::from(digest.view().first(16)); }
 
-/// Of what varies in length, with what Protobuf adds to each text: many tiny texts count too.
-size_t text_bytes(const RecordItem& item) {
-  constexpr size_t kFraming = 8;
-  size_t out = item.reading.subject.size() + item.reading.id.size() + kFraming;
-  for (const auto& [name, value] : item.reading.dimensions) {
-    out += name.size() + value.size() + kFraming;
-  }
-  return out;
-}
-
 size_t text_bytes(const RecordRequest& request) {
   size_t out = 0;
   for (const auto& item : request.items) out += text_bytes(item);
@@ -346,6 +336,16 @@ KeyHash hash_of_series(uint32_t meter, std::string_view subject, const Dimension
     add(value);
   }
   return shortened(sha256({bytes_of("ledgerline/series/v1\0"sv), text}));
+}
+
+size_t text_bytes(const RecordItem& item) {
+  // With what Protobuf adds to each text: many tiny texts count too.
+  constexpr size_t kFraming = 8;
+  size_t out = item.reading.subject.size() + item.reading.id.size() + kFraming;
+  for (const auto& [name, value] : item.reading.dimensions) {
+    out += name.size() + value.size() + kFraming;
+  }
+  return out;
 }
 
 size_t chunk_size(std::span<const RecordRequest> requests) {

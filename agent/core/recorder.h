@@ -104,8 +104,8 @@ struct RecorderState {
 
 struct RecordLimits {
   static constexpr size_t kRequestReadingsMax = Columns::kReadingsMax;
-  /// Of one reading's text, so that the collector takes its series and a batch of one reading always
-  /// fits its sealed size.
+  /// Of one reading's text, so that the collector takes its series and a batch of one reading
+  /// always fits its sealed size.
   static constexpr size_t kReadingTextMax = Columns::kSeriesTextMax;
   /// Of a request's text, so that its run always fits a section.
   static constexpr size_t kRequestTextMax = 512 * 1024;
@@ -124,6 +124,8 @@ struct RecordPlan {
   std::vector<RecordResult> answers;  // one per request
 };
 
+/// Of what varies in length in one reading, as kReadingTextMax and kRequestTextMax count it.
+size_t text_bytes(const RecordItem& item);
 /// How many requests from the front fit one run (at least 1 where there are any).
 size_t chunk_size(std::span<const RecordRequest> requests);
 

@@ -1,0 +1,91 @@
+#include "agent/core/line_mapping.h"
+
+#include <algorithm>
+
+#include "agent/core/meter_value.h"
+#include "common/check.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+std::string in_quotes(std::string_view text) {
+  return "\"" + std::string(text.substr(0, 80)) + "\"";
+}
+
+}  // namespace
+
+LineMapper::LineMapper(LineRules rules, const std::vector<MeterRow>& meters)
+    : rules_(std::move(rules)), parser_(rules_.shape, rules_.fields) {
+  for (const ReadingRule& rule : rules_.readings) {
+    const auto found = std::find_if(meters.begin(), meters.end(),
+                                    [&](const MeterRow& row) { return row.name == rule.meter; });
+    CHECK_INVARIANT(found != meters.end());
+    meters_.push_back(*found);
+  }
+}
+
+const std::string& LineMapper::text_of(const TextOrField& source) const {
+  return source.field ? fields_[*source.field] : source.text;
+}
+
+Status LineMapper::map(std::string_view line, Monotonic now, std::vector<RecordItem>& items,
+                       std::optional<Timestamp>& newest) {
+  TRY_VOID(parser_.parse(line, fields_));
+  Reading base{.time_ms = now.ms, .monotonic_time = true};
+  std::optional<Timestamp> time;
+  if (rules_.time) {
+    TRY(time, read_line_time(*rules_.time, fields_[rules_.time_field]));
+  }
+  if (time && rules_.trust_time) {
+    base.time_ms = time->unix_ms();
+    base.monotonic_time = false;
+  }
+  const size_t before = items.size();
+  for (size_t i = 0; i < rules_.readings.size(); ++i) {
+    auto added = add(rules_.readings[i], meters_[i], base, items);
+    if (added) continue;
+    items.resize(before);
+    return added;
+  }
+  if (rules_.trust_time && time) newest = std::max(newest.value_or(*time), *time);
+  return {};
+}
+
+Status LineMapper::add(const ReadingRule& rule, const MeterRow& meter, const Reading& base,
+                       std::vector<RecordItem>& items) const {
+  const std::string& text = text_of(rule.value);
+  if (rule.value.field && rule.skip && text == *rule.skip) return {};
+  const auto value = scaled_value(text, meter.scale);
+  if (!value)
+    return fail(Errc::reject, "the value " + in_quotes(text) + " for " + meter.name +
+                                  " cannot be recorded: " + value.error().message());
+  if (*value < 0 && meter.kind != MeterKind::gauge)
+    return fail(Errc::reject, "the value " + in_quotes(text) + " for " + meter.name +
+                                  " is negative, which only a gauge may be");
+  RecordItem item{.reading = base, .key = ""};
+  item.reading.meter = meter.number;
+  (meter.kind == MeterKind::register_ ? item.reading.register_value : item.reading.value) = *value;
+  if (rule.subject) {
+    item.reading.subject = text_of(*rule.subject);
+    if (item.reading.subject.empty() || has_control(item.reading.subject))
+      return fail(Errc::reject, "the subject is empty or holds a control character");
+  }
+  for (const auto& [name, source] : rule.dimensions) {
+    const std::string& part = text_of(source);
+    if (has_control(part))
+      return fail(Errc::reject, "the dimension \"" + name + "\" holds a control character");
+    item.reading.dimensions.emplace_back(name, part);
+  }
+  if (text_bytes(item) > RecordLimits::kReadingTextMax)
+    return fail(Errc::reject, "subject and dimensions are longer than 4 KiB");
+  items.push_back(std::move(item));
+  return {};
+}
+
+}  // namespace ledgerline::agent
