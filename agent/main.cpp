@@ -39,8 +39,9 @@ std::vector<std::string_view> input_names() {
 
 Result<PreparedInputs> prepare_inputs(const AgentConfig& config) {
   PreparedInputs out;
-  for (const auto& [name, table] : config.inputs) {
-    TRY(auto input, find_input_kind(name)->prepare(table, config.folder));
+  for (const auto& [name, tables] : config.inputs) {
+    TRY(auto input, find_input_kind(name)->prepare(
+                        {.tables = tables, .folder = config.folder, .app_meters = config.meters}));
     out.push_back({name, std::move(input)});
   }
   return out;
@@ -58,11 +59,12 @@ uint32_t random32() {
   return big_endian32(bytes);
 }
 
-UplinkOptions uplink_options(const AgentConfig& config) {
+UplinkOptions uplink_options(const AgentConfig& config, const PromiseHolds& holds) {
   UplinkOptions options;
   options.tenant = config.tenant;
   options.device = config.device;
   options.heartbeat = config.heartbeat_interval;
+  options.hold = [&holds] { return holds.earliest(); };
   options.broker.host = config.broker_host;
   options.broker.port = config.broker_port;
   options.broker.tls = io::MqttTls{.ca_file = config.broker_ca,
@@ -103,14 +105,14 @@ class Agent final : public ReportPort {
         commit_(runtime_, clock_, *journal_, *signer_, {.commit_interval = config.commit_interval},
                 [this](const Error& error) { storage_failed(error); }),
         uplink_(runtime_, clock_, *journal_, *signer_, enrolled.collector_key,
-                uplink_options(config), io::mqtt_factory(runtime_)),
+                uplink_options(config, holds_), io::mqtt_factory(runtime_)),
         inputs_(std::move(inputs)) {}
 
   /// `meters` are those of the configuration and then of each input in turn, numbered.
   Result<int> run(const std::vector<MeterRow>& meters) {
     commit_.on_sealed([this] { tell_uplink(); });
+    TRY_VOID(start_inputs(meters));  // before the first heartbeat: they may hold its promise
     uplink_.start();
-    TRY_VOID(start_inputs(meters));
     runtime_.on_stop([this] {
       for (const PreparedInput& each : inputs_) each.input->stop();
       uplink_.stop();
@@ -148,6 +150,7 @@ class Agent final : public ReportPort {
                                   .clock = clock_,
                                   .recorder = commit_,
                                   .reports = *this,
+                                  .holds = holds_,
                                   .app_meters = app_meters,
                                   .own_meters = {next, end},
                                   .bookmarks = bookmarks}));
@@ -215,6 +218,7 @@ class Agent final : public ReportPort {
   std::unique_ptr<Signer> signer_;
   std::unique_ptr<Journal> journal_;
   ClockWatch clock_watch_;
+  PromiseHolds holds_;
   GroupCommit commit_;
   Uplink uplink_;
   PreparedInputs inputs_;

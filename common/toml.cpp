@@ -165,6 +165,18 @@ bool TomlTable::has(std::string_view key) const {
   return state_->table->contains(key);
 }
 
+bool TomlTable::has_table(std::string_view key) const {
+  state_->known.emplace(key);
+  const toml::node* node = state_->table->get(key);
+  return node != nullptr && node->is_table();
+}
+
+std::vector<std::string> TomlTable::keys() const {
+  std::vector<std::string> out;
+  for (const auto& [name, value] : *state_->table) out.emplace_back(name.str());
+  return out;
+}
+
 Error TomlTable::error_at(std::string_view key, const std::string& message) const {
   const auto found = state_->table->find(key);
   const toml::source_position position =
@@ -316,6 +328,14 @@ Result<std::vector<TomlTable>> TomlTable::tables(std::string_view key) {
     state->table = item.as_table();
     out.push_back(TomlTable(std::move(state)));
   }
+  return out;
+}
+
+Result<std::vector<TomlTable>> TomlTable::one_or_more_tables(std::string_view key) {
+  if (!has_table(key)) return tables(key);
+  std::vector<TomlTable> out;
+  TRY(auto one, table(key));
+  out.push_back(std::move(one));
   return out;
 }
 

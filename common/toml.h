@@ -23,6 +23,10 @@ class TomlTable {
   static Result<TomlTable> parse(std::string_view text, std::string file);
 
   [[nodiscard]] bool has(std::string_view key) const;
+  /// True where the key is there and is a table.
+  [[nodiscard]] bool has_table(std::string_view key) const;
+  /// In the order of their names.
+  [[nodiscard]] std::vector<std::string> keys() const;
 
   /// Required keys: Errc::config where missing (names the table's line) or of another type (names
   /// the key's line).
@@ -50,6 +54,8 @@ class TomlTable {
   /// Empty where absent.
   Result<std::vector<std::string>> strings(std::string_view key);
   Result<std::vector<TomlTable>> tables(std::string_view key);
+  /// [key] as one, [[key]] as they are; empty where absent.
+  Result<std::vector<TomlTable>> one_or_more_tables(std::string_view key);
   /// Names and string values of a free-form table such as labels; empty where absent.
   Result<std::vector<std::pair<std::string, std::string>>> string_map(std::string_view key);
 

@@ -48,17 +48,19 @@ RotatedName rotated_name(std::string_view base, std::string_view name) {
   return begins && dated ? out : RotatedName::no;
 }
 
-NextRotated next_rotated(std::string_view base, std::vector<RotatedFile> files, int64_t after_ns,
-                         const std::vector<std::string>& heads) {
+NextRotated next_rotated(std::string_view base, std::vector<RotatedFile> files,
+                         const RotatedFile& read) {
   std::sort(files.begin(), files.end(), [](const RotatedFile& a, const RotatedFile& b) {
     return a.facts.modified_ns < b.facts.modified_ns;
   });
   NextRotated out;
   for (RotatedFile& file : files) {
     const RotatedName kind = rotated_name(base, file.name);
-    if (kind == RotatedName::no || file.facts.modified_ns <= after_ns || file.facts.size == 0)
+    if (kind == RotatedName::no || file.facts.modified_ns <= read.facts.modified_ns ||
+        file.facts.size == 0) {
       continue;
-    if (std::find(heads.begin(), heads.end(), file.head) != heads.end()) continue;
+    }
+    if (file.facts.size == read.facts.size && file.head == read.head) continue;
     if (kind == RotatedName::compressed) {
       ++out.compressed;
       continue;

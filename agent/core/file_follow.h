@@ -60,9 +60,9 @@ struct NextRotated {
   std::optional<RotatedFile> file;
   uint64_t compressed = 0;  // files between that nobody can read any more
 };
-/// The file that was rotated next after one that was changed last at `after_ns`. `heads` are those
-/// of the file just read and of the one at the path: a file that begins as they do is a copy.
-NextRotated next_rotated(std::string_view base, std::vector<RotatedFile> files, int64_t after_ns,
-                         const std::vector<std::string>& heads);
+/// The file that was rotated next after `read`. One that is as long and begins as `read` does is
+/// its copy and not another file.
+NextRotated next_rotated(std::string_view base, std::vector<RotatedFile> files,
+                         const RotatedFile& read);
 
 }  // namespace ledgerline::agent

@@ -76,6 +76,7 @@ class ChunkMaker {
 
   void take_header(std::string_view line) {
     if (line.size() > FilePlace::kHeaderMax) {
+      static_cast<void>(mapper_.parser().read_header(""));  // the next line is none
       return bad(line, "the first line has more than 32 KiB");
     }
     chunk_.after.header = line;

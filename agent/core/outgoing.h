@@ -55,8 +55,9 @@ class Outgoing {
   virtual Result<ReceiptOutcome> store_receipt(const Receipt& receipt, ByteView signed_bytes) = 0;
 
   /// The next heartbeat. Its number and promise are durable when this returns, so it may be sent,
-  /// or lost.
-  virtual Result<Heartbeat> heartbeat() = 0;
+  /// or lost. `hold`: readings of this time and later may still come, so it promises nothing about
+  /// them.
+  virtual Result<Heartbeat> heartbeat(std::optional<Timestamp> hold) = 0;
 
   [[nodiscard]] virtual Result<ResumeState> resume_state() const = 0;
 };

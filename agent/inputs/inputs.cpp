@@ -2,15 +2,30 @@
 
 #include <array>
 
+#include "agent/inputs/file.h"
 #include "agent/inputs/host.h"
 #include "agent/inputs/http.h"
 
 namespace ledgerline::agent {
 
+namespace {
+
+/// For an input that there is once.
+template <auto prepare>
+Result<std::unique_ptr<Input>> once(InputOptions options) {
+  if (options.tables.empty()) return fail(Errc::config, "the input's list of tables is empty");
+  if (options.tables.size() > 1)
+    return fail(options.tables[1].error_at("", "there is one input of this name only"));
+  return prepare(std::move(options.tables.front()), options.folder);
+}
+
+}  // namespace
+
 std::span<const InputKind> input_kinds() {
   static constexpr std::array kKinds = {
-      InputKind{"http", prepare_http_input},
-      InputKind{"host", prepare_host_input},
+      InputKind{"http", once<prepare_http_input>},
+      InputKind{"host", once<prepare_host_input>},
+      InputKind{"file", prepare_file_input},
   };
   return kKinds;
 }

@@ -12,8 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/core/promise_holds.h"
 #include "agent/core/recorder.h"
 #include "common/io/runtime.h"
+#include "common/json.h"
 #include "common/meter.h"
 #include "common/time.h"
 #include "common/toml.h"
@@ -36,6 +38,7 @@ struct InputContext {
   Clock& clock;
   RecordPort& recorder;
   ReportPort& reports;
+  PromiseHolds& holds;  // set in start() where there is something older than now to be read
   std::vector<MeterRow> app_meters;        // [[meter]] of the configuration, numbered
   std::vector<MeterRow> own_meters;        // what meters() asked for, numbered
   std::map<std::string, Bytes> bookmarks;  // of all inputs, as of the start
@@ -52,12 +55,20 @@ class Input {
   virtual void stop() {}
   /// Adds the input's counters in Prometheus text format.
   virtual void append_metrics(std::string& out) const = 0;
+  /// What `status` shows of it; null where there is nothing to say.
+  [[nodiscard]] virtual Json status() const { return Json::null(); }
+};
+
+/// What the configuration says of one kind of input.
+struct InputOptions {
+  std::vector<TomlTable> tables;     // [input.NAME] is one, [[input.NAME]] are several
+  std::string folder;                // what relative paths start from
+  std::vector<MeterRow> app_meters;  // [[meter]]; not numbered yet
 };
 
 struct InputKind {
   std::string_view name;  // of its table: [input.http]
-  /// Relative paths among the options are relative to `folder`.
-  Result<std::unique_ptr<Input>> (*prepare)(TomlTable options, const std::string& folder);
+  Result<std::unique_ptr<Input>> (*prepare)(InputOptions options);
 };
 
 /// Every input there is.

@@ -299,7 +299,7 @@ Result<ReceiptOutcome> Journal::store_receipt(const Receipt& receipt, ByteView s
   return ReceiptOutcome::stored;
 }
 
-Result<Heartbeat> Journal::heartbeat() {
+Result<Heartbeat> Journal::heartbeat(std::optional<Timestamp> hold) {
   auto& j = *impl_;
   TRY_VOID(j.must_be_booted());
   const Timestamp now = j.clock.now();
@@ -307,7 +307,8 @@ Result<Heartbeat> Journal::heartbeat() {
   StreamState next = j.state;
   ++next.heartbeat_number;
   // A promise is never taken back, also where the clock was set back meanwhile.
-  next.promised = std::max(next.promised.value_or(Timestamp()), now - j.options.lateness);
+  const Timestamp complete = std::min(now, hold.value_or(now)) - j.options.lateness;
+  next.promised = std::max(next.promised.value_or(Timestamp()), complete);
   TRY(auto txn, j.env.begin_write());
   TRY_VOID(j.put_state(txn, next));
   TRY_VOID(j.commit(std::move(txn), next));

@@ -29,7 +29,7 @@ struct JournalOptions {
   std::string folder;  // made with mode 0700 where absent; its parent must be there
   RetentionLimits retention;
   BatchLimits batch;
-  Duration lateness = std::chrono::seconds(5);  // heartbeat: complete_through = now - lateness
+  Duration lateness = std::chrono::seconds(5);  // complete_through = now or the hold - lateness
   std::function<void(std::span<uint8_t>)> random = random_bytes;
   /// Free bytes on the disk of a folder; the system's where empty.
   std::function<Result<uint64_t>(const std::string&)> disk_free;
@@ -105,7 +105,7 @@ class Journal final : public Outgoing {
   Result<std::vector<StoredBatch>> batches_after(BatchNumber number,
                                                  const FetchLimits& limits) override;
   Result<ReceiptOutcome> store_receipt(const Receipt& receipt, ByteView signed_bytes) override;
-  Result<Heartbeat> heartbeat() override;
+  Result<Heartbeat> heartbeat(std::optional<Timestamp> hold = std::nullopt) override;
   [[nodiscard]] Result<ResumeState> resume_state() const override;
   [[nodiscard]] Result<JournalStatus> status() const;
 

@@ -170,11 +170,11 @@ Status read_inputs(TomlTable& root, std::span<const std::string_view> names, Age
   TRY(auto tables, table_or_empty(root, "input"));
   for (const std::string_view known : names) {
     if (!tables.has(known)) continue;
-    TRY(auto table, tables.table(known));
-    if (known == "http") {
-      TRY(config.local_address, local_address(table, config.folder));
+    TRY(auto each, tables.one_or_more_tables(known));
+    if (known == "http" && !each.empty()) {
+      TRY(config.local_address, local_address(each.front(), config.folder));
     }
-    config.inputs.emplace_back(known, std::move(table));
+    config.inputs.emplace_back(known, std::move(each));
   }
   return tables.finish();
 }

@@ -37,8 +37,8 @@ struct AgentConfig {
   Duration lateness{5000};
 
   std::vector<MeterRow> meters;  // of apps; not numbered yet
-  std::vector<std::pair<std::string, TomlTable>>
-      inputs;                 // name and table, in the order of the known inputs
+  std::vector<std::pair<std::string, std::vector<TomlTable>>>
+      inputs;                 // name and tables, in the order of the known inputs
   std::string local_address;  // where the running agent answers our own commands; empty without
                               // [input.http]
 

@@ -208,7 +208,7 @@ void Uplink::beat() {
   // "continue".
   if (beating_ || !window_.open()) return;
   beating_ = true;
-  on_storage([this] { return outgoing_.heartbeat(); },
+  on_storage([this, hold = options_.hold()] { return outgoing_.heartbeat(hold); },
              [this](const Result<Heartbeat>& heartbeat) {
                beating_ = false;
                if (!heartbeat)

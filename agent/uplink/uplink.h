@@ -8,7 +8,9 @@
 // window and not the backlog.
 
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/core/outgoing.h"
@@ -27,6 +29,8 @@ struct UplinkOptions {
       broker;  // host, port, tls, reconnect; identity, subscriptions and session are set here
   Duration heartbeat = std::chrono::seconds(5);
   SendLimits limits;
+  /// Readings of this time and later may still come; nothing: only those of now.
+  std::function<std::optional<Timestamp>()> hold = [] { return std::optional<Timestamp>(); };
 };
 
 struct UplinkStatus {

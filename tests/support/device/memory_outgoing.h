@@ -61,7 +61,7 @@ class MemoryOutgoing final : public agent::Outgoing {
     return agent::ReceiptOutcome::stored;
   }
 
-  Result<Heartbeat> heartbeat() override {
+  Result<Heartbeat> heartbeat(std::optional<Timestamp> hold = std::nullopt) override {
     const std::lock_guard lock(mutex_);
     Heartbeat out;
     out.stream = device_.grant.stream;
@@ -69,6 +69,7 @@ class MemoryOutgoing final : public agent::Outgoing {
     out.next_seq = batches_.size() * 2 + 1;
     out.head_batch = batches_.size();
     out.head_id = id(batches_.size());
+    out.complete_through = hold.value_or(Timestamp());
     return out;
   }
 

@@ -92,21 +92,22 @@ RotatedFile file(const char* name, int64_t modified_ns, const char* head, uint64
 }
 
 TEST_CASE("files that were rotated meanwhile come in the order of their last change") {
+  const RotatedFile read = file("a.log.3", 10, "one");
   const auto next = next_rotated("a.log",
-                                 {file("a.log.1", 30, "three"), file("a.log.2", 20, "two"),
-                                  file("a.log.3", 10, "one"), file("a.log.bak", 15, "no")},
-                                 10, {"one", "four"});
+                                 {file("a.log.1", 30, "three"), file("a.log.2", 20, "two"), read,
+                                  file("a.log.bak", 15, "no"), file("a.log.4", 9, "zero")},
+                                 read);
   REQUIRE(next.file);
   CHECK(next.file->name == "a.log.2");
   CHECK(next.compressed == 0);
-  CHECK_FALSE(next_rotated("a.log", {file("a.log.3", 10, "one")}, 10, {}).file);
+  CHECK_FALSE(next_rotated("a.log", {read}, read).file);
 }
 
 TEST_CASE("a copy is not read, a compressed file is lost, an empty one is nothing") {
   const auto next = next_rotated("a.log",
                                  {file("a.log.1", 11, "one"), file("a.log.2.gz", 12, "\x1f\x8b"),
-                                  file("a.log.4", 13, "", 0), file("a.log.3", 20, "three")},
-                                 10, {"one"});
+                                  file("a.log.4", 13, "", 0), file("a.log.3", 20, "one", 10)},
+                                 file("a.log", 10, "one"));
   REQUIRE(next.file);
   CHECK(next.file->name == "a.log.3");
   CHECK(next.compressed == 1);

@@ -298,6 +298,17 @@ TEST_CASE(
   REQUIRE(second->boot_id != first->boot_id);
 }
 
+TEST_CASE("a promise stays behind what an input has still to read, and goes on behind it") {
+  Device device;
+  const auto from = [&](int hours) { return device.clock.now() - std::chrono::hours(hours); };
+  const auto lateness = std::chrono::seconds(5);
+
+  REQUIRE(device.journal->heartbeat(Timestamp())->complete_through == Timestamp());
+  REQUIRE(device.journal->heartbeat(from(3))->complete_through == from(3) - lateness);
+  REQUIRE(device.journal->heartbeat(from(4))->complete_through == from(3) - lateness);
+  REQUIRE(device.journal->heartbeat(from(-1))->complete_through == from(0) - lateness);
+}
+
 TEST_CASE("a reading earlier than the promise is recorded and flagged late") {
   Device device;
   const auto beat = device.journal->heartbeat();

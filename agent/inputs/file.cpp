@@ -1,0 +1,95 @@
+#include "agent/inputs/file.h"
+
+#include <algorithm>
+
+#include "agent/inputs/followed_file.h"
+#include "common/io/log.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+constexpr size_t kFilesMax = 64;
+
+std::string label_text(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+class FileInput final : public Input {
+ public:
+  explicit FileInput(std::vector<FileOptions> options) : options_(std::move(options)) {}
+
+  Status start(const InputContext& context) override {
+    for (const FileOptions& each : options_) {
+      auto opened = FollowedFile::open(each, context);
+      if (!opened) return fail(Error(opened.error()).with("file", each.path));
+      files_.push_back(std::move(*opened));
+    }
+    for (const auto& file : files_) {
+      file->start();
+      io::log_info("input_file_follows", {io::kv("file", file->path())});
+    }
+    return {};
+  }
+
+  void stop() override {
+    for (const auto& file : files_) file->stop();
+  }
+
+  void append_metrics(std::string& out) const override {
+    metric(out, "lines_total", "counter", [](auto& file) { return file.counters().lines; });
+    metric(out, "bad_lines_total", "counter", [](auto& file) { return file.counters().bad_lines; });
+    metric(out, "readings_total", "counter", [](auto& file) { return file.counters().readings; });
+    metric(out, "truncations_total", "counter",
+           [](auto& file) { return file.counters().truncations; });
+    // Nobody knows how many bytes a file had that is gone.
+    metric(out, "lost_bytes_unknown_total", "counter",
+           [](auto& file) { return file.counters().lost_files; });
+    metric(out, "pushed_back_total", "counter", [](auto& file) { return file.pushed_back(); });
+    metric(out, "unread_bytes", "gauge", [](auto& file) { return file.unread_bytes(); });
+    metric(out, "failing", "gauge", [](auto& file) { return file.failing() ? 1U : 0U; });
+  }
+
+  [[nodiscard]] Json status() const override {
+    Json out = Json::array();
+    for (const auto& file : files_) out.push(file->status());
+    return out;
+  }
+
+ private:
+  template <class Value>
+  void metric(std::string& out, const std::string& name, const char* type, Value value) const {
+    const std::string full = "ledgerline_agent_file_" + name;
+    out += "# TYPE " + full + " " + type + "\n";
+    for (const auto& file : files_) {
+      out += full + "{file=\"" + label_text(file->path()) + "\"} " + std::to_string(value(*file)) +
+             "\n";
+    }
+  }
+
+  std::vector<FileOptions> options_;
+  std::vector<std::unique_ptr<FollowedFile>> files_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Input>> prepare_file_input(InputOptions options) {
+  std::vector<FileOptions> files;
+  for (TomlTable& table : options.tables) {
+    TRY(FileOptions file, read_file_options(table, options.folder, options.app_meters));
+    const bool twice = std::any_of(files.begin(), files.end(),
+                                   [&](const FileOptions& each) { return each.path == file.path; });
+    if (twice) return fail(table.error_at("path", "this file is followed already"));
+    if (files.size() == kFilesMax)
+      return fail(table.error_at("path", "at most " + std::to_string(kFilesMax) + " files"));
+    files.push_back(std::move(file));
+  }
+  return std::make_unique<FileInput>(std::move(files));
+}
+
+}  // namespace ledgerline::agent

@@ -1,0 +1,19 @@
+#pragma once
+// [[input.file]] of the configuration.
+
+#include "agent/core/line_mapping.h"
+#include "agent/inputs/inputs.h"
+
+namespace ledgerline::agent {
+
+struct FileOptions {
+  std::string path;
+  LineRules rules;
+  Duration poll{250};
+};
+
+/// Errc::config names the place in the configuration.
+Result<FileOptions> read_file_options(TomlTable& table, const std::string& folder,
+                                      const std::vector<MeterRow>& meters);
+
+}  // namespace ledgerline::agent
