@@ -67,7 +67,10 @@ Bytes seen_by_hour(Hour hour, uint64_t list, uint16_t part) {
 }
 
 Bytes bookmark(std::string_view name) {
-  Bytes out = {static_cast<uint8_t>(Table::bookmark), kVersion};
+  Bytes out;
+  out.reserve(2 + name.size());  // g++ 12 warns of the growing insert in an optimised build
+  out.push_back(static_cast<uint8_t>(Table::bookmark));
+  out.push_back(kVersion);
   out.insert(out.end(), name.begin(), name.end());
   return out;
 }
