@@ -200,7 +200,12 @@ class Agent final : public ReportPort {
   }
 
   LiveReport live() const {
-    return {.commits = commit_.counters(), .uplink = report_of(uplink_.status())};
+    LiveReport out{.commits = commit_.counters(), .uplink = report_of(uplink_.status())};
+    for (const PreparedInput& each : inputs_) {
+      if (Json status = each.input->status(); !status.is(Json::Kind::null))
+        out.inputs.set(each.name, std::move(status));
+    }
+    return out;
   }
 
   /// Nothing is known about what the failed transaction left; only a new start reads what is

@@ -55,6 +55,30 @@ std::string uplink_text(const Json& uplink) {
   return out;
 }
 
+/// How a followed file stands, and below it the newest lines that were no good.
+std::string file_text(const Json& file) {
+  std::string out = "  file       " + text_at(file, "path") + ": " + text_at(file, "state");
+  if (const std::string problem = text_at(file, "problem"); !problem.empty())
+    out += " (" + problem + ")";
+  out += ", " + text_at(file, "offset") + " of " + text_at(file, "size") + " bytes, " +
+         text_at(file, "lines") + " lines, " + text_at(file, "readings") + " readings";
+  if (text_at(file, "lines_per_s") != "0") out += ", " + text_at(file, "lines_per_s") + " lines/s";
+  if (const std::string left = text_at(file, "seconds_left"); !left.empty())
+    out += ", " + left + " s left";
+  if (text_at(file, "lost_files") != "0")
+    out += "; " + text_at(file, "lost_files") + " files were gone before they were read";
+  out += "\n";
+  if (text_at(file, "bad_lines") != "0")
+    out += "    bad lines  " + text_at(file, "bad_lines") + ", the newest:\n";
+  if (const Json* bad = file.find("newest_bad")) {
+    for (const Json& line : bad->items()) {
+      out += "      at byte " + text_at(line, "offset") + ": " + text_at(line, "reason") + ": " +
+             text_at(line, "line") + "\n";
+    }
+  }
+  return out;
+}
+
 class MetricsText {
  public:
   void counter(std::string_view name, uint64_t value) { line(name, "counter", value); }
@@ -102,6 +126,7 @@ Json status_report(const AgentConfig& config, const JournalStatus& journal,
     out.set("uplink", uplink_of(live->uplink));
     out.set("pushed_back", number(live->commits.pushed_back));
     out.set("queued_requests", number(live->commits.queued_requests));
+    out.set("inputs", live->inputs);
   }
   return out;
 }
@@ -126,6 +151,11 @@ std::string status_text(const Json& report) {
          (promised.empty() ? std::string("nothing promised yet") : "through " + promised) + "\n";
   if (const Json* uplink = report.find("uplink"))
     out += "  uplink     " + uplink_text(*uplink) + "\n";
+  if (const Json* inputs = report.find("inputs")) {
+    if (const Json* files = inputs->find("file")) {
+      for (const Json& file : files->items()) out += file_text(file);
+    }
+  }
   if (const Json* totals = report.find("totals")) {
     for (const Json& row : totals->items()) {
       out += "  total      " + text_at(row, "meter") + " " + text_at(row, "total") + " " +

@@ -35,6 +35,7 @@ struct UplinkReport {
 struct LiveReport {
   GroupCommitCounters commits;
   UplinkReport uplink;
+  Json inputs = Json::object();  // what each kind of input says of itself, by its name
 };
 
 Json status_report(const AgentConfig& config, const JournalStatus& journal,

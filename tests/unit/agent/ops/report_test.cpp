@@ -63,6 +63,23 @@ TEST_CASE("what the collector says steers no terminal") {
              Catch::Contains("revoked\\u001b[2J\n"));
 }
 
+TEST_CASE("a followed file is shown with its newest bad lines") {
+  LiveReport live;
+  live.inputs.set(
+      "file",
+      *parse_json(R"([{"path":"/a.log","state":"catching up","problem":"","offset":10,"size":90,)"
+                  R"("lines":7,"bad_lines":1,"readings":6,"truncations":0,"lost_files":2,)"
+                  R"("lines_per_s":5,"seconds_left":16,)"
+                  R"("newest_bad":[{"offset":3,"reason":"it is not UTF-8","line":"x\\xff"}]}])"));
+
+  const std::string text = status_text(status_report(config(), journal(), live));
+
+  CHECK(text.find("/a.log: catching up, 10 of 90 bytes, 7 lines, 6 readings, 5 lines/s, 16 s left; "
+                  "2 files were gone before they were read\n") != std::string::npos);
+  CHECK(text.find("bad lines  1, the newest:\n      at byte 3: it is not UTF-8: x\\xff\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("counters have a type and a name of ours") {
   LiveReport live;
   live.commits.readings = 5;
