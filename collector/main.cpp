@@ -247,6 +247,8 @@ Result<int> perform(const CommandLine& options) {
       return decide(config, options, clock, std::cout);
     case CommandLine::Verb::requeue:
       return requeue(config, options, clock, std::cout);
+    case CommandLine::Verb::usage:
+      return usage(config, options, std::cout);
     case CommandLine::Verb::exceptions:
       return exceptions(config, options, clock, std::cout);
     case CommandLine::Verb::try_maintenance:

@@ -87,6 +87,22 @@ void describe_maintenance(CLI::App& app, CommandLine& out) {
   tried->add_flag("--json", out.json, "answer in JSON");
 }
 
+void describe_usage(CLI::App& app, CommandLine& out) {
+  CLI::App* usage = add_verb(app, out, Verb::usage, "usage",
+                             "what was metered, by subject and UTC quarter hour, hour or day",
+                             "ledgerline-collector usage --by day --meter api.requests");
+  usage->add_option("--by", out.by, "quarter, hour or day")
+      ->required()
+      ->check(CLI::IsMember({"quarter", "hour", "day"}));
+  usage->add_option("--meter", out.meter, "this one only");
+  usage->add_option("--subject", out.subject, "this one only");
+  usage->add_option("--tenant", out.tenant, "this one only");
+  usage->add_option("--device", out.device, "this one only");
+  usage->add_option("--from", out.from, "a day or a quarter hour's beginning (default: the first)");
+  usage->add_option("--until", out.until, "the same; what begins there is not shown any more");
+  usage->add_flag("--json", out.json, "answer in JSON");
+}
+
 void describe(CLI::App& app, CommandLine& out) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "ledgerline-collector " LEDGERLINE_VERSION);
@@ -109,6 +125,7 @@ void describe(CLI::App& app, CommandLine& out) {
   describe_devices(app, out);
   describe_documents(app, out);
   describe_maintenance(app, out);
+  describe_usage(app, out);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ struct CommandLine {
     approve,
     refuse,
     requeue,
+    usage,
     exceptions,
     try_maintenance
   };
@@ -31,12 +32,16 @@ struct CommandLine {
   std::string file;      // enroll: the request
   std::string out;       // enroll: where the answer is written
   bool replace = false;  // enroll: another key may take the device over
-  std::string tenant;    // revoke; enroll: what the request must name, empty: anything
+  std::string tenant;    // revoke, usage; enroll: what the request must name, empty: anything
   std::string device;    // likewise
   std::string reason;    // revoke, enroll --replace
   std::string document;  // documents, approve, refuse, requeue
-  std::string by;        // approve, refuse
+  std::string by;        // approve, refuse: who; usage: "quarter", "hour" or "day"
   std::optional<int64_t> serviced_after_hours;  // maintenance try
+  std::string meter;                            // usage
+  std::string subject;                          // usage
+  std::string from;                             // usage
+  std::string until;                            // usage
 };
 
 /// The program is to print `text` and end: help (code 0) or a usage error (code 64).

@@ -25,6 +25,7 @@ Result<int> decide(const CollectorConfig& config, const CommandLine& options, Cl
                    std::ostream& out);
 Result<int> requeue(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out);
+Result<int> usage(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 Result<int> exceptions(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                        std::ostream& out);
 

@@ -452,6 +452,109 @@ void put_damaged_leaf(const CollectorConfig& config) {
   REQUIRE(txn->commit());
 }
 
+UsageDelta usage_delta(SeriesId series, const char* time, int64_t value) {
+  UsageDelta out{.series = series, .quarter = QuarterHour::of(*parse_rfc3339(time))};
+  out.earliest = out.quarter.start();
+  out.value.add(value, {.time_ms = out.earliest.unix_ms(), .stream = {}, .seq = 1});
+  out.leaves = {0};
+  return out;
+}
+
+/// Requests of two subjects and bytes of one over two days, and a level.
+void put_usage(const CollectorConfig& config) {
+  NewStream stream;
+  stream.grant.tenant = "demo";
+  stream.grant.device = "d";
+  DeviceEnrolment enrolment{.tenant = "demo", .device = "d", .streams = {stream}};
+  AdmitChange change{.stream = stream.grant.stream, .expected_revision = 1};
+  change.links = {{.number = 1, .id = {}, .sealed = Bytes(64, 5)}};
+  auto store = open_store(config).value();
+  REQUIRE(store->put_device(enrolment));
+  REQUIRE(store->admit(std::span(&change, 1)));
+  const SeriesKey ok{.tenant = "demo",
+                     .device = "d",
+                     .subject = "aqua",
+                     .meter = "api.requests",
+                     .unit = "1",
+                     .dimensions = {{"status", "200"}}};
+  SeriesKey other_status = ok;
+  other_status.dimensions = {{"status", "404"}};
+  SeriesKey other_subject = ok;
+  other_subject.subject = "terra";
+  SeriesKey volume = ok;
+  volume.meter = "data.volume";
+  volume.unit = "GB";
+  volume.scale = 6;
+  SeriesKey level = volume;
+  level.meter = "level";
+  level.kind = MeterKind::gauge;
+  FoldChanges changes{.cursor_before = 0, .cursor_after = 1};
+  changes.new_series = {{1, ok}, {2, other_status}, {3, other_subject}, {4, volume}, {5, level}};
+  changes.usage = {usage_delta(1, "2026-11-19T23:45:00Z", 5),
+                   usage_delta(1, "2026-11-20T00:00:00Z", 7),
+                   usage_delta(2, "2026-11-20T00:15:00Z", 11),
+                   usage_delta(3, "2026-11-20T01:00:00Z", 13),
+                   usage_delta(4, "2026-11-20T00:00:00Z", 9'007'199'254'740'993),
+                   usage_delta(5, "2026-11-20T00:00:00Z", 500'000)};
+  REQUIRE(store->fold(changes));
+}
+
+std::string lines_of(const Office& office) {
+  std::string out;
+  const Json rows = parse_json(office.out.str()).value();
+  for (const Json& row : rows.items()) {
+    out += row.find("from")->text().substr(0, 16) + " " + row.find("meter")->text() + " " +
+           row.find("subject")->text() + " " + row.find("readings")->text() + " " +
+           (row.find("sum") != nullptr ? row.find("sum")->text()
+                                       : "last " + row.find("last")->text()) +
+           "; ";
+  }
+  return out;
+}
+
+TEST_CASE("usage adds up quarter hours in UTC, exactly, over all dimensions") {
+  Office office;
+  put_usage(office.config);
+  office.options.json = true;
+  struct Case {
+    const char* by;
+    const char* meter;
+    const char* from;
+    const char* until;
+    const char* lines;
+  };
+  const Case cases[] = {
+      {"day", "api.requests", "", "",
+       "2026-11-19T00:00 api.requests aqua 1 5; 2026-11-20T00:00 api.requests aqua 2 18; "
+       "2026-11-20T00:00 api.requests terra 1 13; "},
+      {"hour", "api.requests", "2026-11-20", "",
+       "2026-11-20T00:00 api.requests aqua 2 18; 2026-11-20T01:00 api.requests terra 1 13; "},
+      {"quarter", "api.requests", "2026-11-20", "2026-11-20T00:15:00Z",
+       "2026-11-20T00:00 api.requests aqua 1 7; "},
+      {"day", "data.volume", "", "", "2026-11-20T00:00 data.volume aqua 1 9007199254.740993; "},
+      {"day", "level", "", "", "2026-11-20T00:00 level aqua 1 last 0.500000; "},
+      {"day", "nothing", "", "", ""},
+  };
+  for (const Case& c : cases) {
+    INFO(c.by);
+    office.out.str("");
+    office.options.by = c.by;
+    office.options.meter = c.meter;
+    office.options.from = c.from;
+    office.options.until = c.until;
+    REQUIRE(usage(office.config, office.options, office.out));
+    CHECK(lines_of(office) == c.lines);
+  }
+  office.options.from = "2026-11-20T00:10:00Z";
+  CHECK_FALSE(usage(office.config, office.options, office.out));
+  office.options = {};
+  office.options.by = "day";
+  office.options.subject = "terra";
+  office.out.str("");
+  REQUIRE(usage(office.config, office.options, office.out));
+  CHECK_THAT(office.out.str(), Catch::Contains("terra") && !Catch::Contains("aqua"));
+}
+
 TEST_CASE("status says where damage has stopped the fold") {
   Office office;
   put_damaged_leaf(office.config);
