@@ -25,7 +25,8 @@ FollowStep FileFollow::next(const FollowView& view) {
     quiet_polls_ = 0;
     return FollowStep::wait;
   }
-  if (++quiet_polls_ < kQuietPolls) return FollowStep::wait;
+  if (view.polled) ++quiet_polls_;
+  if (quiet_polls_ < kQuietPolls) return FollowStep::wait;
   quiet_polls_ = 0;
   return FollowStep::next_file;
 }

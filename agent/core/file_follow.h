@@ -23,6 +23,7 @@ struct FollowView {
   bool same_content = true;          // the held file still has the bytes that were read of it
   uint64_t offset = 0;               // up to where it was read
   uint64_t seen_size = 0;            // its size when no whole line was left in it
+  bool polled = true;                // a while after the time before, not at once
 };
 
 enum class FollowStep {

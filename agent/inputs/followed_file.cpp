@@ -33,10 +33,22 @@ Result<std::unique_ptr<FollowedFile>> FollowedFile::open(const FileOptions& opti
                                                          const InputContext& context) {
   std::unique_ptr<FollowedFile> out(new FollowedFile(options, context));
   const auto bookmark = context.bookmarks.find(out->name_);
-  if (bookmark != context.bookmarks.end()) TRY_VOID(out->resume(bookmark->second));
+  if (bookmark != context.bookmarks.end()) {
+    TRY_VOID(out->resume(bookmark->second));
+  } else {
+    out->note_first_start();
+  }
   // Nothing older may be promised complete before the first look at the file.
   out->fall_behind();
   return out;
+}
+
+/// A file that is rotated from now on is ours to read, also where it was never seen at the path.
+void FollowedFile::note_first_start() {
+  LineChunk mark;
+  ahead_.modified_ns = context_.clock.now().unix_ms() * 1'000'000;
+  mark.after = ahead_;
+  queue(std::move(mark));
 }
 
 Status FollowedFile::resume(ByteView bookmark) {
@@ -71,7 +83,9 @@ void FollowedFile::stop() {
 }
 
 void FollowedFile::poll() {
+  polled_ = true;
   work();
+  polled_ = false;
   log_progress();
   poll_timer_.expires_after(poll_);
   poll_timer_.async_wait([this](const boost::system::error_code& error) {
@@ -94,7 +108,7 @@ void FollowedFile::work() {
 }
 
 Result<FollowView> FollowedFile::look() {
-  FollowView view{.offset = ahead_.offset, .seen_size = seen_size_};
+  FollowView view{.offset = ahead_.offset, .seen_size = seen_size_, .polled = polled_};
   TRY(view.at_path, facts_at(path_));
   if (!handle_) return view;
   TRY(const FileFacts facts, handle_->facts());
@@ -117,7 +131,7 @@ Status FollowedFile::perform(FollowStep step, const FollowView& view) {
       if (!in_flight_) caught_up();
       return {};
     case FollowStep::open:
-      return open_path();
+      return ahead_.modified_ns > 0 ? open_next(view) : open_path();
     case FollowStep::read:
       return read_chunk(view, AtEnd::waits);
     case FollowStep::again:
@@ -193,6 +207,7 @@ Status FollowedFile::open_next(const FollowView& view) {
   if (next.compressed > 0) lost(next.compressed, "compressed before it was read");
   handle_.reset();
   ahead_.begin(0);
+  ahead_.modified_ns = facts.modified_ns;
   if (next.file) {
     const auto folder = std::filesystem::path(path_).parent_path();
     TRY(auto opened, FileHandle::open((folder / next.file->name).string()));
@@ -312,9 +327,8 @@ void FollowedFile::note_bad(const BadLine& bad) {
 
 void FollowedFile::fall_behind() {
   if (behind_) return;
-  behind_ = {.since = context_.clock.monotonic(),
-             .lines = ahead_.counters.lines,
-             .bytes = ahead_.offset};
+  behind_ = {
+      .since = context_.clock.monotonic(), .lines = ahead_.counters.lines, .bytes = ahead_.offset};
   update_hold();
 }
 

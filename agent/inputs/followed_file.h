@@ -49,6 +49,7 @@ class FollowedFile {
   FollowedFile(const FileOptions& options, const InputContext& context);
 
   Status resume(ByteView bookmark);
+  void note_first_start();
   void poll();
   void work();
   void work_soon();
@@ -105,6 +106,7 @@ class FollowedFile {
   uint64_t pushed_back_ = 0;
   std::string failure_;
   std::string waiting_for_;  // why the recorder does not take more
+  bool polled_ = false;      // work() was called by the timer
   bool stopped_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include "collector/api/table.h"
 #include "common/exit_code.h"
 #include "common/json.h"
+#include "common/printable.h"
 
 namespace ledgerline::collector {
 

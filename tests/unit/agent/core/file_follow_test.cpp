@@ -60,6 +60,14 @@ TEST_CASE("a rotated file is left after it stayed quiet for a while") {
   CHECK(follow.next(quiet) == FollowStep::next_file);
 }
 
+TEST_CASE("looking again at once is no sign of quiet") {
+  FileFollow follow;
+  const FollowView view{.at_path = kNew, .held = kOld, .offset = 100, .polled = false};
+
+  for (int i = 0; i < 10 * FileFollow::kQuietPolls; ++i)
+    CHECK(follow.next(view) == FollowStep::wait);
+}
+
 TEST_CASE("names that rotation makes") {
   struct Case {
     const char* name;

@@ -155,6 +155,22 @@ TEST_CASE("a file that appears later is read from its beginning") {
   CHECK(w.sum() == 1);
 }
 
+TEST_CASE("a file that was written and rotated before the first look at it is read too") {
+  World w;
+  w.device.clock.wall = Timestamp(1'000'000'000'000);  // before the files' times
+  { const Run killed_at_once(w.device, options_of(w.path)); }
+  w.append("a 1\n");
+  w.rename("a.log.1");
+  w.age("a.log.1", 1);
+  w.append("b 2\n");
+  w.device.open();
+
+  Run run(w.device, options_of(w.path));
+  run.until_lines(2);
+
+  CHECK(w.sum() == 3);
+}
+
 TEST_CASE("a rotated file is read to its end before the new one") {
   World w;
   w.append("a 1\n");
