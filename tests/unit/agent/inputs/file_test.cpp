@@ -1,3 +1,4 @@
+#include <chrono>
 #include <fstream>
 
 #include "agent/inputs/followed_file.h"
@@ -63,7 +64,11 @@ class Run {
   }
   void until(const std::function<bool()>& done) {
     start();
-    while (!done()) runtime_.context().run_one();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!done()) {
+      runtime_.context().run_one();
+      if (std::chrono::steady_clock::now() > deadline) FAIL(file->status().dump());
+    }
   }
   void until_lines(uint64_t lines) {
     until([&] { return file->counters().lines >= lines; });
