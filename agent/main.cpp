@@ -105,7 +105,8 @@ class Agent final : public ReportPort {
         commit_(runtime_, clock_, *journal_, *signer_, {.commit_interval = config.commit_interval},
                 [this](const Error& error) { storage_failed(error); }),
         uplink_(runtime_, clock_, *journal_, *signer_, enrolled.collector_key,
-                uplink_options(config, holds_), io::mqtt_factory(runtime_)),
+                uplink_options(config, holds_), io::mqtt_factory(runtime_),
+                [this](const Error& error) { storage_failed(error); }),
         inputs_(std::move(inputs)) {}
 
   /// `meters` are those of the configuration and then of each input in turn, numbered.

@@ -42,7 +42,8 @@ std::string advice(Verdict verdict) {
 }  // namespace
 
 Uplink::Uplink(io::Runtime& runtime, Clock& clock, Outgoing& outgoing, Signer& signer,
-               PublicKey collector_key, UplinkOptions options, const io::MqttFactory& factory)
+               PublicKey collector_key, UplinkOptions options, const io::MqttFactory& factory,
+               std::function<void(const Error&)> journal_failed)
     : runtime_(runtime),
       clock_(clock),
       outgoing_(outgoing),
@@ -50,6 +51,7 @@ Uplink::Uplink(io::Runtime& runtime, Clock& clock, Outgoing& outgoing, Signer& s
       collector_key_(std::move(collector_key)),
       options_(std::move(options)),
       factory_(factory),
+      journal_failed_(std::move(journal_failed)),
       window_timer_(runtime.context()),
       heartbeat_timer_(runtime.context()),
       window_(options_.limits) {}
@@ -70,7 +72,7 @@ Moment Uplink::moment() { return {clock_.monotonic(), random32()}; }
 void Uplink::start() {
   on_storage([this] { return outgoing_.resume_state(); },
              [this](Result<ResumeState> state) {
-               if (!state) return halt("the journal cannot be read: " + state.error().text());
+               if (!state) return halt_for("the journal cannot be read", state.error());
                connect(*state);
              });
 }
@@ -138,7 +140,7 @@ void Uplink::perform(const Actions& actions, std::vector<StoredBatch> fetched) {
 void Uplink::send_resume() {
   on_storage([this] { return outgoing_.resume_state(); },
              [this](Result<ResumeState> state) {
-               if (!state) return halt("the journal cannot be read: " + state.error().text());
+               if (!state) return halt_for("the journal cannot be read", state.error());
                std::array<uint8_t, Nonce::kSize> random{};
                random_bytes(random);
                nonce_ = Nonce(random);
@@ -167,9 +169,10 @@ void Uplink::fetch(const SendWindow::Fetch& fetch) {
       },
       [this, id = fetch.id](Result<std::vector<StoredBatch>> batches) {
         if (!batches) {
-          if (batches.error().code() == Errc::corrupt) {
-            return halt("a sealed batch in the journal is damaged: " + batches.error().text());
-          }
+          // Trimmed already, or too many readers for a moment: nothing is wrong with the journal.
+          const bool passing =
+              batches.error().code() == Errc::not_found || batches.error().code() == Errc::retry;
+          if (!passing) return halt_for("sealed batches cannot be read", batches.error());
           log_error("journal_read_failed", {kv("error", batches.error())});
           batches = std::vector<StoredBatch>();
         }
@@ -211,8 +214,7 @@ void Uplink::beat() {
   on_storage([this, hold = options_.hold()] { return outgoing_.heartbeat(hold); },
              [this](const Result<Heartbeat>& heartbeat) {
                beating_ = false;
-               if (!heartbeat)
-                 return log_error("heartbeat_failed", {kv("error", heartbeat.error())});
+               if (!heartbeat) return halt_for("a heartbeat cannot be kept", heartbeat.error());
                auto bytes = sign(payload_type::kHeartbeat, encode(*heartbeat), signer_);
                if (!bytes) return halt("the device key does not sign: " + bytes.error().text());
                Topic topic = topic_;
@@ -314,8 +316,7 @@ void Uplink::keep(Receipt receipt, Bytes signed_bytes, bool answered,
         if (!outcome) {
           if (outcome.error().code() == Errc::conflict && !answered)
             return refuse("receipt", outcome.error());
-          return halt("the collector's receipt does not fit this journal: " +
-                      outcome.error().text());
+          return halt_for("the collector's receipt does not fit this journal", outcome.error());
         }
         if (*outcome == ReceiptOutcome::stored) ++status_.receipts;
         receipt_number_ = std::max(receipt_number_, receipt.number);
@@ -348,6 +349,13 @@ void Uplink::halt(const std::string& alarm) {
   window_.stop();
   status_.alarm = alarm;
   log_error("uplink_stopped", {kv("reason", alarm)});
+}
+
+void Uplink::halt_for(const std::string& what, const Error& error) {
+  if (error.code() == Errc::conflict || error.code() == Errc::corrupt)
+    return halt(what + ": " + error.text());
+  halt("the journal failed: " + error.text());
+  journal_failed_(error);
 }
 
 UplinkStatus Uplink::status() const {

@@ -56,8 +56,10 @@ struct UplinkStatus {
 class Uplink {
  public:
   /// `signer` is the stream's device key; `collector_key` the one pinned at enrolment.
+  /// `journal_failed` ends the process: nothing is known about what the journal holds then.
   Uplink(io::Runtime& runtime, Clock& clock, Outgoing& outgoing, Signer& signer,
-         PublicKey collector_key, UplinkOptions options, const io::MqttFactory& factory);
+         PublicKey collector_key, UplinkOptions options, const io::MqttFactory& factory,
+         std::function<void(const Error&)> journal_failed);
   ~Uplink();
 
   /// Reads the stream from the journal, then connects. The journal holds a grant.
@@ -89,6 +91,8 @@ class Uplink {
   /// A publish that the broker did not take.
   void note_refusal(const Error& error);
   void halt(const std::string& alarm);
+  /// What contradicts the journal stops the uplink; what storage refuses ends the process.
+  void halt_for(const std::string& what, const Error& error);
   void refuse(const std::string& what, const Error& error);
   template <class Work, class Done>
   void on_storage(Work work, Done done);
@@ -100,6 +104,7 @@ class Uplink {
   const PublicKey collector_key_;
   UplinkOptions options_;
   io::MqttFactory factory_;
+  std::function<void(const Error&)> journal_failed_;
   boost::asio::steady_timer window_timer_;
   boost::asio::steady_timer heartbeat_timer_;
   std::shared_ptr<bool> alive_ =

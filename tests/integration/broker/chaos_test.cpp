@@ -57,7 +57,7 @@ TEST_CASE("chaos: whatever the broker does, every batch is in the log once, in o
     options.limits.answer = {Duration(30), Duration(200)};
     options.limits.refusal = {Duration(5), Duration(50)};
     agent::Uplink uplink(runtime, clock, outgoing, *device.signer, collector_signer->public_key(),
-                         options, broker.factory());
+                         options, broker.factory(), [](const Error& error) { FAIL(error.text()); });
     intake.start();
     uplink.start();
 

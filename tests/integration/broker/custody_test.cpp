@@ -362,7 +362,8 @@ TEST_CASE(
   options.limits.answer = {Duration(300), Duration(1000)};
   options.limits.refusal = {Duration(20), Duration(100)};
   agent::Uplink uplink(rig.runtime, rig.clock, outgoing, *rig.one.signer,
-                       rig.collector_signer->public_key(), options, io::mqtt_factory(rig.runtime));
+                       rig.collector_signer->public_key(), options, io::mqtt_factory(rig.runtime),
+                       [](const Error& error) { FAIL(error.text()); });
   uplink.start();
 
   REQUIRE(rig.until([&] { return outgoing.acked_upto() >= 100; }));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 #include "agent/core/outgoing.h"
 #include "tests/support/device/test_device.h"
@@ -25,6 +26,11 @@ class MemoryOutgoing final : public agent::Outgoing {
     const std::lock_guard lock(mutex_);
     batches_.resize(count);
     state_.acked_upto = std::min<BatchNumber>(state_.acked_upto, count);
+  }
+  /// Nothing is written any more, as on a disk that is full or broken.
+  void break_writes(Errc code) {
+    const std::lock_guard lock(mutex_);
+    broken_ = code;
   }
   [[nodiscard]] BatchNumber acked_upto() const {
     const std::lock_guard lock(mutex_);
@@ -54,6 +60,7 @@ class MemoryOutgoing final : public agent::Outgoing {
     if (receipt.linked_upto < state_.acked_upto)
       return fail(Errc::conflict, "covers less than before");
     if (receipt.chain_value != id(receipt.linked_upto)) return fail(Errc::corrupt, "not our chain");
+    if (broken_) return fail(*broken_, "the commit failed");
     state_.receipt_number = receipt.number;
     state_.acked_upto = receipt.linked_upto;
     state_.status = receipt.status;
@@ -63,6 +70,7 @@ class MemoryOutgoing final : public agent::Outgoing {
 
   Result<Heartbeat> heartbeat(std::optional<Timestamp> hold = std::nullopt) override {
     const std::lock_guard lock(mutex_);
+    if (broken_) return fail(*broken_, "the commit failed");
     Heartbeat out;
     out.stream = device_.grant.stream;
     out.number = ++heartbeats_;
@@ -92,6 +100,7 @@ class MemoryOutgoing final : public agent::Outgoing {
   mutable std::mutex mutex_;
   std::vector<SealedBatch> batches_;
   agent::ResumeState state_;
+  std::optional<Errc> broken_;
   uint64_t heartbeats_ = 0;
 };
 

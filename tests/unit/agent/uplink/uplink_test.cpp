@@ -44,16 +44,17 @@ class ScriptedClient final : public io::MqttClient {
 };
 
 struct Desk {
-  Desk() {
-    UplinkOptions options{.tenant = "acme", .device = "one", .heartbeat = std::chrono::hours(1)};
-    uplink = std::make_unique<Uplink>(runtime, clock, outgoing, *device.signer,
-                                      collector->public_key(), options,
-                                      [this](const io::MqttOptions&, io::MqttHandlers handlers) {
-                                        auto made = std::make_unique<ScriptedClient>();
-                                        made->handlers = std::move(handlers);
-                                        client = made.get();
-                                        return made;
-                                      });
+  explicit Desk(Duration heartbeat = std::chrono::hours(1)) {
+    UplinkOptions options{.tenant = "acme", .device = "one", .heartbeat = heartbeat};
+    uplink = std::make_unique<Uplink>(
+        runtime, clock, outgoing, *device.signer, collector->public_key(), options,
+        [this](const io::MqttOptions&, io::MqttHandlers handlers) {
+          auto made = std::make_unique<ScriptedClient>();
+          made->handlers = std::move(handlers);
+          client = made.get();
+          return made;
+        },
+        [this](const Error& error) { failure = error.code(); });
     uplink->start();
     REQUIRE(until([&] { return client != nullptr && client->resume.has_value(); }));
   }
@@ -96,6 +97,7 @@ struct Desk {
   FixedClock clock;
   io::Runtime runtime;
   ScriptedClient* client = nullptr;
+  std::optional<Errc> failure;  // what the process would end with
   std::unique_ptr<Uplink> uplink;
 };
 
@@ -157,9 +159,32 @@ TEST_CASE("uplink: a signed receipt for another history stops everything") {
   desk.say(other, *desk.collector);
   REQUIRE(desk.until([&] { return !desk.uplink->status().alarm.empty(); }));
   CHECK(desk.outgoing.acked_upto() == 0);
+  CHECK_FALSE(desk.failure);
   desk.client->handlers.on_connected(false);
   desk.settle();
   CHECK(desk.client->resumes == 1);
+}
+
+TEST_CASE(
+    "uplink: a receipt that the disk does not take ends the process, and blames no one else") {
+  for (const auto code : {Errc::full, Errc::internal, Errc::retry}) {
+    Desk desk;
+    desk.answer(Verdict::continue_);
+    REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+    desk.outgoing.break_writes(code);
+    desk.say(desk.receipt(2, 3), *desk.collector);
+    REQUIRE(desk.until([&] { return desk.failure.has_value(); }));
+    CHECK(desk.failure == code);
+    CHECK_THAT(desk.uplink->status().alarm, !Catch::Contains("receipt"));
+  }
+}
+
+TEST_CASE("uplink: a heartbeat that the disk does not take ends the process") {
+  Desk desk(Duration(5));
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.uplink->status().heartbeats > 0; }));
+  desk.outgoing.break_writes(Errc::internal);
+  REQUIRE(desk.until([&] { return desk.failure.has_value(); }));
 }
 
 TEST_CASE(
