@@ -39,6 +39,7 @@ SendWindow::Actions SendWindow::on_answer(Moment at, const Custody& custody, Bat
   on_disconnected(at);
   state_ = State::open;
   unanswered_ = 0;
+  verdicts_ = 0;
   if (custody.linked_upto > linked_) unreceipted_ = 0;
   linked_ = custody.linked_upto;
   head_ = std::max({head_, head, linked_});
@@ -140,6 +141,15 @@ SendWindow::Actions SendWindow::on_not_sent(Moment at, BatchNumber number) {
 
 SendWindow::Actions SendWindow::on_time(Moment at) { return proceed(at); }
 
+SendWindow::Actions SendWindow::on_verdict(Moment at) {
+  if (state_ == State::stopped) return {};
+  on_disconnected(at);
+  state_ = State::refused;
+  unanswered_ = 0;
+  ask_again_at_ = at.now + backoff_delay(limits_.verdict, ++verdicts_, at.random);
+  return proceed(at);
+}
+
 void SendWindow::stop() {
   on_disconnected({});
   state_ = State::stopped;
@@ -148,6 +158,7 @@ void SendWindow::stop() {
 SendWindow::Actions SendWindow::proceed(Moment at) {
   Actions actions;
   if (state_ == State::asking && at.now >= answer_due_) return ask(at);
+  if (state_ == State::refused && at.now >= ask_again_at_) return ask(at);
   if (state_ == State::open) {
     const auto late = std::any_of(in_flight_.begin(), in_flight_.end(), [&](const auto& entry) {
       return at.now >= entry.second.at + receipt_patience_;
@@ -188,6 +199,7 @@ void SendWindow::plan_wake(Moment at, Actions& actions) const {
     actions.wake_at = actions.wake_at ? std::min(*actions.wake_at, when) : when;
   };
   if (state_ == State::asking) earlier(answer_due_);
+  if (state_ == State::refused) earlier(ask_again_at_);
   if (state_ != State::open) return;
   for (const auto& [number, sent] : in_flight_) earlier(sent.at + receipt_patience_);
   // Only a pause that holds something back needs an end.

@@ -23,6 +23,8 @@ struct SendLimits {
   size_t bytes_max = 2'500'000;
   Backoff receipt{std::chrono::seconds(10), std::chrono::minutes(5)};  // patience with a receipt
   Backoff answer{std::chrono::seconds(5), std::chrono::minutes(1)};    // patience with an answer
+  Backoff verdict{std::chrono::minutes(1),
+                  std::chrono::minutes(15)};  // until a verdict that ends sending is asked about
   Backoff refusal{std::chrono::seconds(1),
                   std::chrono::minutes(1)};  // pause after the broker refused a batch
 };
@@ -72,10 +74,12 @@ class SendWindow {
   /// The broker refused it, or it never left.
   Actions on_not_sent(Moment at, BatchNumber number);
   Actions on_time(Moment at);
-  /// A verdict that ends sending on this stream. Only a new window starts again.
+  /// The collector says that this stream does not go on. It is asked again: it may have been
+  /// started on another store, or an operator may have mended what was wrong.
+  Actions on_verdict(Moment at);
+  /// Our own evidence says that nothing may be sent: for good.
   void stop();
 
-  [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
   [[nodiscard]] bool open() const { return state_ == State::open; }
   [[nodiscard]] size_t in_flight() const { return in_flight_.size(); }
   [[nodiscard]] size_t bytes_in_flight() const { return bytes_; }
@@ -83,7 +87,7 @@ class SendWindow {
   [[nodiscard]] uint64_t resent() const { return resent_; }
 
  private:
-  enum class State { disconnected, asking, open, stopped };
+  enum class State { disconnected, asking, open, refused, stopped };
   struct Sent {
     size_t size = 0;
     Monotonic at;
@@ -113,11 +117,13 @@ class SendWindow {
   uint64_t fetch_ = 0;  // id of the newest fetch
   bool fetching_ = false;
   Monotonic answer_due_;
+  Monotonic ask_again_at_;  // while refused
   Duration receipt_patience_{};
   Monotonic pause_until_;
   unsigned unanswered_ = 0;   // asks in a row
   unsigned unreceipted_ = 0;  // timeouts without progress between them
   unsigned refusals_ = 0;     // in a row
+  unsigned verdicts_ = 0;     // that end sending, in a row
   uint64_t resent_ = 0;
 };
 

@@ -104,7 +104,6 @@ void Uplink::connect(const ResumeState& state) {
   mqtt_ = factory_(std::move(broker),
                    {[this](bool) {
                       log_info("broker_connected", {kv("broker", options_.broker.host)});
-                      if (window_.stopped() && !halted_) window_ = SendWindow(options_.limits);
                       perform(window_.on_connected(moment()));
                     },
                     [this](const std::string& reason) {
@@ -277,7 +276,7 @@ void Uplink::on_answer(const io::MqttMessage& message) {
 
 void Uplink::accept_answer(const Answer& answer) {
   if (answer.verdict != Verdict::continue_) {
-    window_.stop();
+    perform(window_.on_verdict(moment()));
     status_.alarm =
         advice(answer.verdict) + (answer.detail.empty() ? "" : " (" + answer.detail + ")");
     return log_error("stream_stopped",
@@ -321,7 +320,7 @@ void Uplink::keep(Receipt receipt, Bytes signed_bytes, bool answered,
         if (*outcome == ReceiptOutcome::stored) ++status_.receipts;
         receipt_number_ = std::max(receipt_number_, receipt.number);
         if (receipt.status != StreamStatus::open) {
-          window_.stop();
+          perform(window_.on_verdict(moment()));
           status_.alarm = advice(Verdict::stream_frozen);
           log_error("stream_stopped",
                     {kv("status", to_string(receipt.status)), kv("detail", status_.alarm)});
@@ -345,7 +344,6 @@ void Uplink::note_refusal(const Error& error) {
 }
 
 void Uplink::halt(const std::string& alarm) {
-  halted_ = true;
   window_.stop();
   status_.alarm = alarm;
   log_error("uplink_stopped", {kv("reason", alarm)});

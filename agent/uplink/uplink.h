@@ -118,7 +118,6 @@ class Uplink {
   uint64_t receipt_number_ = 0;  // of the newest receipt stored
   size_t waiting_ = 0;           // statements that wait for the storage thread
   bool beating_ = false;
-  bool halted_ = false;  // our own evidence says stop: no reconnect starts again
   UplinkStatus status_;
 };
 

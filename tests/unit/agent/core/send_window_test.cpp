@@ -64,6 +64,45 @@ TEST_CASE("send window: an unanswered resume is asked again, later each time") {
   CHECK(actions.wake_at == Monotonic{15000});
 }
 
+TEST_CASE("send window: a verdict that ends sending is asked about again, later each time") {
+  SendWindow window;
+  window.on_connected(at(0));
+
+  CHECK(window.on_verdict(at(10)).wake_at == Monotonic{60'010});
+  CHECK_FALSE(window.on_sealed(at(20), 7).fetch);
+  CHECK(window.on_sealed(at(20), 7).wake_at == Monotonic{60'010});
+  CHECK_FALSE(window.on_time(at(60'009)).ask);
+  CHECK(window.on_time(at(60'010)).ask);
+  CHECK(window.on_verdict(at(60'020)).wake_at == Monotonic{180'020});
+  int64_t now = 60'020;
+  for (int i = 0; i < 10; ++i) {
+    const auto wake = window.on_verdict(at(now)).wake_at;
+    REQUIRE(wake);
+    CHECK(wake->ms <= now + 15 * 60'000);
+    now = wake->ms;
+    CHECK(window.on_time(at(now)).ask);
+  }
+
+  CHECK(window.on_answer(at(now), {0, {}}, 7).fetch);
+  window.on_disconnected(at(now));
+  window.on_connected(at(now));
+  CHECK(window.on_verdict(at(now)).wake_at == Monotonic{now + 60'000});
+}
+
+TEST_CASE("send window: a new connection asks at once after a verdict, never after a stop") {
+  SendWindow window;
+  window.on_connected(at(0));
+  window.on_verdict(at(0));
+  window.on_disconnected(at(1));
+  CHECK_FALSE(window.on_time(at(1'000'000)).ask);
+  CHECK(window.on_connected(at(1'000'001)).ask);
+
+  window.stop();
+  CHECK_FALSE(window.on_connected(at(2'000'000)).ask);
+  CHECK_FALSE(window.on_verdict(at(2'000'000)).wake_at);
+  CHECK_FALSE(window.on_time(at(9'000'000)).ask);
+}
+
 TEST_CASE("send window: at most twenty batches are on their way, and a receipt makes room") {
   auto window = sending(100);
   CHECK(window.in_flight() == 20);

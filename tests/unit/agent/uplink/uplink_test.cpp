@@ -1,5 +1,6 @@
 #include "agent/uplink/uplink.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 
 #include "tests/support/broker/loop.h"
@@ -16,7 +17,8 @@ using test::TestDevice;
 class FixedClock final : public Clock {
  public:
   Timestamp now() override { return Timestamp(1'770'000'000'000); }
-  Monotonic monotonic() override { return {1000}; }
+  Monotonic monotonic() override { return {ms}; }
+  std::atomic<int64_t> ms = 1000;
 };
 
 /// A session that keeps what is published and says what the test tells it.
@@ -212,6 +214,16 @@ TEST_CASE("uplink: a verdict other than continue stops sending and tells the ope
     // A reconnect asks anew: the operator may have mended it on the other side.
     desk.client->handlers.on_connected(false);
     REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+    desk.answer(verdict);
+    desk.settle();
+    CHECK(desk.client->resumes == 2);
+    // And so does time, on the connection that there is.
+    desk.clock.ms += 15 * 60'000;
+    desk.uplink->on_sealed(5);
+    REQUIRE(desk.until([&] { return desk.client->resumes == 3; }));
+    desk.answer(Verdict::continue_);
+    REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+    CHECK(desk.uplink->status().alarm.empty());
   }
 }
 
