@@ -252,6 +252,12 @@ void Uplink::on_receipts(const io::MqttMessage& message) {
     // The device's other streams; and what we have: the retained receipt comes again at every
     // connect.
     if (receipt->stream != stream_ || receipt->number <= receipt_number_) continue;
+    const Custody custody{receipt->linked_upto, receipt->parked};
+    if (custody.linked_upto < asked_.acked_upto && receipt->status == StreamStatus::open) {
+      // A restored collector gets back what it lost: that moves the window, and our receipt stays.
+      perform(window_.on_receipt(moment(), custody));
+      continue;
+    }
     keep(std::move(*receipt), std::move(signed_bytes), false, [this](const Receipt& kept) {
       perform(window_.on_receipt(moment(), {kept.linked_upto, kept.parked}));
     });

@@ -434,7 +434,6 @@ Status Custody::take_resume(const Arrival& arrival, const Topic& topic,
   if (!row)
     return answer(*resume, topic, Verdict::unknown_stream, {}, std::string(to_string(row.error())),
                   out);
-  TRY(auto receipt, receipt_of(**row));
   const ResumeVerdict verdict =
       judge_resume({(*row)->status, (*row)->head_number, (*row)->head_id, (*row)->parked}, *resume);
   if (verdict.verdict == Verdict::rollback) {
@@ -448,12 +447,16 @@ Status Custody::take_resume(const Arrival& arrival, const Topic& topic,
                   {kv("stream", resume->stream.hex()), kv("acked_upto", resume->acked_upto),
                    kv("linked_upto", (*row)->head_number)});
   }
+  const bool may_number_on =
+      verdict.verdict == Verdict::continue_ && resume->receipt_number <= kReceiptNumberMax;
+  TRY(auto receipt, receipt_of(**row, may_number_on ? resume->receipt_number : 0));
   return answer(*resume, topic, verdict.verdict, std::move(receipt), verdict.detail, out);
 }
 
-Result<Bytes> Custody::receipt_of(StreamRow row) {
-  for (int attempt = 1; row.receipt.empty(); ++attempt) {
+Result<Bytes> Custody::receipt_of(StreamRow row, uint64_t newest_issued) {
+  for (int attempt = 1; row.receipt.empty() || row.receipt_number < newest_issued; ++attempt) {
     Decided decided = as_it_is(row);
+    row.receipt_number = std::max(row.receipt_number, newest_issued);
     TRY_VOID(add_receipt(row, decided.linkage, decided.change));
     const auto admitted = store_.admit(std::span(&decided.change, 1));
     if (admitted) {

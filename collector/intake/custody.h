@@ -72,6 +72,10 @@ struct CustodyCounters {
 
 class Custody {
  public:
+  /// Up to here an agent's word is taken for the newest receipt's number. Beyond it lies nothing
+  /// that was issued, and below it lies room that no stream uses up.
+  static constexpr uint64_t kReceiptNumberMax = uint64_t{1} << 62;
+
   Custody(Store& store, Signer& signer, Clock& clock)
       : store_(store), signer_(signer), clock_(clock) {}
 
@@ -130,7 +134,9 @@ class Custody {
   Status take_resume(const Arrival& arrival, const Topic& topic, std::vector<Outbound>& out);
   Status answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
                 std::string detail, std::vector<Outbound>& out);
-  Result<Bytes> receipt_of(StreamRow row);
+  /// The stream's newest receipt, numbered above `newest_issued` where that is not ours: a store
+  /// that was put back from a backup numbers on from what its agents hold.
+  Result<Bytes> receipt_of(StreamRow row, uint64_t newest_issued);
   Status publish_receipts(const Topic& topic, std::vector<Outbound>& out);
   Status refuse(const Arrival& arrival, Refusal refusal, Cache& cache);
 

@@ -152,6 +152,28 @@ TEST_CASE("uplink: only a receipt of the pinned key for the own chain trims") {
   CHECK(desk.uplink->status().in_flight == 2);
 }
 
+TEST_CASE("uplink: a collector that holds less gets the rest again, receipt by receipt") {
+  Desk desk;
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  desk.say(desk.receipt(9, 5), *desk.collector);
+  REQUIRE(desk.until([&] { return desk.outgoing.acked_upto() == 5; }));
+
+  desk.client->handlers.on_connected(false);
+  REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+  CHECK(desk.client->resume->receipt_number == 9);
+  desk.answer(Verdict::continue_, desk.client->resume->nonce, *desk.collector, desk.receipt(10, 1));
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 9; }));
+  desk.say(desk.receipt(11, 3), *desk.collector);
+
+  REQUIRE(desk.until([&] { return desk.uplink->status().linked_upto == 3; }));
+  CHECK(desk.uplink->status().in_flight == 2);
+  CHECK(desk.outgoing.acked_upto() == 5);
+  CHECK(desk.uplink->status().statements_refused == 0);
+  desk.say(desk.receipt(13, 5), *desk.collector);
+  REQUIRE(desk.until([&] { return desk.uplink->status().in_flight == 0; }));
+}
+
 TEST_CASE("uplink: a signed receipt for another history stops everything") {
   Desk desk;
   desk.answer(Verdict::continue_);

@@ -63,6 +63,23 @@ Arrival beat(const Desk& desk, const Heartbeat& heartbeat) {
           Timestamp(1'770'000'000'000)};
 }
 
+/// The receipt in the answer to a resume of the device that says it has receipt `number`.
+Receipt answered(Desk& desk, uint64_t number, BatchNumber head, const BatchId& head_id) {
+  Resume resume;
+  resume.stream = desk.device.grant.stream;
+  resume.head_batch = head;
+  resume.head_id = head_id;
+  resume.receipt_number = number;
+  const Arrival arrival{desk.device.topic(TopicLeaf::resume),
+                        *sign(payload_type::kResume, encode(resume), *desk.device.signer),
+                        Timestamp(1'770'000'000'000)};
+  const auto out = desk.custody.accept({arrival});
+  REQUIRE(out->size() == 1);
+  const auto answer = decode_answer(open_signed(out->front().payload, payload_type::kAnswer)->body);
+  REQUIRE(answer->verdict == Verdict::continue_);
+  return *decode_receipt(open_signed(answer->receipt, payload_type::kReceipt)->body);
+}
+
 /// Further streams of the device, without batches.
 void grant_more(Desk& desk, uint8_t count) {
   const auto row = desk.store->device("acme", "one");
@@ -253,6 +270,36 @@ TEST_CASE("custody: a promise far ahead of its receipt counts up to then, and a 
   CHECK(exceptions->front().device == "one");
   CHECK(exceptions->front().count == 2);
   CHECK_THAT(exceptions->front().detail, Catch::Contains("up to 2036-02-07"));
+}
+
+TEST_CASE(
+    "custody: a collector put back from a backup numbers on from the newest receipt out there") {
+  Desk desk;
+  const auto chain = desk.device.chain(4);
+  std::vector<Arrival> group;
+  for (size_t i = 0; i < 3; ++i) group.push_back(desk.arrival(chain[i].bytes));
+  REQUIRE(only_receipt(*desk.custody.accept(group)).number == 1);
+
+  const auto receipt = answered(desk, 40, 3, chain[2].id);
+
+  CHECK(receipt.number == 41);
+  CHECK(receipt.linked_upto == 3);
+  CHECK(receipt.chain_value == chain[2].id);
+  for (const uint64_t older : {40, 5, 0}) CHECK(answered(desk, older, 3, chain[2].id).number == 41);
+  CHECK(desk.store->stream(desk.device.grant.stream)->revision == 3);
+  CHECK(only_receipt(*desk.custody.accept({desk.arrival(chain[3].bytes)})).number == 42);
+}
+
+TEST_CASE("custody: a receipt number that nobody can have issued is not believed") {
+  Desk desk;
+  const auto chain = desk.device.chain(1);
+  REQUIRE(desk.custody.accept({desk.arrival(chain[0].bytes)}));
+  for (const uint64_t number : {UINT64_MAX, UINT64_MAX - 1, Custody::kReceiptNumberMax + 1}) {
+    CHECK(answered(desk, number, 1, chain[0].id).number == 1);
+  }
+  CHECK(desk.store->stream(desk.device.grant.stream)->revision == 2);
+  CHECK(answered(desk, Custody::kReceiptNumberMax, 1, chain[0].id).number ==
+        Custody::kReceiptNumberMax + 1);
 }
 
 TEST_CASE("custody: a clock a little ahead is nobody's work") {
