@@ -3,6 +3,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <iostream>
 
+#include "agent/core/delivery_gate.h"
 #include "agent/inputs/inputs.h"
 #include "agent/journal/group_commit.h"
 #include "agent/journal/journal.h"
@@ -78,6 +79,7 @@ UplinkReport report_of(const UplinkStatus& status) {
   return {.connected = status.connected,
           .failure = status.connection_failure,
           .alarm = status.alarm,
+          .undeliverable = status.undeliverable,
           .verdict = status.verdict ? std::string(to_string(*status.verdict)) : "",
           .in_flight = status.in_flight,
           .batches_sent = status.batches_sent,
@@ -149,7 +151,7 @@ class Agent final : public ReportPort {
       const auto end = next + static_cast<std::ptrdiff_t>(each.input->meters().size());
       TRY_VOID(each.input->start({.runtime = runtime_,
                                   .clock = clock_,
-                                  .recorder = commit_,
+                                  .recorder = gate_,
                                   .reports = *this,
                                   .holds = holds_,
                                   .app_meters = app_meters,
@@ -227,6 +229,7 @@ class Agent final : public ReportPort {
   PromiseHolds holds_;
   GroupCommit commit_;
   Uplink uplink_;
+  DeliveryGate gate_{commit_, [this] { return uplink_.undeliverable(); }};
   PreparedInputs inputs_;
   boost::asio::steady_timer tick_timer_{runtime_.context()};
   boost::asio::steady_timer clock_timer_{runtime_.context()};

@@ -12,6 +12,7 @@ namespace {
 
 // A full queue empties with the next commits; a full disk needs receipts or a person.
 constexpr int kRetryQueueSeconds = 1;
+constexpr int kRetryEnrolledSeconds = 60;
 constexpr int kRetrySpaceSeconds = 30;
 constexpr std::string_view kAttributePrefix = "ce-";
 
@@ -262,6 +263,7 @@ void EventEndpoint::answer(const RecordResult& result, const io::HttpServer::Res
   if (!result) {
     const EventRefusal refusal = refusal_of(result.error());
     const int retry = refusal.status == 429   ? kRetryQueueSeconds
+                      : refusal.status == 503 ? kRetryEnrolledSeconds
                       : refusal.status == 507 ? kRetrySpaceSeconds
                                               : 0;
     return refuse(refusal, respond, retry);

@@ -42,7 +42,7 @@ class EventEndpoint {
   uint64_t duplicates_ = 0;
   uint64_t requests_recorded_ = 0;
   uint64_t requests_refused_ = 0;      // 4xx but 429: the sender has to change something
-  uint64_t requests_pushed_back_ = 0;  // 429, 507
+  uint64_t requests_pushed_back_ = 0;  // 429, 503, 507
   uint64_t requests_failed_ = 0;       // other 5xx
 };
 

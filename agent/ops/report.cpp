@@ -28,6 +28,7 @@ Json uplink_of(const UplinkReport& uplink) {
   return Json::object({{"connected", Json::boolean(uplink.connected)},
                        {"failure", Json::string(uplink.failure)},
                        {"alarm", Json::string(uplink.alarm)},
+                       {"undeliverable", Json::boolean(uplink.undeliverable)},
                        {"verdict", Json::string(uplink.verdict)},
                        {"in_flight", number(uplink.in_flight)},
                        {"batches_sent", number(uplink.batches_sent)},
@@ -183,6 +184,7 @@ std::string metrics_text(const JournalStatus& journal, const LiveReport& live) {
   out.gauge("disk_free_bytes", journal.disk_free_bytes);
   out.gauge("uplink_connected", live.uplink.connected ? 1 : 0);
   out.gauge("uplink_alarm", live.uplink.alarm.empty() ? 0 : 1);
+  out.gauge("uplink_undeliverable", live.uplink.undeliverable ? 1 : 0);
   out.gauge("uplink_in_flight", live.uplink.in_flight);
   out.counter("batches_sent_total", live.uplink.batches_sent);
   out.counter("batches_resent_total", live.uplink.batches_resent);

@@ -16,9 +16,10 @@ namespace ledgerline::agent {
 /// other.
 struct UplinkReport {
   bool connected = false;
-  std::string failure;  // why it is not connected; empty while it is
-  std::string alarm;    // why nothing is sent although connected; empty where all is well
-  std::string verdict;  // of the collector's newest answer; empty before the first
+  std::string failure;         // why it is not connected; empty while it is
+  std::string alarm;           // why nothing is sent although connected; empty where all is well
+  bool undeliverable = false;  // readings recorded now cannot be delivered on this stream
+  std::string verdict;         // of the collector's newest answer; empty before the first
   uint64_t in_flight = 0;
   uint64_t batches_sent = 0;
   uint64_t batches_resent = 0;

@@ -27,16 +27,25 @@ std::string advice(Verdict verdict) {
     case Verdict::unknown_stream:
       return "the collector does not know this stream: enrol the device again";
     case Verdict::rollback:
-      return "the collector holds more than this journal: it was restored or rolled back; enrol "
-             "the device again";
+      return "the collector holds more than this journal: it was restored or rolled back; "
+             "readings recorded now cannot be delivered on this stream: enrol the device again";
     case Verdict::stream_frozen:
-      return "the collector has frozen or closed this stream: enrol the device again";
+      return "the collector has frozen or closed this stream; readings recorded now cannot be "
+             "delivered on it: enrol the device again";
     case Verdict::key_revoked:
-      return "the collector has revoked this device's key";
+      return "the collector has revoked this device's key; readings recorded now cannot be "
+             "delivered "
+             "on this stream: enrol the device again with a new key";
     case Verdict::continue_:
       break;
   }
   return {};
+}
+
+/// A stream that is unknown may be so to a collector on a wrong store only: it may go on yet.
+bool ends_stream(Verdict verdict) {
+  return verdict == Verdict::rollback || verdict == Verdict::stream_frozen ||
+         verdict == Verdict::key_revoked;
 }
 
 }  // namespace
@@ -87,6 +96,10 @@ void Uplink::stop() {
 void Uplink::connect(const ResumeState& state) {
   stream_ = state.stream;
   receipt_number_ = state.receipt_number;
+  if (state.status != StreamStatus::open) {
+    status_.undeliverable = true;
+    status_.alarm = advice(Verdict::stream_frozen);
+  }
   topic_ = {options_.tenant, state.partition, options_.device, TopicLeaf::batch};
   const auto topic = [this](TopicLeaf leaf) {
     Topic out = topic_;
@@ -282,6 +295,7 @@ void Uplink::on_answer(const io::MqttMessage& message) {
 
 void Uplink::accept_answer(const Answer& answer) {
   if (answer.verdict != Verdict::continue_) {
+    if (ends_stream(answer.verdict)) status_.undeliverable = true;
     perform(window_.on_verdict(moment()));
     status_.alarm =
         advice(answer.verdict) + (answer.detail.empty() ? "" : " (" + answer.detail + ")");
@@ -294,6 +308,7 @@ void Uplink::accept_answer(const Answer& answer) {
                                     : receipt.error());
   }
   status_.alarm.clear();
+  status_.undeliverable = false;
   const auto open = [this](const Receipt& kept) {
     perform(window_.on_answer(moment(), {kept.linked_upto, kept.parked}, asked_.head_batch));
   };
@@ -327,6 +342,7 @@ void Uplink::keep(Receipt receipt, Bytes signed_bytes, bool answered,
         receipt_number_ = std::max(receipt_number_, receipt.number);
         if (receipt.status != StreamStatus::open) {
           perform(window_.on_verdict(moment()));
+          status_.undeliverable = true;
           status_.alarm = advice(Verdict::stream_frozen);
           log_error("stream_stopped",
                     {kv("status", to_string(receipt.status)), kv("detail", status_.alarm)});

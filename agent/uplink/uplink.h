@@ -37,6 +37,9 @@ struct UplinkStatus {
   bool connected = false;
   std::string connection_failure;  // in plain words; empty while connected
   std::string alarm;  // why nothing is sent although connected; empty where all is well
+  /// The collector takes nothing more on this stream: what is recorded now stays here. Asked anew
+  /// at each connect, so it is not stored beyond what the newest receipt says.
+  bool undeliverable = false;
   std::optional<Verdict> verdict;  // of the newest answer
   BatchNumber linked_upto = 0;
   size_t in_flight = 0;
@@ -68,6 +71,7 @@ class Uplink {
   /// The journal has sealed batches up to `head`.
   void on_sealed(BatchNumber head);
   [[nodiscard]] UplinkStatus status() const;
+  [[nodiscard]] bool undeliverable() const { return status_.undeliverable; }
 
  private:
   using Actions = SendWindow::Actions;

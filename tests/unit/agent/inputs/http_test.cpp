@@ -184,7 +184,7 @@ TEST_CASE("what the recorder refuses names the event and the event's member") {
        ""},
       {{.code = Errc::retry, .index = 0, .field = "", .message = "m"}, 429, "", "", "1"},
       {{.code = Errc::full, .index = 0, .field = "", .message = "m"}, 507, "", "", "30"},
-      {{.code = Errc::config, .index = 0, .field = "", .message = "m"}, 503, "", "", ""},
+      {{.code = Errc::config, .index = 0, .field = "", .message = "m"}, 503, "", "", "60"},
       {{.code = Errc::internal, .index = 0, .field = "", .message = "m"}, 500, "", "", ""},
   };
   for (const Case& c : cases) {

@@ -84,6 +84,7 @@ TEST_CASE("counters have a type and a name of ours") {
   LiveReport live;
   live.commits.readings = 5;
   live.uplink.connected = true;
+  live.uplink.undeliverable = true;
 
   const std::string text = metrics_text(journal(), live);
 
@@ -94,6 +95,7 @@ TEST_CASE("counters have a type and a name of ours") {
   CHECK(text.find("# TYPE ledgerline_agent_uplink_connected "
                   "gauge\nledgerline_agent_uplink_connected 1\n") != std::string::npos);
   CHECK(text.find("ledgerline_agent_head_batch 9\n") != std::string::npos);
+  CHECK(text.find("ledgerline_agent_uplink_undeliverable 1\n") != std::string::npos);
 }
 
 }  // namespace

@@ -224,6 +224,17 @@ TEST_CASE(
   CHECK(desk.uplink->status().alarm.empty());
 }
 
+TEST_CASE("uplink: a receipt of a frozen stream says that readings cannot be delivered") {
+  Desk desk;
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  auto frozen = desk.receipt(2, 3);
+  frozen.status = StreamStatus::frozen;
+  desk.say(frozen, *desk.collector);
+  REQUIRE(desk.until([&] { return desk.uplink->undeliverable(); }));
+  CHECK_THAT(desk.uplink->status().alarm, Catch::Contains("cannot be delivered"));
+}
+
 TEST_CASE("uplink: a verdict other than continue stops sending and tells the operator what to do") {
   for (const auto verdict :
        {Verdict::unknown_stream, Verdict::rollback, Verdict::stream_frozen, Verdict::key_revoked}) {
@@ -231,6 +242,7 @@ TEST_CASE("uplink: a verdict other than continue stops sending and tells the ope
     desk.answer(verdict);
     REQUIRE(desk.until([&] { return desk.uplink->status().verdict == verdict; }));
     CHECK_FALSE(desk.uplink->status().alarm.empty());
+    CHECK(desk.uplink->undeliverable() == (verdict != Verdict::unknown_stream));
     desk.settle();
     CHECK(desk.client->batches.empty());
     // A reconnect asks anew: the operator may have mended it on the other side.
@@ -246,6 +258,7 @@ TEST_CASE("uplink: a verdict other than continue stops sending and tells the ope
     desk.answer(Verdict::continue_);
     REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
     CHECK(desk.uplink->status().alarm.empty());
+    CHECK_FALSE(desk.uplink->undeliverable());
   }
 }
 
