@@ -141,8 +141,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// One timer that looks at a moving deadline: setting it anew for every request would cost more
   /// than the parse.
   void arm_timer() {
-    timer_.expires_after(
-        std::min<SteadyClock::duration>(deadline_ - SteadyClock::now(), Duration(1000)));
+    // A handler has no deadline: the one that is passed is the reading's.
+    const auto left =
+        state_ == State::handling ? SteadyClock::duration::max() : deadline_ - SteadyClock::now();
+    timer_.expires_after(std::min<SteadyClock::duration>(left, Duration(1000)));
     timer_.async_wait([weak = weak_from_this()](const error_code& error) {
       const auto self = weak.lock();
       if (error || !self || !self->socket_.is_open()) return;

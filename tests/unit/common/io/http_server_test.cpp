@@ -320,6 +320,28 @@ std::string status_over_tcp(uint16_t port, const std::string& head) {
   return reply.substr(9, 3);
 }
 
+TEST_CASE("a handler that takes longer than every timeout costs no work meanwhile") {
+  const Folder folder;
+  boost::asio::io_context context{1};
+  HttpServer::Respond respond;
+  auto server =
+      HttpServer::open(context,
+                       {.socket_path = folder.socket(),
+                        .idle_timeout = Duration(100),
+                        .read_timeout = Duration(100)},
+                       [&](const HttpRequest&, HttpServer::Respond later) { respond = later; });
+  REQUIRE(server);
+  RawClient client(folder.socket());
+  client.send("GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+  while (!respond) context.run_one();
+
+  CHECK(context.run_for(std::chrono::milliseconds(400)) < 20);
+
+  respond({.status = 200, .body = "at last", .headers = {}});
+  context.run_for(std::chrono::milliseconds(50));
+  server->reset();
+}
+
 TEST_CASE("a web page can reach neither this machine's name nor the server behind it") {
   const Folder folder;
   RunningServer running({.socket_path = folder.socket(), .listen = "127.0.0.1:0"});
