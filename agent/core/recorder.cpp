@@ -105,8 +105,8 @@ class Planner {
   Result<std::vector<SeqRange>> known_request(const KeyHash& key);
   Result<std::optional<Seq>> known_id(const Pending& pending, const KeyHash& key);
   Result<Judged> take_item(const RecordItem& item, Pending& pending);
-  Result<Judged> settle(Reading& reading, Pending& pending);
-  Result<Judged> difference(Reading& reading, Pending& pending);
+  Result<Judged> settle(Reading& reading, bool restarted, Pending& pending);
+  Result<Judged> difference(Reading& reading, bool restarted, Pending& pending);
   Judged add_to_total(const Reading& reading, Pending& pending) const;
   [[nodiscard]] bool is_late(const Reading& reading) const;
   void merge(const RecordRequest& request, Pending& pending);
@@ -178,7 +178,7 @@ bool Planner::is_late(const Reading& reading) const {
 }
 
 /// Raw counter -> consumption since the last raw counter of the series.
-Result<Judged> Planner::difference(Reading& reading, Pending& pending) {
+Result<Judged> Planner::difference(Reading& reading, bool restarted, Pending& pending) {
   const int64_t raw = reading.register_value;
   if (raw < 0) return Judged(refuse("value", "a register cannot be negative"));
   const KeyHash series = hash_of_series(reading.meter, reading.subject, reading.dimensions);
@@ -197,7 +197,7 @@ Result<Judged> Planner::difference(Reading& reading, Pending& pending) {
     return Judged(refuse("subject", "the stream has too many register series"));
   }
   // The first value of a series is its base: what was consumed before, nobody saw.
-  reading.register_reset = last && raw < *last;
+  reading.register_reset = last && (restarted || raw < *last);
   reading.value = !last ? 0 : reading.register_reset ? raw : raw - *last;
   pending.last_raws[series] = raw;
   return Judged();
@@ -216,7 +216,7 @@ Judged Planner::add_to_total(const Reading& reading, Pending& pending) const {
   return {};
 }
 
-Result<Judged> Planner::settle(Reading& reading, Pending& pending) {
+Result<Judged> Planner::settle(Reading& reading, bool restarted, Pending& pending) {
   const auto meter = meters_.find(reading.meter);
   if (meter == meters_.end()) return Judged(refuse("meter", "no such meter is declared"));
   const int64_t time_max = reading.monotonic_time ? kMonotonicMsMax : kWallMsMax;
@@ -228,7 +228,7 @@ Result<Judged> Planner::settle(Reading& reading, Pending& pending) {
   reading.register_reset = false;
   const MeterKind kind = meter->second.kind;
   if (kind == MeterKind::register_) {
-    TRY(const Judged judged, difference(reading, pending));
+    TRY(const Judged judged, difference(reading, restarted, pending));
     if (!judged) return judged;
   } else {
     reading.register_value = 0;
@@ -256,7 +256,7 @@ Result<Judged> Planner::take_item(const RecordItem& item, Pending& pending) {
     pending.ids_by_hash.emplace(key, seq);
   }
   Reading reading = item.reading;
-  TRY(const Judged judged, settle(reading, pending));
+  TRY(const Judged judged, settle(reading, item.restarted, pending));
   if (!judged) return judged;
   pending.readings.push_back(std::move(reading));
   pending.answer.seqs.push_back(seq);

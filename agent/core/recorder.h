@@ -23,6 +23,8 @@ namespace ledgerline::agent {
 struct RecordItem {
   Reading reading;
   std::string key;  // idempotency key: source, a zero byte, id. Empty: none
+  /// Of a register: it counts from 0 since the series' last value, though it may show more by now.
+  bool restarted = false;
 };
 
 /// Where an input goes on after a restart. Stored in the transaction of the readings that it

@@ -14,6 +14,10 @@ namespace ledgerline::agent {
 
 namespace {
 
+/// Of the boot whose counters were recorded last. A reboot makes them count from 0, which their
+/// values alone do not show once they have outgrown the last ones.
+constexpr const char* kBootBookmark = "host:boot_id";
+
 class HostInput final : public Input {
  public:
   HostInput(Duration interval, std::string proc) : interval_(interval), proc_(std::move(proc)) {}
@@ -26,6 +30,7 @@ class HostInput final : public Input {
     if (ticks_per_second_ <= 0)
       return fail(Errc::config, "the system does not tell its clock ticks per second");
     TRY_VOID(read());  // a wrong proc folder is told at the start
+    find_boot();
     timer_.emplace(context.runtime.context());
     next_ = std::chrono::steady_clock::now();
     measure();
@@ -48,6 +53,21 @@ class HostInput final : public Input {
   }
 
  private:
+  void find_boot() {
+    const auto text = io::read_file(proc_ + "/sys/kernel/random/boot_id");
+    if (!text) {
+      return io::log_warn("input_host_boot_unknown",
+                          {io::kv("error", text.error()),
+                           io::kv("effect", "a reboot shows only where a counter went back")});
+    }
+    const std::string id = text->substr(0, text->find('\n'));
+    if (id.empty() || id.size() > Bookmark::kValueSizeMax) return;
+    const auto known = context_->bookmarks.find(kBootBookmark);
+    if (known != context_->bookmarks.end() && known->second == copy_of(bytes_of(id))) return;
+    restarted_ = known != context_->bookmarks.end();
+    new_boot_ = Bookmark{.name = kBootBookmark, .value = copy_of(bytes_of(id))};
+  }
+
   Result<std::vector<RecordItem>> read() {
     HostTexts texts;
     TRY(texts.stat, io::read_file(proc_ + "/stat"));
@@ -81,14 +101,18 @@ class HostInput final : public Input {
   void record(std::vector<RecordItem> items) {
     pending_ = true;
     const size_t count = items.size();
+    for (RecordItem& item : items) item.restarted = restarted_;
     // A machine that reboots forgets its counters: what a full journal refused would be gone.
-    context_->recorder.record({.items = std::move(items), .request_key = "", .can_wait = false},
-                              [this, count](const RecordResult& result) {
-                                pending_ = false;
-                                if (!result) return skip(result.error().message);
-                                readings_ += count;
-                                failing_ = false;
-                              });
+    context_->recorder.record(
+        {.items = std::move(items), .request_key = "", .can_wait = false, .bookmark = new_boot_},
+        [this, count](const RecordResult& result) {
+          pending_ = false;
+          if (!result) return skip(result.error().message);
+          new_boot_.reset();  // recorded, and with it the restart
+          restarted_ = false;
+          readings_ += count;
+          failing_ = false;
+        });
   }
 
   void skip(const std::string& why) {
@@ -106,6 +130,8 @@ class HostInput final : public Input {
   int64_t ticks_per_second_ = 100;
   uint64_t readings_ = 0;
   uint64_t skipped_ = 0;
+  std::optional<Bookmark> new_boot_;  // until a measurement of this boot is recorded
+  bool restarted_ = false;            // the same, where the boot before is known
   bool pending_ = false;
   bool failing_ = false;
   bool stopped_ = false;

@@ -10,9 +10,9 @@ namespace ledgerline::agent {
 
 namespace {
 
-/// Keys would each need room of their own, and who has keys or a bookmark can ask again.
+/// Keys would each need room of their own, and who has keys can ask again.
 bool can_wait(const RecordRequest& request) {
-  if (request.can_wait || request.bookmark || !request.request_key.empty()) return true;
+  if (request.can_wait || !request.request_key.empty()) return true;
   for (const auto& item : request.items) {
     if (!item.key.empty()) return true;
   }
@@ -70,6 +70,7 @@ Result<bool> Journal::Impl::coarsen_chunk(io::LmdbTxn& txn, std::span<const Reco
   name_rows(plan.answers, *merge, plan.run.first_seq);
   TRY_VOID(put_counters(txn, plan, next));
   TRY_VOID(take_out(*merge, next.totals));
+  TRY_VOID(put_bookmarks(txn, requests, plan.answers));
 
   const Bytes section = encode_section(merge->run, meters);
   CHECK_INVARIANT(section.size() <= Columns::kPlainSizeMax);

@@ -161,6 +161,21 @@ TEST_CASE("a register below its last value began again: what it shows is consump
   REQUIRE(plan.run.flags == std::vector<uint8_t>{Columns::kFlagReset, 0});
 }
 
+TEST_CASE("a register that its input knows to have begun again counts all that it shows") {
+  Memory memory;
+  memory.record({request({bytes(100), bytes(7, "a")})});
+  auto outgrown = bytes(600);
+  outgrown.restarted = true;
+  auto fresh = bytes(50, "new");
+  fresh.restarted = true;
+
+  const auto plan = memory.record({request({outgrown, fresh, bytes(9, "a")})});
+
+  REQUIRE(values(plan) == std::vector<int64_t>{600, 0, 2});
+  REQUIRE(plan.run.flags == std::vector<uint8_t>{Columns::kFlagReset, 0, 0});
+  REQUIRE(values(memory.record({request({bytes(601)})})) == std::vector<int64_t>{1});
+}
+
 TEST_CASE("register series are apart by meter, subject and dimensions") {
   const auto base = hash_of_series(1, "s", {{"a", "b"}});
   REQUIRE(base == hash_of_series(1, "s", {{"a", "b"}}));

@@ -1,7 +1,13 @@
+#include <stdlib.h>
+
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <utility>
 
 #include "agent/inputs/host.h"
 #include "agent/inputs/host_counters.h"
+#include "common/io/system.h"
 
 namespace ledgerline::agent {
 namespace {
@@ -53,6 +59,76 @@ int64_t value_of(const std::vector<RecordItem>& items, uint32_t meter,
   }
   return -1;
 }
+
+/// A folder like /proc; without a boot id where the text is empty.
+class Machine {
+ public:
+  explicit Machine(const std::string& boot_id) {
+    char name[] = "/tmp/ledgerline-host-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    proc = name;
+    std::filesystem::create_directories(proc + "/net");
+    std::filesystem::create_directories(proc + "/sys/kernel/random");
+    const HostTexts texts = sample();
+    std::ofstream(proc + "/stat") << texts.stat;
+    std::ofstream(proc + "/diskstats") << texts.diskstats;
+    std::ofstream(proc + "/net/dev") << texts.net_dev;
+    std::ofstream(proc + "/meminfo") << texts.meminfo;
+    std::ofstream(proc + "/loadavg") << texts.loadavg;
+    if (!boot_id.empty()) std::ofstream(proc + "/sys/kernel/random/boot_id") << boot_id;
+  }
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+  ~Machine() { std::filesystem::remove_all(proc); }
+  std::string proc;
+};
+
+/// Keeps what asks to be recorded until the test answers.
+class SlowRecorder final : public RecordPort {
+ public:
+  void record(RecordRequest request, std::function<void(RecordResult)> done) override {
+    requests.push_back(std::move(request));
+    waiting_ = std::move(done);
+  }
+  void answer(RecordResult result) { std::exchange(waiting_, nullptr)(std::move(result)); }
+  std::vector<RecordRequest> requests;
+
+ private:
+  std::function<void(RecordResult)> waiting_;
+};
+
+class NoReports final : public ReportPort {
+ public:
+  void status(std::function<void(std::string)>) override {}
+  void metrics(std::function<void(std::string)>) override {}
+};
+
+/// The input, measuring a machine every tenth of a second.
+struct Host {
+  Host(const Machine& machine, const std::map<std::string, Bytes>& bookmarks) {
+    const std::string options = "interval = \"100ms\"\nproc = \"" + machine.proc + "\"\n";
+    input = *prepare_host_input(*TomlTable::parse(options, "agent.toml"), "/");
+    REQUIRE(input->start({.runtime = runtime,
+                          .clock = clock,
+                          .recorder = recorder,
+                          .reports = reports,
+                          .holds = holds,
+                          .app_meters = {},
+                          .own_meters = numbered(),
+                          .bookmarks = bookmarks}));
+  }
+  void measure() {
+    const size_t before = recorder.requests.size();
+    while (recorder.requests.size() == before) runtime.context().run_one();
+  }
+
+  io::Runtime runtime;
+  io::SystemClock clock;
+  SlowRecorder recorder;
+  NoReports reports;
+  PromiseHolds holds;
+  std::unique_ptr<Input> input;
+};
 
 TEST_CASE("the machine's counters become exact readings") {
   const auto items =
@@ -131,6 +207,50 @@ TEST_CASE("a machine without disks and networks still has a processor") {
   texts.net_dev.clear();
 
   CHECK(read_host_counters(texts, numbered(), {.ticks_per_second = 100, .now = {}})->size() == 3);
+}
+
+TEST_CASE("counters of another boot count from 0, until that is recorded") {
+  struct Case {
+    const char* what;
+    std::map<std::string, Bytes> bookmarks;
+    bool restarted;
+  };
+  const Case cases[] = {
+      {"no boot known", {}, false},
+      {"the same boot", {{"host:boot_id", copy_of(bytes_of("boot-2"))}}, false},
+      {"another boot", {{"host:boot_id", copy_of(bytes_of("boot-1"))}}, true},
+  };
+  for (const Case& c : cases) {
+    INFO(c.what);
+    const Machine machine("boot-2\n");
+    Host host(machine, c.bookmarks);
+    REQUIRE(host.recorder.requests.size() == 1);
+    for (int refused = 0; refused < 2; ++refused) {
+      host.recorder.answer(tl::unexpected<RecordRefusal>({.code = Errc::full}));
+      host.measure();
+    }
+    const RecordRequest third = host.recorder.requests.back();
+    CHECK_FALSE(third.can_wait);
+    for (const auto& item : third.items) CHECK(item.restarted == c.restarted);
+    const bool known = !c.bookmarks.empty() && !c.restarted;
+    REQUIRE(third.bookmark.has_value() == !known);
+    if (third.bookmark) CHECK(third.bookmark->value == copy_of(bytes_of("boot-2")));
+
+    host.recorder.answer(RecordAnswer{});
+    host.measure();
+    CHECK_FALSE(host.recorder.requests.back().bookmark);
+    for (const auto& item : host.recorder.requests.back().items) CHECK_FALSE(item.restarted);
+    host.recorder.answer(RecordAnswer{});
+  }
+}
+
+TEST_CASE("a machine that does not tell its boot is measured all the same") {
+  const Machine machine("");
+  Host host(machine, {{"host:boot_id", copy_of(bytes_of("boot-1"))}});
+  REQUIRE(host.recorder.requests.size() == 1);
+  CHECK_FALSE(host.recorder.requests[0].bookmark);
+  CHECK_FALSE(host.recorder.requests[0].items[0].restarted);
+  host.recorder.answer(RecordAnswer{});
 }
 
 TEST_CASE("the interval has bounds") {

@@ -66,6 +66,21 @@ TEST_CASE("a full journal merges what cannot wait and refuses the rest") {
   REQUIRE(full.device.journal->heartbeat()->coarsening);
 }
 
+TEST_CASE("a full journal keeps the bookmark of what cannot wait, with its readings") {
+  FullDevice full;
+  full.urgent({raw(100)});
+  full.set_full(true);
+  RecordRequest marked = request({raw(600)});
+  marked.items[0].restarted = true;
+  marked.can_wait = false;
+  marked.bookmark = {.name = "host:boot_id", .value = copy_of(bytes_of("b"))};
+
+  REQUIRE(full.device.record(marked).has_value());
+
+  REQUIRE(full.device.status().totals == Totals{{2, 600}});
+  REQUIRE(full.device.journal->bookmarks()->at("host:boot_id") == copy_of(bytes_of("b")));
+}
+
 TEST_CASE("what was merged is sealed once there is room, adds up, and says what it is") {
   FullDevice full;
   full.urgent({calls(1)});
