@@ -78,10 +78,11 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
     return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
   }
   // The skeleton at acked_upto stays: the next receipt is compared with those from there on.
-  const Timestamp sealed_before = now - limits.skeleton_age;
   const BatchNumber end = std::min(holdings.oldest_batch, holdings.acked_upto);
-  if (holdings.oldest_skeleton < end && holdings.oldest_skeleton_sealed_at &&
-      *holdings.oldest_skeleton_sealed_at < sealed_before) {
+  if (holdings.oldest_skeleton >= end) return {};
+  if (wanted > 0) return {.what = Trim::skeletons, .batches_upto = end - 1};
+  const Timestamp sealed_before = now - limits.skeleton_age;
+  if (holdings.oldest_skeleton_sealed_at && *holdings.oldest_skeleton_sealed_at < sealed_before) {
     return {.what = Trim::skeletons, .batches_upto = end - 1, .sealed_before = sealed_before};
   }
   return {};

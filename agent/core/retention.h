@@ -2,8 +2,8 @@
 // Decides what the journal may forget, and when inputs are pushed back (reliability.md 1.3). Pure.
 //
 // Never evicted: billing readings that no receipt covers. Given up in this order when space is
-// needed: receipted batches from the oldest, then idempotency keys from the oldest hour. Skeletons
-// (number, id, totals) stay 24 months.
+// needed: receipted batches from the oldest, then idempotency keys from the oldest hour, then
+// skeletons (number, id, totals) of batches below the receipt. With room, skeletons stay 24 months.
 
 #include <optional>
 
@@ -56,15 +56,15 @@ enum class Trim {
   expired_keys,  // idempotency keys of hours beyond the window
   batches,       // sealed bytes up to `batches_upto`, oldest first, until `bytes` are free
   keys_early,    // idempotency keys of the oldest hour, still in the window: space is short
-  skeletons,     // beyond skeleton_age and below acked_upto
+  skeletons,     // below acked_upto: beyond skeleton_age, or of any age where space is short
 };
 
 struct TrimStep {
   Trim what = Trim::nothing;
-  Hour keys_before = 0;          // expired_keys, keys_early: hours below it go
-  BatchNumber batches_upto = 0;  // batches, skeletons: the last that may go
-  uint64_t bytes = 0;            // batches: enough when this many are freed
-  Timestamp sealed_before;       // skeletons
+  Hour keys_before = 0;                    // expired_keys, keys_early: hours below it go
+  BatchNumber batches_upto = 0;            // batches, skeletons: the last that may go
+  uint64_t bytes = 0;                      // batches: enough when this many are freed
+  std::optional<Timestamp> sealed_before;  // skeletons; nothing: whatever their age
 };
 
 /// The next slice of work: one transaction of at most limits.slice_keys deletions.

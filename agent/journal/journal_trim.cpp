@@ -77,7 +77,7 @@ Status Journal::Impl::trim_skeletons(const TrimStep& step) {
     const Bytes key = keys::skeleton(next.oldest_skeleton);
     TRY(const ByteView stored, require_checked(txn, key));
     TRY(const Skeleton skeleton, values::decode_skeleton(stored));
-    if (skeleton.sealed_at >= step.sealed_before) break;
+    if (step.sealed_before && skeleton.sealed_at >= *step.sealed_before) break;
     TRY_VOID(txn.erase(key));
     ++next.oldest_skeleton;
   }

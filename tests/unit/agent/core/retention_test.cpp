@@ -60,7 +60,7 @@ TEST_CASE("nothing goes while there is room and nothing is old") {
 }
 
 TEST_CASE("unreceipted batches never go, however full the journal is") {
-  const Holdings held{.oldest_batch = 501, .acked_upto = 500};
+  const Holdings held{.oldest_batch = 501, .acked_upto = 500, .oldest_skeleton = 500};
   REQUIRE(next_trim(kNow, used(168), held, kLimits).what == Trim::nothing);
 }
 
@@ -75,7 +75,10 @@ TEST_CASE("receipted batches go first when space is short, only up to the receip
 }
 
 TEST_CASE("idempotency keys go hour by hour once no batch may go, but the last hour stays") {
-  Holdings held{.oldest_batch = 501, .acked_upto = 500, .oldest_key_hour = kHour - 100};
+  Holdings held{.oldest_batch = 501,
+                .acked_upto = 500,
+                .oldest_key_hour = kHour - 100,
+                .oldest_skeleton = 500};
   const TrimStep step = next_trim(kNow, used(155), held, kLimits);
   REQUIRE(step.what == Trim::keys_early);
   REQUIRE(step.keys_before == kHour - 99);
@@ -115,4 +118,22 @@ TEST_CASE("skeletons go after 24 months, below the receipt and below the batches
   held.oldest_batch = 600;
   held.oldest_skeleton = 500;
   REQUIRE(next_trim(kNow, used(1), held, kLimits).what == Trim::nothing);
+}
+
+TEST_CASE("skeletons below the receipt go whatever their age once nothing else gives room") {
+  Holdings held{.oldest_batch = 501,
+                .acked_upto = 500,
+                .oldest_key_hour = kHour - 100,
+                .oldest_skeleton = 1,
+                .oldest_skeleton_sealed_at = kNow};
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::keys_early);
+
+  held.oldest_key_hour = std::nullopt;
+  const TrimStep step = next_trim(kNow, used(155), held, kLimits);
+  REQUIRE(step.what == Trim::skeletons);
+  REQUIRE(step.batches_upto == 499);
+  REQUIRE(!step.sealed_before);
+
+  held.oldest_skeleton = 500;
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::nothing);
 }
