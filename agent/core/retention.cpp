@@ -40,6 +40,13 @@ Hour hour_of(Timestamp t) {
   return static_cast<Hour>(std::min<int64_t>(hour, UINT32_MAX));
 }
 
+Timestamp start_of(Hour hour) { return Timestamp(int64_t{hour} * kHourMs); }
+
+KeyClock advanced(const KeyClock& last, Monotonic now) {
+  const Duration passed = std::max(now - last.read_at, Duration(0));
+  return {.at = last.at + passed, .read_at = now};
+}
+
 Status may_record(const Space& space, const RetentionLimits& limits) {
   if (space.used_bytes >= limits.quota_bytes) {
     return fail(
@@ -65,7 +72,7 @@ Status may_coarsen(const Space& space, const RetentionLimits& limits) {
 
 TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
                    const RetentionLimits& limits) {
-  const Hour expired_before = hour_of(now - limits.idempotency_window);
+  const Hour expired_before = hour_of(holdings.key_time - limits.idempotency_window);
   if (holdings.oldest_key_hour && *holdings.oldest_key_hour < expired_before) {
     return {.what = Trim::expired_keys, .keys_before = expired_before};
   }
@@ -73,7 +80,7 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   if (wanted > 0 && holdings.oldest_batch <= holdings.acked_upto) {
     return {.what = Trim::batches, .batches_upto = holdings.acked_upto, .bytes = wanted};
   }
-  const Hour kept_from = hour_of(now - limits.idempotency_window_min);
+  const Hour kept_from = hour_of(holdings.key_time - limits.idempotency_window_min);
   if (wanted > 0 && holdings.oldest_key_hour && *holdings.oldest_key_hour < kept_from) {
     return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
   }

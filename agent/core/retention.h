@@ -26,9 +26,22 @@ struct RetentionLimits {
   size_t slice_keys = 256;
 };
 
-/// Hours since 1970: the buckets of idempotency keys.
+/// Hours since 1970 by KeyClock: the buckets of idempotency keys.
 using Hour = uint32_t;
 Hour hour_of(Timestamp t);
+Timestamp start_of(Hour hour);
+
+/// The clock by which idempotency keys age. It begins at the wall clock's time and then counts the
+/// time that the machine runs: a wall clock that is set forward (no battery, NTP after the start)
+/// would otherwise age every key at once, and an event that is sent again would count twice.
+struct KeyClock {
+  Timestamp at;
+  Monotonic read_at;
+  friend bool operator==(const KeyClock&, const KeyClock&) = default;
+};
+/// Never ahead of real time: the monotonic clock begins at 0 when the machine starts, so what it
+/// shows more than before has passed, and where it shows less nothing is added.
+KeyClock advanced(const KeyClock& last, Monotonic now);
 
 struct Space {
   uint64_t used_bytes = 0;   // pages in use
@@ -46,7 +59,8 @@ Status may_coarsen(const Space& space, const RetentionLimits& limits);
 struct Holdings {
   BatchNumber oldest_batch = 1;  // the first whose sealed bytes are kept
   BatchNumber acked_upto = 0;
-  std::optional<Hour> oldest_key_hour;
+  std::optional<Hour> oldest_key_hour;  // by KeyClock
+  Timestamp key_time;                   // KeyClock::at now
   BatchNumber oldest_skeleton = 1;
   std::optional<Timestamp> oldest_skeleton_sealed_at;
 };

@@ -87,6 +87,7 @@ Result<JournalStatus> Journal::read_status(const JournalOptions& options) {
 
 Status Journal::Impl::load(const io::LmdbTxn& txn) {
   TRY_VOID(check_format(txn));
+  TRY(key_clock, load_key_clock(txn));
   TRY(const auto grant_body, get_checked(txn, keys::stream(keys::StreamPart::grant)));
   if (!grant_body) return {};
   TRY(grant, decode_grant(*grant_body));
@@ -149,6 +150,8 @@ Status Journal::Impl::put_run(io::LmdbTxn& txn, const Columns& run, StreamState&
 }
 
 Status Journal::Impl::put_state(io::LmdbTxn& txn, const StreamState& next) const {
+  TRY_VOID(
+      put_checked(txn, keys::stream(keys::StreamPart::key_clock), values::encode(key_clock_now())));
   return put_checked(txn, keys::stream(keys::StreamPart::state), values::encode(next));
 }
 

@@ -37,12 +37,16 @@ struct Journal::Impl {
   BatchId grant_hash;
   StreamState state;
   MeterTable meter_table;
-  MeterRows meters;  // of meter_table, by number
+  MeterRows meters;    // of meter_table, by number
+  KeyClock key_clock;  // as of opening
   bool booted = false;
   Monotonic unsealed_since;  // at the latest the time of the oldest unsealed run
 
   Status load(const io::LmdbTxn& txn);
   void keep_meters(MeterTable table);
+  /// Where there is none that can be read, the newest list of keys says how late it is at least.
+  [[nodiscard]] Result<KeyClock> load_key_clock(const io::LmdbTxn& txn) const;
+  [[nodiscard]] KeyClock key_clock_now() const { return advanced(key_clock, clock.monotonic()); }
   [[nodiscard]] Status must_be_booted() const;
   [[nodiscard]] Result<Space> space();
   [[nodiscard]] Unsealed unsealed() const;
@@ -51,6 +55,7 @@ struct Journal::Impl {
   /// The run with the number next.next_run; counts it into `next`. Ends coarsening: only the newest
   /// run can be merged into.
   Status put_run(io::LmdbTxn& txn, const Columns& run, StreamState& next) const;
+  /// And the key clock, so that it goes on from here after a restart.
   Status put_state(io::LmdbTxn& txn, const StreamState& next) const;
   /// Commits a transaction that holds `next`, and keeps it.
   Status commit(io::LmdbTxn txn, StreamState next);

@@ -52,7 +52,7 @@ Status Journal::Impl::record_chunk(io::LmdbTxn& txn, std::span<const RecordReque
 
   if (plan.run.size() > 0) TRY_VOID(put_run(txn, plan.run, next));
   if (!plan.ids.empty() || !plan.requests.empty()) {
-    TRY_VOID(put_seen(txn, plan, hour_of(clock.now()), next.next_key_list,
+    TRY_VOID(put_seen(txn, plan, hour_of(key_clock_now().at), next.next_key_list,
                       options.retention.slice_keys));
     ++next.next_key_list;
   }

@@ -28,12 +28,25 @@ Result<std::optional<KeyList>> oldest_key_list(const io::LmdbTxn& txn) {
 
 }  // namespace
 
+Result<KeyClock> Journal::Impl::load_key_clock(const io::LmdbTxn& txn) const {
+  const auto stored = get_checked(txn, keys::stream(keys::StreamPart::key_clock));
+  if (stored && *stored) {
+    const auto known = values::decode_key_clock(**stored);
+    if (known) return advanced(*known, clock.monotonic());
+  }
+  TRY(auto cursor, io::LmdbCursor::open(txn));
+  TRY(const auto newest, cursor.before(keys::seen_by_hour(UINT32_MAX, UINT64_MAX, UINT16_MAX)));
+  const auto hour = newest ? keys::hour_of_key(newest->key) : std::nullopt;
+  return KeyClock{.at = hour ? start_of(*hour) : clock.now(), .read_at = clock.monotonic()};
+}
+
 Result<Holdings> Journal::Impl::holdings() const {
   TRY(const auto txn, env.begin_read());
   TRY(const auto list, oldest_key_list(txn));
   Holdings out{.oldest_batch = state.oldest_batch,
                .acked_upto = state.acked_upto,
                .oldest_key_hour = list ? std::optional(list->hour) : std::nullopt,
+               .key_time = key_clock_now().at,
                .oldest_skeleton = state.oldest_skeleton,
                .oldest_skeleton_sealed_at = std::nullopt};
   if (state.oldest_skeleton < state.next_batch) {

@@ -6,7 +6,8 @@
 //
 //   table               tuple                       value (values.h), followed by CRC-32C[4]
 //   0x00 meta           "format"                    format[4]
-//   0x10 stream part    stream part[1]              1 grant, 2 state, 3 meter table, 4 receipt
+//   0x10 stream part    stream part[1]              1 grant, 2 state, 3 meter table, 4 receipt,
+//                                                   5 key clock
 //   0x20 run            stream run_number[8]        readings of one commit, not sealed yet
 //   0x30 batch          stream batch_number[8]      sealed bytes
 //   0x31 skeleton       stream batch_number[8]      id, seqs, totals
@@ -26,7 +27,7 @@
 
 namespace ledgerline::agent::keys {
 
-enum class StreamPart : uint8_t { grant = 1, state = 2, meters = 3, receipt = 4 };
+enum class StreamPart : uint8_t { grant = 1, state = 2, meters = 3, receipt = 4, key_clock = 5 };
 
 Bytes format();
 Bytes stream(StreamPart part);

@@ -292,6 +292,18 @@ Result<std::vector<KeyHash>> decode_hashes(ByteView bytes) {
   return in.finished(std::move(out), "list of idempotency keys");
 }
 
+Bytes encode(const KeyClock& key_clock) {
+  return Writer().i64(key_clock.at.unix_ms()).i64(key_clock.read_at.ms).take();
+}
+
+Result<KeyClock> decode_key_clock(ByteView bytes) {
+  Reader in(bytes);
+  KeyClock key_clock;
+  key_clock.at = Timestamp(in.i64());
+  key_clock.read_at = {in.i64()};
+  return in.finished(key_clock, "key clock");
+}
+
 Bytes encode_raw(int64_t raw) { return Writer().i64(raw).take(); }
 
 Result<int64_t> decode_raw(ByteView bytes) {

@@ -16,6 +16,7 @@
 //   skeleton := id[32] first_seq[8] last_seq[8] sealed_at[8] totals
 //   seen     := hour[4] { first_seq[8] count[4] }   one range for an event, more for a request
 //   hashes   := { hash[16] }
+//   key clock := at[8] read_at[8]
 
 #include <array>
 #include <optional>
@@ -97,6 +98,7 @@ Bytes encode(const StoredRun& run);
 Bytes encode(const Skeleton& skeleton);
 Bytes encode(const Seen& seen);
 Bytes encode(std::span<const KeyHash> hashes);
+Bytes encode(const KeyClock& key_clock);
 Bytes encode_raw(int64_t raw);
 
 Result<uint32_t> decode_format(ByteView bytes);
@@ -107,6 +109,7 @@ Result<StoredRun> decode_run(ByteView bytes);
 Result<Skeleton> decode_skeleton(ByteView bytes);
 Result<Seen> decode_seen(ByteView bytes);
 Result<std::vector<KeyHash>> decode_hashes(ByteView bytes);
+Result<KeyClock> decode_key_clock(ByteView bytes);
 Result<int64_t> decode_raw(ByteView bytes);
 
 }  // namespace values

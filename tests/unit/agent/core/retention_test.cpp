@@ -54,6 +54,7 @@ TEST_CASE("nothing goes while there is room and nothing is old") {
   const Holdings held{.oldest_batch = 1,
                       .acked_upto = 500,
                       .oldest_key_hour = kHour - 7 * 24,
+                      .key_time = kNow,
                       .oldest_skeleton = 1,
                       .oldest_skeleton_sealed_at = kNow - std::chrono::hours(729 * 24)};
   REQUIRE(next_trim(kNow, used(150), held, kLimits).what == Trim::nothing);
@@ -65,7 +66,8 @@ TEST_CASE("unreceipted batches never go, however full the journal is") {
 }
 
 TEST_CASE("receipted batches go first when space is short, only up to the receipt") {
-  const Holdings held{.oldest_batch = 3, .acked_upto = 500, .oldest_key_hour = kHour - 100};
+  const Holdings held{
+      .oldest_batch = 3, .acked_upto = 500, .oldest_key_hour = kHour - 100, .key_time = kNow};
 
   const TrimStep step = next_trim(kNow, used(155), held, kLimits);
 
@@ -78,6 +80,7 @@ TEST_CASE("idempotency keys go hour by hour once no batch may go, but the last h
   Holdings held{.oldest_batch = 501,
                 .acked_upto = 500,
                 .oldest_key_hour = kHour - 100,
+                .key_time = kNow,
                 .oldest_skeleton = 500};
   const TrimStep step = next_trim(kNow, used(155), held, kLimits);
   REQUIRE(step.what == Trim::keys_early);
@@ -88,7 +91,7 @@ TEST_CASE("idempotency keys go hour by hour once no batch may go, but the last h
 }
 
 TEST_CASE("idempotency keys beyond the window go without need") {
-  const Holdings held{.oldest_key_hour = kHour - 7 * 24 - 1};
+  const Holdings held{.oldest_key_hour = kHour - 7 * 24 - 1, .key_time = kNow};
 
   const TrimStep step = next_trim(kNow, used(1), held, kLimits);
 
@@ -124,6 +127,7 @@ TEST_CASE("skeletons below the receipt go whatever their age once nothing else g
   Holdings held{.oldest_batch = 501,
                 .acked_upto = 500,
                 .oldest_key_hour = kHour - 100,
+                .key_time = kNow,
                 .oldest_skeleton = 1,
                 .oldest_skeleton_sealed_at = kNow};
   REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::keys_early);
@@ -136,4 +140,11 @@ TEST_CASE("skeletons below the receipt go whatever their age once nothing else g
 
   held.oldest_skeleton = 500;
   REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::nothing);
+}
+
+TEST_CASE("the key clock advances by monotonic time, and stands still over a reboot") {
+  const KeyClock last{.at = kNow, .read_at = {5'000}};
+
+  REQUIRE(advanced(last, {7'500}) == KeyClock{.at = kNow + Duration(2'500), .read_at = {7'500}});
+  REQUIRE(advanced(last, {100}) == KeyClock{.at = kNow, .read_at = {100}});
 }

@@ -430,6 +430,42 @@ TEST_CASE("where nothing else gives room skeletons go early, but the newest rece
           ReceiptOutcome::stored);
 }
 
+TEST_CASE("a step of the wall clock forgets no idempotency key") {
+  Device device;
+  const auto first = device.seqs(request({calls(5, "e1")}));
+
+  device.clock.wall = device.clock.wall + std::chrono::hours(20 * 365 * 24);
+  device.trim_all();
+  REQUIRE(device.seqs(request({calls(5, "e1")})) == first);
+
+  device.open();
+  device.trim_all();
+  REQUIRE(device.seqs(request({calls(5, "e1")})) == first);
+
+  device.clock.mono = {60'000};  // the machine was started again
+  device.open();
+  device.trim_all();
+  REQUIRE(device.seqs(request({calls(5, "e1")})) == first);
+}
+
+TEST_CASE("idempotency keys are forgotten once the window has passed, over restarts and reboots") {
+  Device device;
+  const auto first = device.seqs(request({calls(5, "e1")}));
+  for (int day = 0; day < 7; ++day) {
+    device.clock.mono = device.clock.mono + std::chrono::hours(23);
+    device.journal->heartbeat();
+    device.clock.mono = {60'000};
+    device.open();
+    device.trim_all();
+    REQUIRE(device.seqs(request({calls(5, "e1")})) == first);
+  }
+
+  device.clock.mono = device.clock.mono + std::chrono::hours(10);
+  device.trim_all();
+
+  REQUIRE(device.seqs(request({calls(5, "e1")})) != first);
+}
+
 TEST_CASE("a journal belongs to one stream for its life") {
   Device device;
   StreamGrant other = device.grant;

@@ -64,6 +64,8 @@ TEST_CASE("the other values come back as they went") {
   REQUIRE(*values::decode_skeleton(values::encode(skeleton)) == skeleton);
   REQUIRE(*values::decode_seen(values::encode(seen)) == seen);
   REQUIRE(*values::decode_raw(values::encode_raw(-7)) == -7);
+  const KeyClock key_clock{.at = Timestamp(5), .read_at = {6}};
+  REQUIRE(*values::decode_key_clock(values::encode(key_clock)) == key_clock);
 }
 
 TEST_CASE("a value that is cut short or has bytes behind it is corrupt") {
