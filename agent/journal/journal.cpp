@@ -260,8 +260,7 @@ Result<std::vector<StoredBatch>> Journal::batches_after(BatchNumber number,
     TRY(const ByteView sealed, require_checked(txn, keys::batch(n)));
     bytes += sealed.size();
     if (!out.empty() && (out.size() == limits.batches_max || bytes > limits.bytes_max)) break;
-    TRY(const ByteView stored, require_checked(txn, keys::skeleton(n)));
-    TRY(const Skeleton skeleton, values::decode_skeleton(stored));
+    TRY(const Skeleton skeleton, j.skeleton_of(txn, n));
     out.push_back({.number = n, .id = skeleton.id, .sealed = copy_of(sealed)});
   }
   return out;
@@ -283,8 +282,7 @@ Result<ReceiptOutcome> Journal::store_receipt(const Receipt& receipt, ByteView s
   TRY(auto txn, j.env.begin_write());
   BatchId own = j.grant_hash;
   if (receipt.linked_upto > 0) {
-    TRY(const ByteView stored, require_checked(txn, keys::skeleton(receipt.linked_upto)));
-    TRY(const Skeleton skeleton, values::decode_skeleton(stored));
+    TRY(const Skeleton skeleton, j.skeleton_of(txn, receipt.linked_upto));
     own = skeleton.id;
   }
   if (receipt.chain_value != own) {
@@ -370,6 +368,7 @@ Result<JournalStatus> Journal::Impl::status() {
                        .quota_bytes = options.retention.quota_bytes,
                        .disk_free_bytes = used.disk_free_bytes,
                        .oldest_key_hour = held.oldest_key_hour,
+                       .damaged_forgotten = damaged_forgotten,
                        .coarsening = state.coarse.has_value()};
 }
 

@@ -64,6 +64,7 @@ struct JournalStatus {
   uint64_t quota_bytes = 0;
   uint64_t disk_free_bytes = 0;
   std::optional<Hour> oldest_key_hour;  // idempotency keys are remembered since
+  uint64_t damaged_forgotten = 0;       // values that were damaged when it was time to forget them
   bool coarsening = false;              // full: readings that cannot wait are merged
 };
 

@@ -40,6 +40,7 @@ struct Journal::Impl {
   MeterRows meters;    // of meter_table, by number
   KeyClock key_clock;  // as of opening
   bool booted = false;
+  uint64_t damaged_forgotten = 0;
   Monotonic unsealed_since;  // at the latest the time of the oldest unsealed run
 
   Status load(const io::LmdbTxn& txn);
@@ -89,6 +90,8 @@ struct Journal::Impl {
                      size_t& batches) const;
 
   Result<Holdings> holdings() const;
+  static Result<Skeleton> skeleton_of(const io::LmdbTxn& txn, BatchNumber number);
+  void forget_damaged(ByteView key, const Error& error);
   Status trim_keys(Hour before);
   Status trim_batches(const TrimStep& step);
   Status trim_skeletons(const TrimStep& step);

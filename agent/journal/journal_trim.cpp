@@ -1,8 +1,11 @@
-// Forgetting what agent/core/retention allows, in slices: one small transaction each.
+// Forgetting what agent/core/retention allows, in slices: one small transaction each. What is about
+// to go need not be sound: damage in it is logged, counted and forgotten, or it would end every
+// start anew.
 
 #include <algorithm>
 
 #include "agent/journal/journal_impl.h"
+#include "common/io/log.h"
 
 namespace ledgerline::agent {
 
@@ -11,7 +14,7 @@ namespace {
 struct KeyList {
   Bytes key;
   Hour hour = 0;
-  std::vector<KeyHash> hashes;
+  Bytes stored;
 };
 
 /// The oldest list of idempotency keys, by the hour in which they were recorded.
@@ -21,9 +24,23 @@ Result<std::optional<KeyList>> oldest_key_list(const io::LmdbTxn& txn) {
   if (!entry) return std::nullopt;
   const auto hour = keys::hour_of_key(entry->key);
   if (!hour) return std::nullopt;
-  TRY(const ByteView value, checked(entry->key, entry->value));
-  TRY(auto hashes, values::decode_hashes(value));
-  return KeyList{.key = copy_of(entry->key), .hour = *hour, .hashes = std::move(hashes)};
+  return KeyList{.key = copy_of(entry->key), .hour = *hour, .stored = copy_of(entry->value)};
+}
+
+/// What a damaged list still names, as far as the keys themselves say that they are of its hour: a
+/// younger key that went by mistake would let an event count twice.
+Result<std::vector<KeyHash>> left_of(const KeyList& list, const io::LmdbTxn& txn) {
+  const ByteView stored(list.stored);
+  TRY(const auto named,
+      values::decode_hashes(stored.first(stored.size() / KeyHash::kSize * KeyHash::kSize)));
+  std::vector<KeyHash> out;
+  for (const KeyHash& hash : named) {
+    const auto value = get_checked(txn, keys::seen(hash));
+    if (!value || !*value) continue;
+    const auto seen = values::decode_seen(**value);
+    if (seen && seen->hour == list.hour) out.push_back(hash);
+  }
+  return out;
 }
 
 }  // namespace
@@ -50,18 +67,31 @@ Result<Holdings> Journal::Impl::holdings() const {
                .oldest_skeleton = state.oldest_skeleton,
                .oldest_skeleton_sealed_at = std::nullopt};
   if (state.oldest_skeleton < state.next_batch) {
-    TRY(const ByteView stored, require_checked(txn, keys::skeleton(state.oldest_skeleton)));
-    TRY(const Skeleton skeleton, values::decode_skeleton(stored));
-    out.oldest_skeleton_sealed_at = skeleton.sealed_at;
+    const auto skeleton = skeleton_of(txn, state.oldest_skeleton);
+    // Where it is damaged it counts as old: it goes as soon as it may.
+    out.oldest_skeleton_sealed_at = skeleton ? skeleton->sealed_at : Timestamp();
   }
   return out;
+}
+
+Result<Skeleton> Journal::Impl::skeleton_of(const io::LmdbTxn& txn, BatchNumber number) {
+  TRY(const ByteView stored, require_checked(txn, keys::skeleton(number)));
+  return values::decode_skeleton(stored);
+}
+
+void Journal::Impl::forget_damaged(ByteView key, const Error& error) {
+  ++damaged_forgotten;
+  io::log_warn("damaged_value_forgotten", {io::kv("key", to_hex(key)), io::kv("error", error)});
 }
 
 Status Journal::Impl::trim_keys(Hour before) {
   TRY(auto txn, env.begin_write());
   TRY(const auto list, oldest_key_list(txn));
   if (!list || list->hour >= before) return {};
-  for (const auto& hash : list->hashes) TRY_VOID(txn.erase(keys::seen(hash)));
+  const auto value = checked(list->key, list->stored);
+  if (!value) forget_damaged(list->key, value.error());
+  TRY(const auto hashes, value ? values::decode_hashes(*value) : left_of(*list, txn));
+  for (const auto& hash : hashes) TRY_VOID(txn.erase(keys::seen(hash)));
   TRY_VOID(txn.erase(list->key));
   return txn.commit();
 }
@@ -73,8 +103,9 @@ Status Journal::Impl::trim_batches(const TrimStep& step) {
   for (size_t i = 0; i < options.retention.slice_keys; ++i) {
     if (next.oldest_batch > step.batches_upto || freed >= step.bytes) break;
     const Bytes key = keys::batch(next.oldest_batch);
-    TRY(const ByteView sealed, require_checked(txn, key));
-    freed += sealed.size();
+    const auto sealed = require_checked(txn, key);
+    if (sealed) freed += sealed->size();
+    if (!sealed) forget_damaged(key, sealed.error());
     TRY_VOID(txn.erase(key));
     ++next.oldest_batch;
   }
@@ -88,9 +119,9 @@ Status Journal::Impl::trim_skeletons(const TrimStep& step) {
   for (size_t i = 0; i < options.retention.slice_keys; ++i) {
     if (next.oldest_skeleton > step.batches_upto) break;
     const Bytes key = keys::skeleton(next.oldest_skeleton);
-    TRY(const ByteView stored, require_checked(txn, key));
-    TRY(const Skeleton skeleton, values::decode_skeleton(stored));
-    if (step.sealed_before && skeleton.sealed_at >= *step.sealed_before) break;
+    const auto skeleton = skeleton_of(txn, next.oldest_skeleton);
+    if (!skeleton) forget_damaged(key, skeleton.error());
+    if (skeleton && step.sealed_before && skeleton->sealed_at >= *step.sealed_before) break;
     TRY_VOID(txn.erase(key));
     ++next.oldest_skeleton;
   }
