@@ -10,6 +10,9 @@ namespace ledgerline::agent {
 
 namespace {
 
+/// Far beyond any time that a reading can have, and far from overflow.
+constexpr Duration kStepMax{int64_t{1} << 60};
+
 using SeriesKey = std::tuple<uint32_t, std::string, DimensionSet, bool, bool>;
 
 SeriesKey series_of(const Reading& reading) {
@@ -33,9 +36,13 @@ class Merger {
     const auto newest = newest_.find(series_of(reading));
     const bool known = newest != newest_.end();
     const bool full = rows_.size() >= limits_.rows_max || context_.open_bytes >= limits_.bytes_max;
-    if (known && (full || in_step(rows_[newest->second], reading)) &&
-        merge(rows_[newest->second], reading)) {
-      return newest->second;
+    if (known) {
+      Reading& row = rows_[newest->second];
+      const Duration step = full ? step_of_both(row, reading) : this->step();
+      if (in_step(row, reading, step) && merge(row, reading)) {
+        said_.step = std::max(said_.step, step);
+        return newest->second;
+      }
     }
     if (full) return std::nullopt;
     return add_row(reading);
@@ -65,9 +72,16 @@ class Merger {
         .unix_ms();
   }
 
-  [[nodiscard]] bool in_step(const Reading& row, const Reading& reading) const {
-    const int64_t step_ms = step().count();
-    return wall_ms(row) / step_ms == wall_ms(reading) / step_ms;
+  [[nodiscard]] bool in_step(const Reading& row, const Reading& reading, Duration step) const {
+    return wall_ms(row) / step.count() == wall_ms(reading) / step.count();
+  }
+
+  /// The narrowest step that holds both, and so all that the row holds already: steps double, so
+  /// each lies inside one of the next.
+  [[nodiscard]] Duration step_of_both(const Reading& row, const Reading& reading) const {
+    Duration out = step();
+    while (!in_step(row, reading, out) && out <= kStepMax) out *= 2;
+    return out;
   }
 
   /// False where the sum does not fit.

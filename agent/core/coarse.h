@@ -19,7 +19,8 @@ struct CoarseLimits {
   Duration step = std::chrono::minutes(15);
   size_t rows_per_step = 512;
   size_t rows_max = Columns::kReadingsMax;
-  /// Of the run so far; beyond it, as beyond rows_max, a reading only joins what is there.
+  /// Of the run so far; beyond it, as beyond rows_max, a reading only joins what is there, and the
+  /// step that is said widens until it holds both.
   size_t bytes_max = 256 * 1024;
 };
 

@@ -145,3 +145,15 @@ TEST_CASE("a sum that would overflow begins a row of its own") {
 
   REQUIRE(run.take({calls(0, most), calls(1, 1)}) == std::vector<Seq>{11, 12});
 }
+
+TEST_CASE("a reading that joins a row from far away widens the step that is said") {
+  Run run{.limits = {.rows_max = 1}};
+  run.take({calls(0, 1)});
+  REQUIRE(run.said().step == std::chrono::minutes(15));
+
+  REQUIRE(run.take({calls(5 * kQuarterMs, 2)}) == std::vector<Seq>{11});
+  REQUIRE(run.said().step == std::chrono::minutes(15 * 8));
+
+  REQUIRE(run.take({calls(6 * kQuarterMs, 2)}) == std::vector<Seq>{11});
+  REQUIRE(run.said().step == std::chrono::minutes(15 * 8));
+}
