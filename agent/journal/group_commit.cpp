@@ -155,7 +155,8 @@ void GroupCommit::Impl::answer(const Callbacks& callbacks, std::vector<RecordRes
   }
 }
 
-/// Seals what is due and trims one slice, behind the group that waits already.
+/// Trims one slice, which may give sealing its room, and seals what is due, behind the group that
+/// waits already.
 void GroupCommit::Impl::housekeep() {
   if (housekeeping || stopped) return;
   housekeeping = true;
@@ -166,8 +167,8 @@ void GroupCommit::Impl::housekeep() {
   const auto work = [self = shared_from_this()]() -> Result<Done> {
     Done done;
     if (!self->journal.enrolled()) return done;
-    TRY(done.batches, self->journal.seal(SealWhen::due, self->signer));
     TRY(done.trim_again, self->journal.trim());
+    TRY(done.batches, self->journal.seal(SealWhen::due, self->signer));
     return done;
   };
   io::on_storage(runtime, work, [self = shared_from_this()](const Result<Done>& done) {

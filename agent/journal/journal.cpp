@@ -12,9 +12,12 @@ namespace ledgerline::agent {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+/// Pages beyond quota and reserve: forgetting copies pages before it frees any.
+constexpr uint64_t kTrimBytes = 1 << 20;
 
 Result<io::LmdbEnv> open_env(const JournalOptions& options, bool read_only) {
-  const uint64_t size = options.retention.quota_bytes + options.retention.reserve_bytes;
+  const uint64_t size =
+      options.retention.quota_bytes + options.retention.reserve_bytes + kTrimBytes;
   return io::LmdbEnv::open({.folder = options.folder,
                             .map_size_bytes = (size + kPage - 1) / kPage * kPage,
                             .read_only = read_only});
@@ -125,6 +128,13 @@ Result<Space> Journal::Impl::space() {
   return out;
 }
 
+Result<io::LmdbTxn> Journal::Impl::begin_growing() {
+  TRY(const auto usage, env.usage());
+  if (usage.used_bytes < options.retention.quota_bytes + options.retention.reserve_bytes)
+    return env.begin_write();
+  return fail(Errc::full, "the journal's quota and reserve are used up");
+}
+
 Unsealed Journal::Impl::unsealed() const {
   const Seq end = state.coarse ? state.coarse->first_seq : state.next_seq;
   return {.readings = end - state.sealed_next_seq,
@@ -193,26 +203,29 @@ Result<std::vector<MeterRow>> Journal::begin_boot(const Boot& boot) {
   }
   TRY(auto numbered, number_meters(j.meter_table, boot.meters));
 
-  StreamState next = j.state;
-  next.boot_id = boot.boot_id;
-  next.anchor = boot.anchor;
-  ColumnsBuilder run(next.next_seq);
+  ColumnsBuilder run(j.state.next_seq);
   run.add(BootRecord{.boot_id = boot.boot_id,
                      .software = boot.software,
                      .configuration_hash = boot.configuration_hash,
-                     .last_receipt_number = next.receipt_number,
-                     .last_receipt_upto = next.acked_upto});
+                     .last_receipt_number = j.state.receipt_number,
+                     .last_receipt_upto = j.state.acked_upto});
   if (numbered.changed) run.add(numbered.table);
   run.add(boot.anchor);
 
-  TRY(auto txn, j.env.begin_write());
-  TRY_VOID(j.put_run(txn, run.columns(), next));
-  if (numbered.changed) {
-    TRY_VOID(
-        put_checked(txn, keys::stream(keys::StreamPart::meters), values::encode(numbered.table)));
-  }
-  TRY_VOID(j.put_state(txn, next));
-  TRY_VOID(j.commit(std::move(txn), std::move(next)));
+  const auto put = [&]() -> Status {
+    StreamState next = j.state;
+    next.boot_id = boot.boot_id;
+    next.anchor = boot.anchor;
+    TRY(auto txn, j.begin_growing());
+    TRY_VOID(j.put_run(txn, run.columns(), next));
+    if (numbered.changed) {
+      TRY_VOID(
+          put_checked(txn, keys::stream(keys::StreamPart::meters), values::encode(numbered.table)));
+    }
+    TRY_VOID(j.put_state(txn, next));
+    return j.commit(std::move(txn), std::move(next));
+  };
+  TRY_VOID(j.with_room(put));
   j.keep_meters(std::move(numbered.table));
   j.booted = true;
   return std::move(numbered.declared);
@@ -236,14 +249,16 @@ Result<std::map<std::string, Bytes>> Journal::bookmarks() const {
 Status Journal::add_anchor(const ClockAnchor& anchor) {
   auto& j = *impl_;
   TRY_VOID(j.must_be_booted());
-  StreamState next = j.state;
-  next.anchor = anchor;
-  ColumnsBuilder run(next.next_seq);
-  run.add(anchor);
-  TRY(auto txn, j.env.begin_write());
-  TRY_VOID(j.put_run(txn, run.columns(), next));
-  TRY_VOID(j.put_state(txn, next));
-  return j.commit(std::move(txn), std::move(next));
+  return j.with_room([&]() -> Status {
+    StreamState next = j.state;
+    next.anchor = anchor;
+    ColumnsBuilder run(next.next_seq);
+    run.add(anchor);
+    TRY(auto txn, j.begin_growing());
+    TRY_VOID(j.put_run(txn, run.columns(), next));
+    TRY_VOID(j.put_state(txn, next));
+    return j.commit(std::move(txn), std::move(next));
+  });
 }
 
 Result<std::vector<StoredBatch>> Journal::batches_after(BatchNumber number,
@@ -279,9 +294,9 @@ Result<ReceiptOutcome> Journal::store_receipt(const Receipt& receipt, ByteView s
                     .with("head", std::to_string(j.state.next_batch - 1))
                     .with("acked_upto", std::to_string(j.state.acked_upto)));
   }
-  TRY(auto txn, j.env.begin_write());
   BatchId own = j.grant_hash;
   if (receipt.linked_upto > 0) {
+    TRY(const auto txn, j.env.begin_read());
     TRY(const Skeleton skeleton, j.skeleton_of(txn, receipt.linked_upto));
     own = skeleton.id;
   }
@@ -290,13 +305,17 @@ Result<ReceiptOutcome> Journal::store_receipt(const Receipt& receipt, ByteView s
                     .with("linked_upto", std::to_string(receipt.linked_upto)));
   }
   if (receipt.number == j.state.receipt_number) return ReceiptOutcome::repeated;
-  StreamState next = j.state;
-  next.receipt_number = receipt.number;
-  next.acked_upto = receipt.linked_upto;
-  next.status = receipt.status;
-  TRY_VOID(put_checked(txn, keys::stream(keys::StreamPart::receipt), signed_bytes));
-  TRY_VOID(j.put_state(txn, next));
-  TRY_VOID(j.commit(std::move(txn), std::move(next)));
+  const auto put = [&]() -> Status {
+    StreamState next = j.state;
+    next.receipt_number = receipt.number;
+    next.acked_upto = receipt.linked_upto;
+    next.status = receipt.status;
+    TRY(auto txn, j.env.begin_write());
+    TRY_VOID(put_checked(txn, keys::stream(keys::StreamPart::receipt), signed_bytes));
+    TRY_VOID(j.put_state(txn, next));
+    return j.commit(std::move(txn), std::move(next));
+  };
+  TRY_VOID(j.with_room(put));
   return ReceiptOutcome::stored;
 }
 
@@ -369,6 +388,7 @@ Result<JournalStatus> Journal::Impl::status() {
                        .disk_free_bytes = used.disk_free_bytes,
                        .oldest_key_hour = held.oldest_key_hour,
                        .damaged_forgotten = damaged_forgotten,
+                       .seals_put_off = seals_put_off,
                        .coarsening = state.coarse.has_value()};
 }
 

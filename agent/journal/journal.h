@@ -65,6 +65,7 @@ struct JournalStatus {
   uint64_t disk_free_bytes = 0;
   std::optional<Hour> oldest_key_hour;  // idempotency keys are remembered since
   uint64_t damaged_forgotten = 0;       // values that were damaged when it was time to forget them
+  uint64_t seals_put_off = 0;           // for lack of a free page
   bool coarsening = false;              // full: readings that cannot wait are merged
 };
 
@@ -97,7 +98,7 @@ class Journal final : public Outgoing {
   Result<std::vector<RecordResult>> record(std::span<const RecordRequest> requests);
 
   /// Seals what is due (or everything), each batch with its runs' removal in one transaction.
-  /// Returns how many batches.
+  /// Returns how many batches. What finds no page left stays unsealed for another call.
   Result<size_t> seal(SealWhen when, Signer& signer);
 
   /// One slice of deletions. True where another call would find more to do.

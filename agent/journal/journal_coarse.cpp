@@ -86,6 +86,20 @@ Result<bool> Journal::Impl::coarsen_chunk(io::LmdbTxn& txn, std::span<const Reco
   return true;
 }
 
+/// Errc::full where they do not fit: everything is as it was.
+Status Journal::Impl::put_coarse(std::span<const RecordRequest> urgent,
+                                 std::vector<RecordResult>& answers) {
+  StreamState next = state;
+  TRY(auto txn, env.begin_write());
+  while (answers.size() < urgent.size()) {
+    const auto rest = urgent.subspan(answers.size());
+    TRY(const bool merged, coarsen_chunk(txn, rest.first(chunk_size(rest)), next, answers));
+    if (!merged) return fail(Errc::full, "there is no room for another series");
+  }
+  TRY_VOID(put_state(txn, next));
+  return commit(std::move(txn), std::move(next));
+}
+
 Result<std::vector<RecordResult>> Journal::Impl::record_coarse(
     std::span<const RecordRequest> requests, const Space& space, const Error& why) {
   std::vector<RecordResult> out = refuse_all(requests.size(), why);
@@ -98,16 +112,10 @@ Result<std::vector<RecordResult>> Journal::Impl::record_coarse(
   }
   if (urgent.empty() || !may_coarsen(space, options.retention)) return out;
 
-  StreamState next = state;
-  TRY(auto txn, env.begin_write());
   std::vector<RecordResult> answers;
-  while (answers.size() < urgent.size()) {
-    const auto rest = std::span<const RecordRequest>(urgent).subspan(answers.size());
-    TRY(const bool merged, coarsen_chunk(txn, rest.first(chunk_size(rest)), next, answers));
-    if (!merged) return out;
-  }
-  TRY_VOID(put_state(txn, next));
-  TRY_VOID(commit(std::move(txn), std::move(next)));
+  const Status put = put_coarse(urgent, answers);
+  if (!put && put.error().code() == Errc::full) return out;
+  if (!put) return fail(put.error());
   for (size_t i = 0; i < places.size(); ++i) out[places[i]] = std::move(answers[i]);
   return out;
 }
@@ -119,7 +127,9 @@ Status Journal::Impl::end_coarsening_where_room() {
   StreamState next = state;
   end_coarsening(next);
   TRY(auto txn, env.begin_write());
-  TRY_VOID(put_state(txn, next));
+  const Status put = put_state(txn, next);
+  if (!put && put.error().code() == Errc::full) return {};
+  TRY_VOID(put);
   return commit(std::move(txn), std::move(next));
 }
 

@@ -41,6 +41,7 @@ struct Journal::Impl {
   KeyClock key_clock;  // as of opening
   bool booted = false;
   uint64_t damaged_forgotten = 0;
+  uint64_t seals_put_off = 0;
   Monotonic unsealed_since;  // at the latest the time of the oldest unsealed run
 
   Status load(const io::LmdbTxn& txn);
@@ -58,6 +59,18 @@ struct Journal::Impl {
   Status put_run(io::LmdbTxn& txn, const Columns& run, StreamState& next) const;
   /// And the key clock, so that it goes on from here after a restart.
   Status put_state(io::LmdbTxn& txn, const StreamState& next) const;
+  /// For what takes new pages; the last ones are for forgetting. Errc::full.
+  Result<io::LmdbTxn> begin_growing();
+  /// `change`, and once more after trimming where there was no page left for it.
+  template <typename Change>
+  auto with_room(const Change& change) -> decltype(change()) {
+    auto first = change();
+    if (first || first.error().code() != Errc::full) return first;
+    for (bool more = true; more;) {
+      TRY(more, trim());
+    }
+    return change();
+  }
   /// Commits a transaction that holds `next`, and keeps it.
   Status commit(io::LmdbTxn txn, StreamState next);
 
@@ -73,6 +86,7 @@ struct Journal::Impl {
   Status record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests, StreamState& next,
                       std::vector<RecordResult>& answers) const;
 
+  Status put_coarse(std::span<const RecordRequest> urgent, std::vector<RecordResult>& answers);
   /// For a full journal: what can wait is refused with `why`, the rest is merged.
   Result<std::vector<RecordResult>> record_coarse(std::span<const RecordRequest> requests,
                                                   const Space& space, const Error& why);
@@ -89,6 +103,8 @@ struct Journal::Impl {
   Status put_batches(io::LmdbTxn& txn, const Columns& columns, Signer& signer, StreamState& next,
                      size_t& batches) const;
 
+  Result<bool> trim();
+  Status trim_slice(const TrimStep& step);
   Result<Holdings> holdings() const;
   static Result<Skeleton> skeleton_of(const io::LmdbTxn& txn, BatchNumber number);
   void forget_damaged(ByteView key, const Error& error);

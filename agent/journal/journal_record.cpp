@@ -117,7 +117,7 @@ Result<std::vector<RecordResult>> Journal::record(std::span<const RecordRequest>
   StreamState next = j.state;
   TRY(auto txn, j.env.begin_write());
   auto answers = j.put_group(txn, requests, next);
-  // A full map before the commit: the transaction is given up and nothing was promised.
+  // A full map, here or at the commit: the transaction is given up and nothing was promised.
   if (!answers && answers.error().code() == Errc::full) {
     return refuse_all(requests.size(), answers.error());
   }
@@ -125,7 +125,9 @@ Result<std::vector<RecordResult>> Journal::record(std::span<const RecordRequest>
   const bool bookmarks = std::any_of(requests.begin(), requests.end(),
                                      [](const auto& each) { return each.bookmark.has_value(); });
   if (!answers || (next == j.state && !bookmarks)) return answers;
-  TRY_VOID(j.commit(std::move(txn), std::move(next)));
+  const Status done = j.commit(std::move(txn), std::move(next));
+  if (!done && done.error().code() == Errc::full) return refuse_all(requests.size(), done.error());
+  if (!done) return fail(done.error());
   return answers;
 }
 

@@ -101,7 +101,7 @@ Status Journal::Impl::put_batches(io::LmdbTxn& txn, const Columns& columns, Sign
 Result<size_t> Journal::Impl::seal_runs(Signer& signer) {
   StreamState next = state;
   size_t batches = 0;
-  TRY(auto txn, env.begin_write());
+  TRY(auto txn, begin_growing());
   TRY(const Columns columns, take_runs(txn, next));
   TRY_VOID(put_batches(txn, columns, signer, next, batches));
   // Counted twice, once when recorded and once when sealed: the sums must be one.
@@ -131,8 +131,13 @@ Result<size_t> Journal::seal(SealWhen when, Signer& signer) {
     const bool more = everything || should_seal(j.clock.monotonic(), j.unsealed(),
                                                 j.options.batch) != SealReason::none;
     if (!more) break;
-    TRY(const size_t sealed, j.seal_runs(signer));
-    batches += sealed;
+    const auto sealed = j.seal_runs(signer);
+    if (!sealed && sealed.error().code() == Errc::full) {
+      ++j.seals_put_off;
+      break;
+    }
+    if (!sealed) return fail(sealed.error());
+    batches += *sealed;
   }
   return batches;
 }

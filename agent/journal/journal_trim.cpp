@@ -129,30 +129,37 @@ Status Journal::Impl::trim_skeletons(const TrimStep& step) {
   return commit(std::move(txn), std::move(next));
 }
 
-Result<bool> Journal::trim() {
-  auto& j = *impl_;
-  const auto step_now = [&j]() -> Result<TrimStep> {
-    TRY(const Space space, j.space());
-    TRY(const Holdings holdings, j.holdings());
-    return next_trim(j.clock.now(), space, holdings, j.options.retention);
-  };
-  TRY(const TrimStep step, step_now());
+Status Journal::Impl::trim_slice(const TrimStep& step) {
   switch (step.what) {
     case Trim::nothing:
-      return false;
+      return {};
     case Trim::expired_keys:
     case Trim::keys_early:
-      TRY_VOID(j.trim_keys(step.keys_before));
-      break;
+      return trim_keys(step.keys_before);
     case Trim::batches:
-      TRY_VOID(j.trim_batches(step));
-      break;
+      return trim_batches(step);
     case Trim::skeletons:
-      TRY_VOID(j.trim_skeletons(step));
-      break;
+      return trim_skeletons(step);
   }
+  return {};
+}
+
+Result<bool> Journal::Impl::trim() {
+  const auto step_now = [this]() -> Result<TrimStep> {
+    TRY(const Space now, space());
+    TRY(const Holdings held, holdings());
+    return next_trim(clock.now(), now, held, options.retention);
+  };
+  TRY(const TrimStep step, step_now());
+  const Status done = trim_slice(step);
+  // Even forgetting copies pages; those that the last commits freed can be used by the next one.
+  if (!done && done.error().code() == Errc::full) return false;
+  if (!done) return fail(done.error());
+  if (step.what == Trim::nothing) return false;
   TRY(const TrimStep after, step_now());
   return after.what != Trim::nothing;
 }
+
+Result<bool> Journal::trim() { return impl_->trim(); }
 
 }  // namespace ledgerline::agent

@@ -182,6 +182,7 @@ std::string metrics_text(const JournalStatus& journal, const LiveReport& live) {
   out.gauge("journal_quota_bytes", journal.quota_bytes);
   out.gauge("journal_coarsening", journal.coarsening ? 1 : 0);
   out.counter("damaged_values_forgotten_total", journal.damaged_forgotten);
+  out.counter("seals_put_off_total", journal.seals_put_off);
   out.gauge("disk_free_bytes", journal.disk_free_bytes);
   out.gauge("uplink_connected", live.uplink.connected ? 1 : 0);
   out.gauge("uplink_alarm", live.uplink.alarm.empty() ? 0 : 1);

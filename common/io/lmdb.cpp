@@ -127,10 +127,11 @@ Result<bool> LmdbTxn::erase(ByteView key) {
 Status LmdbTxn::commit() {
   CHECK_INVARIANT(txn_ != nullptr);
   // LMDB frees the transaction whether or not the commit worked.
-  if (const int r = mdb_txn_commit(std::exchange(txn_, nullptr)); r != 0) {
-    return failure(r, "a commit failed");
-  }
-  return {};
+  const int r = mdb_txn_commit(std::exchange(txn_, nullptr));
+  if (r == 0) return {};
+  // LMDB takes all pages before it writes the first; a full disk is found in between.
+  const Errc code = r == MDB_MAP_FULL ? Errc::full : Errc::internal;
+  return fail(code, std::string("a commit failed: ") + mdb_strerror(r));
 }
 
 Result<LmdbCursor> LmdbCursor::open(const LmdbTxn& txn) {

@@ -35,8 +35,8 @@ class LmdbTxn {
   Status append(ByteView key, ByteView value);
   /// True where the key was there.
   Result<bool> erase(ByteView key);
-  /// Durable when it returns. Errc::full for a full map or disk, Errc::internal otherwise; either
-  /// way restart.
+  /// Durable when it returns. Errc::full for a full map: nothing was written, as if it were given
+  /// up. Errc::internal otherwise: restart.
   Status commit();
 
  private:
