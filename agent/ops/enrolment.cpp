@@ -13,6 +13,7 @@ namespace ledgerline::agent {
 namespace {
 
 constexpr size_t kAnswerSizeMax = 256 << 10;
+constexpr int kAsideMax = 1000;  // journals of one stream that were moved aside
 
 std::string signing_file(const AgentConfig& config) {
   return config.keys_folder() + "/signing.pem";
@@ -66,14 +67,15 @@ Status check_names(const Enrolment& enrolment, const AgentConfig& config, const 
   return {};
 }
 
-/// Renames a journal of another stream, so that its readings stay at hand for whoever has to
-/// account for them.
-Status make_room(const AgentConfig& config, const StreamId& stream, bool replace) {
+/// The status of a journal of another stream, which has to be moved aside; nothing where there is
+/// none. Errc::conflict where it may not be moved.
+Result<std::optional<JournalStatus>> journal_in_the_way(const AgentConfig& config,
+                                                        const StreamId& stream, bool replace) {
   const auto status = Journal::read_status(
       {.folder = config.journal_folder(), .retention = config.retention, .batch = config.batch});
-  if (!status && status.error().code() == Errc::not_found) return {};
+  if (!status && status.error().code() == Errc::not_found) return std::nullopt;
   if (!status) return fail(status.error());
-  if (!status->enrolled || status->grant.stream == stream) return {};
+  if (!status->enrolled || status->grant.stream == stream) return std::nullopt;
   if (!replace) {
     return fail(Error(Errc::conflict,
                       "the journal holds readings of another stream; --replace moves it aside and "
@@ -87,15 +89,23 @@ Status make_room(const AgentConfig& config, const StreamId& stream, bool replace
         clock);
     if (!lock) return fail(lock.error());  // a running agent: it has to be stopped first
   }
-  const std::string aside = config.journal_folder() + "." + status->grant.stream.hex();
+  return *status;
+}
+
+/// Renames the journal, so that its readings stay at hand for whoever has to account for them.
+Status move_aside(const AgentConfig& config, const JournalStatus& status) {
+  const std::string base = config.journal_folder() + "." + status.grant.stream.hex();
+  std::string aside = base;
   std::error_code error;
+  for (int copy = 2; std::filesystem::exists(aside, error) && copy <= kAsideMax; ++copy)
+    aside = base + "." + std::to_string(copy);
   std::filesystem::rename(config.journal_folder(), aside, error);
   if (error)
     return fail(Error(Errc::config, "the journal cannot be moved aside: " + error.message())
                     .with("folder", aside));
   io::log_warn("journal_moved_aside",
                {io::kv("folder", aside),
-                io::kv("unreceipted_batches", status->head_batch - status->acked_upto)});
+                io::kv("unreceipted_batches", status.head_batch - status.acked_upto)});
   return {};
 }
 
@@ -179,13 +189,16 @@ Result<Enrolled> install_answer(const std::string& pem, const AgentConfig& confi
   }
   if (!installed && installed.error().code() != Errc::not_found && !options.replace)
     return fail(installed.error());
-  TRY_VOID(make_room(config, enrolled.grant.stream, options.replace));
+  TRY(const auto in_the_way, journal_in_the_way(config, enrolled.grant.stream, options.replace));
   TRY_VOID(io::write_file_durably(config.state + "/certificate.pem",
                                   pem_encode("CERTIFICATE", enrolled.enrolment.certificate), 0644));
   TRY_VOID(io::write_file_durably(
       config.state + "/ca.pem", pem_encode("CERTIFICATE", enrolled.enrolment.certificate_authority),
       0644));
   TRY_VOID(io::write_file_durably(enrolment_file(config), pem, 0644));
+  // Only now: without its journal the old enrolment would let the agent begin the old stream anew,
+  // while a start with the new enrolment and the old journal is refused until this is repeated.
+  if (in_the_way) TRY_VOID(move_aside(config, *in_the_way));
   return enrolled;
 }
 

@@ -219,6 +219,36 @@ TEST_CASE("a new stream moves the old journal aside, and only when told") {
   CHECK(fs::exists(device.config.journal_folder() + "." + first->grant.stream.hex()));
 }
 
+TEST_CASE("a replacement that is cut short never leaves the old stream without its journal") {
+  Device device;
+  FakeCollector collector;
+  const auto first =
+      install_answer(collector.answer(device.request()), device.config, device.keys(), {});
+  REQUIRE(first);
+  {
+    auto journal = Journal::open(device.journal(), device.clock);
+    REQUIRE(journal);
+    REQUIRE((*journal)->install_grant(first->grant, first->grant_body));
+  }
+  const std::string next =
+      collector.answer(device.request(), {.tenant = "", .grant_device = "", .stream = 9});
+  // Stands in for the power cut: the new enrolment cannot be written.
+  const std::string in_the_way = device.config.state + "/certificate.pem";
+  fs::remove(in_the_way);
+  fs::create_directories(in_the_way + "/x");
+  REQUIRE_FALSE(install_answer(next, device.config, device.keys(), {.replace = true}));
+  CHECK(fs::exists(device.config.journal_folder()));
+  fs::remove_all(in_the_way);
+
+  // The name that the old journal would get is taken, as after an earlier replacement.
+  const std::string aside = device.config.journal_folder() + "." + first->grant.stream.hex();
+  fs::create_directories(aside + "/x");
+  REQUIRE(install_answer(next, device.config, device.keys(), {.replace = true}));
+
+  CHECK_FALSE(fs::exists(device.config.journal_folder()));
+  CHECK(fs::exists(aside + ".2"));
+}
+
 TEST_CASE("the commands tell a newcomer what is next") {
   Device device;
   FakeCollector collector;
