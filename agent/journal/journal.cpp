@@ -326,8 +326,9 @@ Result<Heartbeat> Journal::heartbeat(std::optional<Timestamp> hold) {
   TRY(const Space space, j.space());
   StreamState next = j.state;
   ++next.heartbeat_number;
-  // A promise is never taken back, also where the clock was set back meanwhile.
-  const Timestamp complete = std::min(now, hold.value_or(now)) - j.options.lateness;
+  const bool synchronised = next.anchor && next.anchor->synchronised;
+  const Timestamp believed = j.promise_clock.time(now, j.clock.monotonic(), synchronised);
+  const Timestamp complete = std::min(believed, hold.value_or(believed)) - j.options.lateness;
   next.promised = std::max(next.promised.value_or(Timestamp()), complete);
   TRY(auto txn, j.env.begin_write());
   TRY_VOID(j.put_state(txn, next));

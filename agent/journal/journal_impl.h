@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/core/promise.h"
 #include "agent/journal/file_space.h"
 #include "agent/journal/journal.h"
 #include "agent/journal/keys.h"
@@ -42,7 +43,8 @@ struct Journal::Impl {
   bool booted = false;
   uint64_t damaged_forgotten = 0;
   uint64_t seals_put_off = 0;
-  Monotonic unsealed_since;  // at the latest the time of the oldest unsealed run
+  PromiseClock promise_clock;  // of this process
+  Monotonic unsealed_since;    // at the latest the time of the oldest unsealed run
 
   Status load(const io::LmdbTxn& txn);
   void keep_meters(MeterTable table);

@@ -16,6 +16,19 @@ using namespace ledgerline;
 using namespace ledgerline::agent;
 using namespace ledgerline::agent::test;
 
+TEST_CASE("a clock stepped ahead for a moment makes no later reading late") {
+  Device device;
+  const auto first = device.journal->heartbeat();
+  const Timestamp right = device.clock.wall;
+  device.clock.wall = right + std::chrono::hours(24 * 365);
+  REQUIRE(device.journal->heartbeat().has_value());
+  device.clock.wall = right;
+
+  const auto beat = device.journal->heartbeat();
+
+  REQUIRE(beat->complete_through <= first->complete_through + std::chrono::minutes(2));
+}
+
 TEST_CASE("seqs go on after a restart and nothing is lost") {
   Device device;
   REQUIRE(device.seqs(request({calls(1), calls(2)})) == std::vector<Seq>{1, 2});
