@@ -69,7 +69,8 @@ Status CommerceRunner::late_lines(const TouchedUsage& touch, LateSlice& slice) {
   if (series.key.tenant != tenant_ || !series_fault(*catalog_, series.key).empty()) return {};
   const Period changed{std::max(touch.earliest, touch.quarter.start()), touch.quarter.end()};
   for (const MappedSpan& span : mapping_->spans(series.key.device, series.key.subject, changed)) {
-    if (span.link != nullptr) TRY_VOID(late_in_span(series, span, slice));
+    const bool billed = span.link != nullptr && !span.link->subscription.empty();
+    if (billed) TRY_VOID(late_in_span(series, span, slice));
   }
   return {};
 }
@@ -78,7 +79,7 @@ Status CommerceRunner::late_in_span(const SeriesRow& series, const MappedSpan& s
                                     LateSlice& slice) {
   const Contract* contract = catalog_->contract_of(span.link->subscription);
   CHECK_INVARIANT(contract != nullptr);
-  for (Timestamp t = span.from; t < span.until;) {
+  for (Timestamp t = std::max(span.from, contract->rule.anchor()); t < span.until;) {
     const auto found = late_period(*contract, t, slice);
     if (!found) {
       const Period regular = contract->rule.containing(t).value_or(Period{t, span.until});

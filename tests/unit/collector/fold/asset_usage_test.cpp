@@ -88,5 +88,18 @@ TEST_CASE(
   CHECK((*exceptions)[0].kind == exception_kind::kWrongUnit);
 }
 
+TEST_CASE("late usage that is only an asset's concerns no closed period") {
+  CommerceWorld world(commercial("PT1H") + link("aqua", kFrom) + kAssets +
+                      asset_link("a", "pump-1", kFrom));
+  world.record({{"aqua", "2026-01-05T10:01:00Z", 1}});
+  world.heartbeat("2026-01-05T11:00:00Z");
+  REQUIRE(world.step("2026-01-05T11:00:10Z").periods_closed == 1);
+
+  world.record({{"a", "2026-01-05T10:30:00Z", 7}});
+
+  CHECK(world.step("2026-01-05T11:00:20Z").touches_settled == 1);
+  CHECK(world.store().list_exceptions({})->empty());
+}
+
 }  // namespace
 }  // namespace ledgerline::collector

@@ -163,6 +163,23 @@ TEST_CASE("late usage of a closed period is an exception; the document stays") {
   CHECK(world.store().touched_usage()->empty());
 }
 
+TEST_CASE("late usage on both sides of the contract's beginning is late from there on") {
+  std::string catalog = commercial("PT1M") + link("aqua", kFrom);
+  const std::string anchor = "2026-01-05T10:00:00Z";
+  catalog.replace(catalog.find(anchor), anchor.size(), "2026-01-05T10:05:00Z");
+  CommerceWorld world(catalog);
+  world.record({{"aqua", "2026-01-05T10:06:30Z", 1}});
+  world.heartbeat("2026-01-05T10:10:00Z");
+  REQUIRE(world.step("2026-01-05T10:10:10Z").periods_closed > 0);
+
+  world.record({{"aqua", "2026-01-05T10:04:00Z", 100}, {"aqua", "2026-01-05T10:06:00Z", 7}});
+  world.step("2026-01-05T10:10:20Z");
+
+  const auto late = world.store().list_exceptions({.kind = std::string(exception_kind::kLate)});
+  REQUIRE(late->size() == 1);
+  CHECK((*late)[0].value.text() == "7");
+}
+
 TEST_CASE("late usage of one of many empty periods names that period") {
   CommerceWorld world(commercial("PT1M") + link("aqua", kFrom));
   world.heartbeat("2026-01-05T12:00:00Z");
