@@ -69,6 +69,9 @@ class Run {
       runtime_.context().run_one();
       if (std::chrono::steady_clock::now() > deadline) FAIL(file->status().dump());
     }
+    // What the last commit left to do on the storage thread, and what that started: the test looks
+    // into the journal next.
+    for (int round = 0; round < 2; ++round) rest();
   }
   void until_lines(uint64_t lines) {
     until([&] { return file->counters().lines >= lines; });
@@ -85,6 +88,13 @@ class Run {
   std::unique_ptr<FollowedFile> file;
 
  private:
+  void rest() {
+    bool rested = false;
+    io::on_storage(
+        runtime_, [] { return true; }, [&](bool) { rested = true; });
+    while (!rested) runtime_.context().run_one();
+  }
+
   Device& device_;
   io::Runtime runtime_;
   GroupCommit commits_;
@@ -251,7 +261,7 @@ TEST_CASE("a file that was cut is read from its beginning, also where it is long
     Run run(each.device, options_of(each.path));
     run.until_idle();
     std::ofstream(each.path, std::ios::trunc) << again;
-    run.until([&] { return run.file->counters().truncations == 1; });
+    run.until([&] { return run.file->counters().truncations >= 1; });
     run.until_idle();
     CHECK(each.sum() == (again.size() == 4 ? 4 : 16));
   }
