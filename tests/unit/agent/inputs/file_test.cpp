@@ -37,6 +37,13 @@ FileOptions options_of(const std::string& path, bool trust_time = false) {
 
 /// One start of the agent with this one input; its end is as sudden as a kill.
 class Run {
+  // Before `file`, which uses them until its end.
+  Device& device_;
+  io::Runtime runtime_;
+  GroupCommit commits_;
+  NoReports reports_;
+  bool started_ = false;
+
  public:
   Run(Device& device, const FileOptions& options)
       : device_(device),
@@ -94,12 +101,6 @@ class Run {
         runtime_, [] { return true; }, [&](bool) { rested = true; });
     while (!rested) runtime_.context().run_one();
   }
-
-  Device& device_;
-  io::Runtime runtime_;
-  GroupCommit commits_;
-  NoReports reports_;
-  bool started_ = false;
 };
 
 struct World {

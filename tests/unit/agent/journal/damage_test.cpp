@@ -105,9 +105,10 @@ TEST_CASE(
   {
     auto env = open_raw(device);
     auto txn = env.begin_write();
-    auto cursor = io::LmdbCursor::open(*txn);
-    const auto oldest = cursor->seek(keys::seen_by_hour(0, 0, 0));
-    const Bytes key = copy_of((*oldest)->key);
+    const Bytes key = [&] {  // the cursor goes before its transaction
+      auto cursor = io::LmdbCursor::open(*txn);
+      return copy_of((*cursor->seek(keys::seen_by_hour(0, 0, 0)))->key);
+    }();
     const std::vector<KeyHash> hashes = {hash_of_key("old"), hash_of_key("young")};
     Bytes value = with_checksum(key, values::encode(hashes));
     value.back() ^= 1;
