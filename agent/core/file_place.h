@@ -1,13 +1,16 @@
 #pragma once
 // Where an input goes on in a file that is followed, and how it knows the file again. Pure.
 //
-// The bookmark's value: version[1]=1 inode[8] offset[8] fingerprint[32] modified_ns[8]
-//   lines[8] bad_lines[8] readings[8] truncations[8] lost_files[8] flags[1] header, all numbers
-//   big-endian; flags: 1 in_long_line. The header has what is left, up to kHeaderMax bytes.
+// The bookmark's value: version[1]=2 inode[8] offset[8] fingerprint[32] modified_ns[8]
+//   lines[8] bad_lines[8] readings[8] truncations[8] lost_files[8] flags[1] cut_tails[8]
+//   boot_size[1] boot head_size[2] head checkpoints[1] (offset[8] fingerprint[32])* header,
+//   all numbers big-endian; flags: 1 in_long_line. The header has what is left, up to kHeaderMax
+//   bytes. Version 1, which is read too, has nothing between flags and header.
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/ids.h"
 
@@ -26,6 +29,7 @@ struct FileCounters {
   uint64_t readings = 0;
   uint64_t truncations = 0;  // the file began again under its own name and inode
   uint64_t lost_files = 0;   // gone or compressed before they were read to their end
+  uint64_t cut_tails = 0;    // a power cut took the end of what was read
   friend bool operator==(const FileCounters&, const FileCounters&) = default;
 };
 
@@ -40,8 +44,17 @@ struct FileEnds {
   friend bool operator==(const FileEnds&, const FileEnds&) = default;
 };
 
+/// A line end that was passed, and the fingerprint of FileEnds there.
+struct Checkpoint {
+  uint64_t offset = 0;
+  Digest fingerprint;
+};
+
 struct FilePlace {
   static constexpr size_t kHeaderMax = 32 * 1024;
+  static constexpr size_t kBootMax = 64;
+  static constexpr size_t kCheckpointsMax = 32;
+  static constexpr uint64_t kCheckpointBytes = 4096;  // between two, at least
 
   uint64_t inode = 0;
   uint64_t offset = 0;        // behind the last line that was read
@@ -50,7 +63,13 @@ struct FilePlace {
   std::string header;         // the first line, where it names the columns
   FileCounters counters;
   FileEnds ends;
+  std::string boot;                     // the machine's boot id, empty where it is not known
+  std::vector<Checkpoint> checkpoints;  // oldest first; the further back, the fewer
 
+  /// The place is behind a chunk of lines: it becomes a checkpoint where the last one is far.
+  void passed();
+  /// Back to a line end before the place, with the ends of the file there.
+  void go_back(uint64_t to, FileEnds ends_there);
   /// The beginning of another file.
   void begin(uint64_t new_inode);
 };
@@ -60,6 +79,7 @@ Bytes encode(const FilePlace& place);
 struct StoredPlace {
   FilePlace place;  // without its ends
   Digest fingerprint;
+  std::string head;  // of its ends
 };
 /// Errc::corrupt where it is none.
 Result<StoredPlace> decode_place(ByteView bytes);

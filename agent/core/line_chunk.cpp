@@ -32,6 +32,7 @@ class ChunkMaker {
     const std::string_view taken = bytes.substr(0, bytes.size() - rest.size());
     chunk_.bytes = taken;
     chunk_.after.ends.take(taken);
+    chunk_.after.passed();
     chunk_.after.counters.readings += chunk_.items.size();
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/inputs/boot_id.h"
 #include "agent/inputs/followed_file.h"
 #include "common/io/log.h"
 
@@ -25,7 +26,13 @@ class FileInput final : public Input {
   explicit FileInput(std::vector<FileOptions> options) : options_(std::move(options)) {}
 
   Status start(const InputContext& context) override {
-    for (const FileOptions& each : options_) {
+    const auto boot = read_boot_id("/proc");
+    if (!boot)
+      io::log_warn("input_file_boot_unknown",
+                   {io::kv("error", boot.error()),
+                    io::kv("effect", "lines may count twice where a power cut took their end")});
+    for (FileOptions& each : options_) {
+      each.boot_id = boot.value_or("");
       auto opened = FollowedFile::open(each, context);
       if (!opened) return fail(Error(opened.error()).with("file", each.path));
       files_.push_back(std::move(*opened));
@@ -47,6 +54,7 @@ class FileInput final : public Input {
     metric(out, "readings_total", "counter", [](auto& file) { return file.counters().readings; });
     metric(out, "truncations_total", "counter",
            [](auto& file) { return file.counters().truncations; });
+    metric(out, "cut_tails_total", "counter", [](auto& file) { return file.counters().cut_tails; });
     // Nobody knows how many bytes a file had that is gone.
     metric(out, "lost_bytes_unknown_total", "counter",
            [](auto& file) { return file.counters().lost_files; });

@@ -10,6 +10,7 @@ struct FileOptions {
   std::string path;
   LineRules rules;
   Duration poll{250};
+  std::string boot_id;  // of the machine; empty where it is not known
 };
 
 /// Errc::config names the place in the configuration.

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "agent/inputs/cut_tail.h"
 #include "common/check.h"
 #include "common/io/log.h"
 
@@ -24,6 +25,7 @@ FollowedFile::FollowedFile(const FileOptions& options, const InputContext& conte
       name_("file:" + options.path),
       poll_(options.poll),
       trust_time_(options.rules.trust_time),
+      boot_id_(options.boot_id),
       context_(context),
       mapper_(options.rules, context.app_meters),
       poll_timer_(context.runtime.context()),
@@ -47,30 +49,60 @@ Result<std::unique_ptr<FollowedFile>> FollowedFile::open(const FileOptions& opti
 void FollowedFile::note_first_start() {
   LineChunk mark;
   ahead_.modified_ns = context_.clock.now().unix_ms() * 1'000'000;
+  ahead_.boot = boot_id_;
   mark.after = ahead_;
   queue(std::move(mark));
 }
 
 Status FollowedFile::resume(ByteView bookmark) {
-  TRY(StoredPlace stored, decode_place(bookmark));
-  ahead_ = std::move(stored.place);
+  TRY(const StoredPlace stored, decode_place(bookmark));
+  ahead_ = stored.place;
+  ahead_.boot = boot_id_;
   TRY(handle_, find(ahead_, stored.fingerprint));
-  if (handle_) {
-    TRY(seen_, handle_->facts());
-    TRY(ahead_.ends, handle_->ends(ahead_.offset));
-    ahead_.inode = seen_.id.inode;
-    if (ahead_.offset > 0 && mapper_.parser().needs_header()) {
-      // A header without the columns wanted makes every line a bad one, as before the restart.
-      static_cast<void>(mapper_.parser().read_header(ahead_.header));
-    }
-    committed_ = ahead_;
-    return {};
-  }
-  committed_ = ahead_;
+  if (handle_) return go_on_in_known_file();
+  committed_ = stored.place;
   TRY(const auto now, facts_at(path_));
+  // Only a boot in between makes it likely that the end was lost and not rewritten.
+  const std::string& before = stored.place.boot;
+  if (now && !before.empty() && !boot_id_.empty() && before != boot_id_) {
+    TRY(const bool cut, go_on_in_cut_file(stored, now->id.inode));
+    if (cut) return {};
+  }
   if (now && now->id.inode == ahead_.inode) return begin_again();
   if (ahead_.offset > 0) lost(1, "the file that was being read is not there any more");
   return open_next({.at_path = now, .held = {}});
+}
+
+Status FollowedFile::go_on_in_known_file() {
+  TRY(seen_, handle_->facts());
+  TRY(ahead_.ends, handle_->ends(ahead_.offset));
+  ahead_.inode = seen_.id.inode;
+  if (ahead_.offset > 0 && mapper_.parser().needs_header()) {
+    // A header without the columns wanted makes every line a bad one, as before the restart.
+    static_cast<void>(mapper_.parser().read_header(ahead_.header));
+  }
+  committed_ = ahead_;
+  return {};
+}
+
+Result<bool> FollowedFile::go_on_in_cut_file(const StoredPlace& stored, uint64_t inode) {
+  if (inode != stored.place.inode) return false;
+  auto file = FileHandle::open(path_);
+  if (!file) return fail(Error(file.error()).with("file", path_));
+  TRY(const auto end, end_of_what_is_left(*file, stored));
+  if (!end) return false;
+  TRY(FileEnds ends, file->ends(*end));
+  ++ahead_.counters.cut_tails;
+  io::log_warn("input_file_end_lost",
+               {io::kv("file", path_), io::kv("read_up_to", ahead_.offset),
+                io::kv("goes_on_at", *end), io::kv("why", "the machine went down in between")});
+  ahead_.go_back(*end, std::move(ends));
+  handle_ = std::move(*file);
+  TRY_VOID(go_on_in_known_file());
+  LineChunk mark;  // the next start finds the file as it is now
+  mark.after = ahead_;
+  queue(std::move(mark));
+  return true;
 }
 
 void FollowedFile::start() { poll(); }
@@ -407,6 +439,7 @@ Json FollowedFile::status() const {
                        {"bad_lines", number(counters.bad_lines)},
                        {"readings", number(counters.readings)},
                        {"truncations", number(counters.truncations)},
+                       {"cut_tails", number(counters.cut_tails)},
                        {"lost_files", number(counters.lost_files)},
                        {"lines_per_s", number(lines_per_s)},
                        {"seconds_left", std::move(seconds_left)},

@@ -49,6 +49,9 @@ class FollowedFile {
   FollowedFile(const FileOptions& options, const InputContext& context);
 
   Status resume(ByteView bookmark);
+  Status go_on_in_known_file();
+  /// After a power cut; false where the file is not there or not the same.
+  Result<bool> go_on_in_cut_file(const StoredPlace& stored, uint64_t inode);
   void note_first_start();
   void poll();
   void work();
@@ -81,6 +84,7 @@ class FollowedFile {
   const std::string name_;  // of the bookmark
   const Duration poll_;
   const bool trust_time_;
+  const std::string boot_id_;
   InputContext context_;
   LineMapper mapper_;
   FileFollow follow_;

@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <optional>
 
+#include "agent/inputs/boot_id.h"
 #include "agent/inputs/host_counters.h"
 #include "common/check.h"
 #include "common/io/log.h"
@@ -54,18 +55,16 @@ class HostInput final : public Input {
 
  private:
   void find_boot() {
-    const auto text = io::read_file(proc_ + "/sys/kernel/random/boot_id");
-    if (!text) {
+    const auto id = read_boot_id(proc_);
+    if (!id) {
       return io::log_warn("input_host_boot_unknown",
-                          {io::kv("error", text.error()),
+                          {io::kv("error", id.error()),
                            io::kv("effect", "a reboot shows only where a counter went back")});
     }
-    const std::string id = text->substr(0, text->find('\n'));
-    if (id.empty() || id.size() > Bookmark::kValueSizeMax) return;
     const auto known = context_->bookmarks.find(kBootBookmark);
-    if (known != context_->bookmarks.end() && known->second == copy_of(bytes_of(id))) return;
+    if (known != context_->bookmarks.end() && known->second == copy_of(bytes_of(*id))) return;
     restarted_ = known != context_->bookmarks.end();
-    new_boot_ = Bookmark{.name = kBootBookmark, .value = copy_of(bytes_of(id))};
+    new_boot_ = Bookmark{.name = kBootBookmark, .value = copy_of(bytes_of(*id))};
   }
 
   Result<std::vector<RecordItem>> read() {

@@ -68,6 +68,8 @@ std::string file_text(const Json& file) {
     out += ", " + left + " s left";
   if (text_at(file, "lost_files") != "0")
     out += "; " + text_at(file, "lost_files") + " files were gone before they were read";
+  if (const std::string cut = text_at(file, "cut_tails"); !cut.empty() && cut != "0")
+    out += "; a power cut took the end of what was read " + cut + " times";
   out += "\n";
   if (text_at(file, "bad_lines") != "0")
     out += "    bad lines  " + text_at(file, "bad_lines") + ", the newest:\n";

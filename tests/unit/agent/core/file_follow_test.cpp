@@ -125,7 +125,10 @@ TEST_CASE("a bookmark is read back, and nothing else is one") {
   FilePlace place{.inode = 7, .offset = 600, .modified_ns = -3, .in_long_line = true};
   place.header = "a,b";
   place.counters = {.lines = 1, .bad_lines = 2, .readings = 3, .truncations = 4, .lost_files = 5};
+  place.counters.cut_tails = 6;
+  place.boot = "boot";
   place.ends.take(std::string(600, 'x'));
+  place.checkpoints = {{.offset = 300, .fingerprint = FileEnds().fingerprint()}};
 
   const Bytes bytes = encode(place);
   const auto stored = decode_place(bytes);
@@ -138,10 +141,55 @@ TEST_CASE("a bookmark is read back, and nothing else is one") {
   CHECK(stored->place.header == "a,b");
   CHECK(stored->place.counters == place.counters);
   CHECK(stored->fingerprint == place.ends.fingerprint());
-  CHECK_FALSE(decode_place(ByteView(bytes).first(50)));
+  CHECK(stored->place.boot == "boot");
+  CHECK(stored->head == std::string(256, 'x'));
+  REQUIRE(stored->place.checkpoints.size() == 1);
+  CHECK(stored->place.checkpoints[0].offset == 300);
+  CHECK(stored->place.checkpoints[0].fingerprint == FileEnds().fingerprint());
+  for (size_t size = 0; size < bytes.size() - place.header.size(); ++size)
+    CHECK_FALSE(decode_place(ByteView(bytes).first(size)));
   Bytes other = bytes;
-  other[0] = 2;
+  other[0] = 3;
   CHECK_FALSE(decode_place(other));
+}
+
+TEST_CASE("a bookmark of version 1 is read") {
+  FilePlace place{.inode = 7, .offset = 3};
+  place.ends.take("a\nb");
+  Bytes bytes = encode(place);
+  bytes[0] = 1;
+  bytes.resize(98);
+  bytes.insert(bytes.end(), {'x', ',', 'y'});
+
+  const auto stored = decode_place(bytes);
+
+  REQUIRE(stored);
+  CHECK(stored->place.offset == 3);
+  CHECK(stored->place.header == "x,y");
+  CHECK(stored->fingerprint == place.ends.fingerprint());
+  CHECK(stored->place.boot.empty());
+}
+
+TEST_CASE("checkpoints are few, dense near the place and never behind it") {
+  FilePlace place;
+  for (int chunk = 0; chunk < 100'000; ++chunk) {
+    place.offset += 5'000;
+    place.passed();
+    REQUIRE(place.checkpoints.size() <= FilePlace::kCheckpointsMax);
+  }
+  const uint64_t end = place.offset;
+  CHECK(place.checkpoints.back().offset == end);
+  for (const uint64_t back : {5'000U, 20'000U, 1'000'000U, 50'000'000U}) {
+    const bool near =
+        std::any_of(place.checkpoints.begin(), place.checkpoints.end(), [&](const auto& each) {
+          return end - each.offset >= back && end - each.offset <= 4 * back;
+        });
+    CHECK(near);
+  }
+
+  place.go_back(end - 6'000, {});
+
+  CHECK(place.checkpoints.back().offset == end - 10'000);
 }
 
 TEST_CASE("the ends of what was read are the same however it was read") {

@@ -288,6 +288,95 @@ TEST_CASE("what a copy holds of a file that was cut is read there") {
   CHECK(w.readings() == 3);
 }
 
+std::string numbered_lines(int from, int to) {
+  std::string out;
+  for (int i = from; i < to; ++i) out += "subject-" + std::to_string(10'000 + i) + " 1\n";  // 16
+  return out;
+}
+
+FileOptions in_boot(const std::string& path, const std::string& boot_id) {
+  FileOptions out = options_of(path);
+  out.boot_id = boot_id;
+  return out;
+}
+
+TEST_CASE("what a power cut took from the end of a file that was read is not metered again") {
+  struct Case {
+    const char* what;
+    std::string left;
+    const char* boot;
+    int64_t sum;
+    FileCounters events;
+  };
+  const std::string first = numbered_lines(0, 512);  // 8 KiB, and a checkpoint behind it
+  const Case cases[] = {
+      {"the end is gone", first + "subject-10512 1\nsubj", "two", 1000, {.cut_tails = 1}},
+      {"other bytes instead of it",
+       first + std::string(9000, '\0') + "\nx 7\n",
+       "two",
+       1000 + 7,
+       {.bad_lines = 1, .cut_tails = 1}},
+      {"more is gone than the checkpoint", numbered_lines(0, 400), "two", 1000, {.cut_tails = 1}},
+      {"the same boot: it was cut", first, "one", 1512, {.truncations = 1}},
+      {"a boot that is not known", first, "", 1512, {.truncations = 1}},
+      {"another file", numbered_lines(1, 513), "two", 1512, {.truncations = 1}},
+      {"rewritten with the same beginning",
+       numbered_lines(0, 20) + numbered_lines(30, 542),
+       "two",
+       1532,
+       {.truncations = 1}},
+  };
+  for (const Case& c : cases) {
+    INFO(c.what);
+    World w;
+    {
+      Run run(w.device, in_boot(w.path, "one"));
+      w.append(first);
+      run.until_lines(512);
+      w.append(numbered_lines(512, 1000));
+      run.until_lines(1000);
+      run.until_idle();
+    }
+    std::ofstream(w.path, std::ios::trunc) << c.left;
+    w.device.open();
+
+    Run run(w.device, in_boot(w.path, c.boot));
+    run.until_idle();
+
+    CHECK(w.sum() == c.sum);
+    const FileCounters& counters = run.file->counters();
+    CHECK(counters.bad_lines == c.events.bad_lines);
+    CHECK(counters.cut_tails == c.events.cut_tails);
+    CHECK(counters.truncations == c.events.truncations);
+  }
+}
+
+TEST_CASE(
+    "after a power cut the lines that follow are metered, and a second start changes nothing") {
+  World w;
+  w.append("a 1\nb 2\nc 4\n");
+  {
+    Run run(w.device, in_boot(w.path, "one"));
+    run.until_lines(3);
+  }
+  std::ofstream(w.path, std::ios::trunc) << "a 1\nb";
+  for (int start = 0; start < 2; ++start) {
+    w.device.open();
+    Run run(w.device, in_boot(w.path, "two"));
+    run.until_idle();
+    run.until([&] { return run.file->counters().cut_tails == 1; });
+    CHECK(w.sum() == 7);
+  }
+  w.device.open();
+  w.append(" 2\nd 8\n");
+
+  Run run(w.device, in_boot(w.path, "two"));
+  run.until_lines(5);
+
+  CHECK(w.sum() == 17);
+  CHECK(run.file->counters().cut_tails == 1);
+}
+
 TEST_CASE("an inode that is used again is another file") {
   World w;
   w.append("a 1\nb 2\n");
