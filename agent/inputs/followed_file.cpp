@@ -68,9 +68,9 @@ Status FollowedFile::resume(ByteView bookmark) {
     TRY(const bool cut, go_on_in_cut_file(stored, now->id.inode));
     if (cut) return {};
   }
-  if (now && now->id.inode == ahead_.inode) return begin_again();
   if (ahead_.offset > 0) lost(1, "the file that was being read is not there any more");
-  return open_next({.at_path = now, .held = {}});
+  const FollowView view{.at_path = now, .held = {}};
+  return now && now->id.inode == ahead_.inode ? begin_again(view) : open_next(view);
 }
 
 Status FollowedFile::go_on_in_known_file() {
@@ -167,7 +167,7 @@ Status FollowedFile::perform(FollowStep step, const FollowView& view) {
     case FollowStep::read:
       return read_chunk(view, AtEnd::waits);
     case FollowStep::again:
-      return begin_again();
+      return begin_again(view);
     case FollowStep::next_file:
       if (view.held->size > ahead_.offset) return read_chunk(view, AtEnd::final);
       return open_next(view);
@@ -197,7 +197,7 @@ Status FollowedFile::read_chunk(const FollowView& view, AtEnd at_end) {
   TRY(const std::string bytes, handle_->read(ahead_.offset, kReadMax));
   // Asked behind the read: bytes of a file that was cut meanwhile are not taken.
   TRY(const bool same, same_content());
-  if (!same) return begin_again();
+  if (!same) return begin_again(view);
   fall_behind();
   LineChunk chunk = take_lines(ahead_, bytes, at_end, mapper_, context_.clock.monotonic());
   if (chunk.after.offset == ahead_.offset) {
@@ -214,7 +214,7 @@ Status FollowedFile::read_chunk(const FollowView& view, AtEnd at_end) {
 }
 
 /// The file was cut. What was in it may have been copied before, and then the rest is read there.
-Status FollowedFile::begin_again() {
+Status FollowedFile::begin_again(FollowView view) {
   TRY(auto copy, find(ahead_, ahead_.ends.fingerprint()));
   ++ahead_.counters.truncations;
   io::log_warn("input_file_truncated", {io::kv("file", path_), io::kv("read_up_to", ahead_.offset),
@@ -227,16 +227,18 @@ Status FollowedFile::begin_again() {
     work_soon();
     return {};
   }
-  handle_.reset();
-  return open_path();
+  view.held.reset();
+  return open_next(view, Left::cut);
 }
 
-Status FollowedFile::open_next(const FollowView& view) {
+Status FollowedFile::open_next(const FollowView& view, Left left) {
   const std::string base = std::filesystem::path(path_).filename().string();
   const FileFacts facts = view.held.value_or(FileFacts{.modified_ns = ahead_.modified_ns});
   const RotatedFile read{.name = base, .facts = facts, .head = ahead_.ends.head};
   const NextRotated next = next_rotated(base, files_beside(path_), read);
-  if (next.compressed > 0) lost(next.compressed, "compressed before it was read");
+  // The first one behind a cut is most likely the copy of what was read, and counts as cut.
+  const uint64_t copies = left == Left::cut ? 1 : 0;
+  if (next.compressed > copies) lost(next.compressed - copies, "compressed before it was read");
   handle_.reset();
   ahead_.begin(0);
   ahead_.modified_ns = facts.modified_ns;

@@ -61,8 +61,10 @@ class FollowedFile {
   Status perform(FollowStep step, const FollowView& view);
   Status open_path();
   Status read_chunk(const FollowView& view, AtEnd at_end);
-  Status begin_again();
-  Status open_next(const FollowView& view);
+  Status begin_again(FollowView view);
+  enum class Left { read, cut };
+  /// What was rotated next after the file that was left, or what is at the path.
+  Status open_next(const FollowView& view, Left left = Left::read);
   void begin(FileHandle handle, const FileFacts& facts);
   /// The file that had `ends` before `place`, wherever it is now.
   Result<std::optional<FileHandle>> find(const FilePlace& place, const Digest& fingerprint) const;

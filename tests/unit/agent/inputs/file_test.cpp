@@ -392,6 +392,27 @@ TEST_CASE("an inode that is used again is another file") {
   CHECK(w.sum() == 31);
 }
 
+TEST_CASE("files rotated before a reused inode was found are read before it") {
+  World w;
+  w.append("a 1\nb 2\n");
+  {
+    Run run(w.device, options_of(w.path));
+    run.until_idle();
+  }
+  w.append("c 4\n", w.folder.path() + "/a.log.1");
+  w.append("x 1000\n", w.folder.path() + "/a.log.2");
+  w.age("a.log.2", 9);
+  std::ofstream(w.path, std::ios::trunc) << "d 8\n";  // same inode
+  w.device.open();
+
+  Run run(w.device, options_of(w.path));
+  run.until_lines(4);
+  run.until_idle();
+
+  CHECK(w.sum() == 15);
+  CHECK(run.file->counters().lost_files == 1);
+}
+
 TEST_CASE("lines that do not parse and lines that the recorder refuses are counted and kept") {
   World w;
   w.append("a 1\nb x\n" + std::string(2000, 's') + " 2\nc 4\n");
