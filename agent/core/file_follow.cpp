@@ -51,6 +51,7 @@ RotatedName rotated_name(std::string_view base, std::string_view name) {
 
 NextRotated next_rotated(std::string_view base, std::vector<RotatedFile> files,
                          const RotatedFile& read) {
+  if (read.facts.modified_ns == 0) return {};
   std::sort(files.begin(), files.end(), [](const RotatedFile& a, const RotatedFile& b) {
     return a.facts.modified_ns < b.facts.modified_ns;
   });

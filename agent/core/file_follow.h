@@ -61,8 +61,8 @@ struct NextRotated {
   std::optional<RotatedFile> file;
   uint64_t compressed = 0;  // files between that nobody can read any more
 };
-/// The file that was rotated next after `read`. One that is as long and begins as `read` does is
-/// its copy and not another file.
+/// The file that was rotated next after `read`; none where nobody knows when that changed. One that
+/// is as long and begins as `read` does is its copy and not another file.
 NextRotated next_rotated(std::string_view base, std::vector<RotatedFile> files,
                          const RotatedFile& read);
 

@@ -91,7 +91,6 @@ Digest FileEnds::fingerprint() const { return sha256({bytes_of(head), bytes_of(t
 void FilePlace::begin(uint64_t new_inode) {
   inode = new_inode;
   offset = 0;
-  modified_ns = 0;
   in_long_line = false;
   header.clear();
   ends = {};

@@ -58,7 +58,7 @@ struct FilePlace {
 
   uint64_t inode = 0;
   uint64_t offset = 0;        // behind the last line that was read
-  int64_t modified_ns = 0;    // of the file, when it was read last
+  int64_t modified_ns = 0;    // of the file when it was read last, or of the one before it
   bool in_long_line = false;  // the bytes up to the next end of line belong to a bad line
   std::string header;         // the first line, where it names the columns
   FileCounters counters;

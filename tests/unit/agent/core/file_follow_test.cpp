@@ -111,6 +111,10 @@ TEST_CASE("files that were rotated meanwhile come in the order of their last cha
   CHECK_FALSE(next_rotated("a.log", {read}, read).file);
 }
 
+TEST_CASE("nothing was rotated after a file whose last change nobody knows") {
+  CHECK_FALSE(next_rotated("a.log", {file("a.log.1", 30, "x")}, file("a.log", 0, "")).file);
+}
+
 TEST_CASE("a copy is not read, a compressed file is lost, an empty one is nothing") {
   const auto next = next_rotated("a.log",
                                  {file("a.log.1", 11, "one"), file("a.log.2.gz", 12, "\x1f\x8b"),

@@ -413,6 +413,29 @@ TEST_CASE("files rotated before a reused inode was found are read before it") {
   CHECK(run.file->counters().lost_files == 1);
 }
 
+TEST_CASE("old rotated files are not read again where the file begun is gone") {
+  World w;
+  w.append("a 1\n");
+  w.append("x 1000\n", w.folder.path() + "/a.log.2");
+  w.age("a.log.2", 9);
+  {
+    Run run(w.device, options_of(w.path));
+    run.until_idle();
+    w.rename("a.log.1");
+    w.append("b");  // begun, and no line of it read
+    run.until([&] { return run.text("size") == "1" && run.text("offset") == "0"; });
+  }
+  w.append("c 4\n", w.path + "~");
+  fs::rename(w.path + "~", w.path);
+  w.device.open();
+
+  Run run(w.device, options_of(w.path));
+  run.until_lines(2);
+  run.until_idle();
+
+  CHECK(w.sum() == 5);
+}
+
 TEST_CASE("lines that do not parse and lines that the recorder refuses are counted and kept") {
   World w;
   w.append("a 1\nb x\n" + std::string(2000, 's') + " 2\nc 4\n");
