@@ -199,6 +199,8 @@ Status FollowedFile::read_chunk(const FollowView& view, AtEnd at_end) {
   TRY(const bool same, same_content());
   if (!same) return begin_again(view);
   fall_behind();
+  if (!behind_->target && view.at_path && view.at_path->id == view.held->id)
+    behind_->target = view.held;
   LineChunk chunk = take_lines(ahead_, bytes, at_end, mapper_, context_.clock.monotonic());
   if (chunk.after.offset == ahead_.offset) {
     seen_size_ = ahead_.offset + bytes.size();
@@ -217,6 +219,7 @@ Status FollowedFile::read_chunk(const FollowView& view, AtEnd at_end) {
 Status FollowedFile::begin_again(FollowView view) {
   TRY(auto copy, find(ahead_, ahead_.ends.fingerprint()));
   ++ahead_.counters.truncations;
+  if (behind_) behind_->target.reset();
   io::log_warn("input_file_truncated", {io::kv("file", path_), io::kv("read_up_to", ahead_.offset),
                                         io::kv("copy", copy ? "found" : "not found")});
   if (copy) {
@@ -315,6 +318,7 @@ void FollowedFile::answered(const RecordResult& result) {
     newest_ = std::max(newest_.value_or(*in_flight_->newest), *in_flight_->newest);
   committed_ = std::move(in_flight_->after);
   in_flight_.reset();
+  note_target_reached();
   update_hold();
   send();
   work();
@@ -371,6 +375,13 @@ void FollowedFile::caught_up() {
   behind_.reset();
   progress_logged_.reset();
   context_.holds.release(name_);
+}
+
+void FollowedFile::note_target_reached() {
+  if (!behind_ || !behind_->target) return;
+  const FileFacts& target = *behind_->target;
+  if (committed_.inode == target.id.inode && committed_.offset >= target.size)
+    was_caught_up_ = true;
 }
 
 /// While the file is behind, lines as old as the newest one read may follow. The first time through

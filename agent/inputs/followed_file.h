@@ -44,6 +44,8 @@ class FollowedFile {
     Monotonic since;
     uint64_t lines = 0;
     uint64_t bytes = 0;
+    /// What the file at the path had when it was read first: all there was at that time.
+    std::optional<FileFacts> target;
   };
 
   FollowedFile(const FileOptions& options, const InputContext& context);
@@ -77,6 +79,8 @@ class FollowedFile {
   void note_bad(const BadLine& bad);
   void fall_behind();
   void caught_up();
+  /// A file that always grows is never read to its end; what it had at first is.
+  void note_target_reached();
   void update_hold();
   void lost(uint64_t files, const std::string& why);
   void note_failure(const Error& error);

@@ -491,6 +491,22 @@ TEST_CASE("the promise is held until an old file is read, then follows its lines
   CHECK_FALSE(run.holds.earliest());
 }
 
+TEST_CASE("a file that grows all the time holds the promise at its lines once it was read") {
+  World w;
+  w.append("a 1 1700000000\n");
+  Run run(w.device, options_of(w.path, true));
+
+  std::optional<Timestamp> held;
+  run.until([&] {
+    w.append("a 1 1700000001\n");  // before every look
+    held = run.holds.earliest();
+    return held && *held > Timestamp();
+  });
+
+  CHECK(run.state() == "catching up");
+  CHECK(*held >= Timestamp(1'700'000'000'000));
+}
+
 TEST_CASE("an input without times of its own holds no promise") {
   World w;
   w.append("a 1\n");
