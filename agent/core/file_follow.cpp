@@ -59,7 +59,7 @@ NextRotated next_rotated(std::string_view base, std::vector<RotatedFile> files,
   for (RotatedFile& file : files) {
     const RotatedName kind = rotated_name(base, file.name);
     if (kind == RotatedName::no || file.facts.modified_ns <= read.facts.modified_ns ||
-        file.facts.size == 0) {
+        file.facts.size == 0 || (read.facts.id != FileId{} && file.facts.id == read.facts.id)) {
       continue;
     }
     if (file.facts.size == read.facts.size && file.head == read.head) continue;

@@ -81,6 +81,21 @@ Result<FileEnds> FileHandle::ends(uint64_t offset) const {
   return out;
 }
 
+Result<std::optional<FileHandle>> open_seen(const std::string& path,
+                                            const std::optional<FileFacts>& seen) {
+  auto opened = FileHandle::open(path);
+  const bool gone = !opened && opened.error().code() == Errc::not_found;
+  if (gone && !seen) return std::optional<FileHandle>();
+  if (!opened && !gone) return fail(Error(opened.error()).with("file", path));
+  bool same = false;
+  if (!gone) {
+    TRY(const FileFacts facts, opened->facts());
+    same = !seen || facts.id == seen->id;
+  }
+  if (!same) return fail(Errc::retry, "files were rotated while they were looked at");
+  return std::optional<FileHandle>(std::move(*opened));
+}
+
 Result<std::optional<FileFacts>> facts_at(const std::string& path) {
   struct stat found {};
   if (::stat(path.c_str(), &found) == 0) return facts_of(found);

@@ -30,6 +30,11 @@ class FileHandle {
   int descriptor_;
 };
 
+/// The file that was seen under that name; Errc::retry where it is another one or none by now.
+/// Where none was seen, whatever is there.
+Result<std::optional<FileHandle>> open_seen(const std::string& path,
+                                            const std::optional<FileFacts>& seen);
+
 /// Nothing where there is no file of that name.
 Result<std::optional<FileFacts>> facts_at(const std::string& path);
 

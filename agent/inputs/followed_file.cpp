@@ -70,7 +70,9 @@ Status FollowedFile::resume(ByteView bookmark) {
   }
   if (ahead_.offset > 0) lost(1, "the file that was being read is not there any more");
   const FollowView view{.at_path = now, .held = {}};
-  return now && now->id.inode == ahead_.inode ? begin_again(view) : open_next(view);
+  const auto opened = now && now->id.inode == ahead_.inode ? begin_again(view) : open_next(view);
+  if (!opened && opened.error().code() == Errc::retry) return {};  // the first poll opens it
+  return opened;
 }
 
 Status FollowedFile::go_on_in_known_file() {
@@ -163,7 +165,7 @@ Status FollowedFile::perform(FollowStep step, const FollowView& view) {
       if (!in_flight_) caught_up();
       return {};
     case FollowStep::open:
-      return ahead_.modified_ns > 0 ? open_next(view) : open_path();
+      return open_next(view);
     case FollowStep::read:
       return read_chunk(view, AtEnd::waits);
     case FollowStep::again:
@@ -172,16 +174,6 @@ Status FollowedFile::perform(FollowStep step, const FollowView& view) {
       if (view.held->size > ahead_.offset) return read_chunk(view, AtEnd::final);
       return open_next(view);
   }
-  return {};
-}
-
-Status FollowedFile::open_path() {
-  auto opened = FileHandle::open(path_);
-  if (!opened && opened.error().code() == Errc::not_found) return {};
-  if (!opened) return fail(opened.error());
-  TRY(const FileFacts facts, opened->facts());
-  begin(std::move(*opened), facts);
-  work_soon();
   return {};
 }
 
@@ -230,6 +222,7 @@ Status FollowedFile::begin_again(FollowView view) {
     work_soon();
     return {};
   }
+  handle_.reset();  // counted once, also where the next file cannot be opened yet
   view.held.reset();
   return open_next(view, Left::cut);
 }
@@ -239,19 +232,19 @@ Status FollowedFile::open_next(const FollowView& view, Left left) {
   const FileFacts facts = view.held.value_or(FileFacts{.modified_ns = ahead_.modified_ns});
   const RotatedFile read{.name = base, .facts = facts, .head = ahead_.ends.head};
   const NextRotated next = next_rotated(base, files_beside(path_), read);
+  const auto folder = std::filesystem::path(path_).parent_path();
+  // Nothing is given up before the next file is held.
+  TRY(auto opened, next.file ? open_seen((folder / next.file->name).string(), next.file->facts)
+                             : open_seen(path_, view.at_path));
   // The first one behind a cut is most likely the copy of what was read, and counts as cut.
   const uint64_t copies = left == Left::cut ? 1 : 0;
   if (next.compressed > copies) lost(next.compressed - copies, "compressed before it was read");
   handle_.reset();
   ahead_.begin(0);
   ahead_.modified_ns = facts.modified_ns;
-  if (next.file) {
-    const auto folder = std::filesystem::path(path_).parent_path();
-    TRY(auto opened, FileHandle::open((folder / next.file->name).string()));
-    TRY(const FileFacts found, opened.facts());
-    begin(std::move(opened), found);
-  } else {
-    TRY_VOID(open_path());
+  if (opened) {
+    TRY(const FileFacts found, opened->facts());
+    begin(std::move(*opened), found);
   }
   io::log_info("input_file_next",
                {io::kv("file", path_), io::kv("now", next.file ? next.file->name : base)});

@@ -61,7 +61,6 @@ class FollowedFile {
   Result<FollowView> look();
   Result<bool> same_content() const;
   Status perform(FollowStep step, const FollowView& view);
-  Status open_path();
   Status read_chunk(const FollowView& view, AtEnd at_end);
   Status begin_again(FollowView view);
   enum class Left { read, cut };

@@ -111,6 +111,14 @@ TEST_CASE("files that were rotated meanwhile come in the order of their last cha
   CHECK_FALSE(next_rotated("a.log", {read}, read).file);
 }
 
+TEST_CASE("the file that was read is not read again where it changed meanwhile") {
+  RotatedFile read = file("a.log", 10, "one", 9);
+  read.facts.id = {.device = 1, .inode = 5};
+  RotatedFile grown = file("a.log.1", 11, "one", 12);
+  grown.facts.id = read.facts.id;
+  CHECK_FALSE(next_rotated("a.log", {grown}, read).file);
+}
+
 TEST_CASE("nothing was rotated after a file whose last change nobody knows") {
   CHECK_FALSE(next_rotated("a.log", {file("a.log.1", 30, "x")}, file("a.log", 0, "")).file);
 }

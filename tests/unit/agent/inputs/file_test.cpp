@@ -436,6 +436,21 @@ TEST_CASE("old rotated files are not read again where the file begun is gone") {
   CHECK(w.sum() == 5);
 }
 
+TEST_CASE("a name that means another file by now is looked at again") {
+  World w;
+  w.append("a 1\n");
+  const auto seen = *facts_at(w.path);
+  CHECK(open_seen(w.path, seen)->has_value());
+  CHECK(open_seen(w.path, std::nullopt)->has_value());
+  CHECK_FALSE(open_seen(w.path + "x", std::nullopt)->has_value());
+
+  w.append("b 1\n", w.path + "~");
+  fs::rename(w.path, w.path + ".1");
+  CHECK(open_seen(w.path, seen).error().code() == Errc::retry);
+  fs::rename(w.path + "~", w.path);
+  CHECK(open_seen(w.path, seen).error().code() == Errc::retry);
+}
+
 TEST_CASE("lines that do not parse and lines that the recorder refuses are counted and kept") {
   World w;
   w.append("a 1\nb x\n" + std::string(2000, 's') + " 2\nc 4\n");
