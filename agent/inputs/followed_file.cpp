@@ -307,8 +307,8 @@ void FollowedFile::submit() {
 void FollowedFile::answered(const RecordResult& result) {
   if (!result) return refused(result.error());
   waiting_for_.clear();
-  if (in_flight_->newest)
-    newest_ = std::max(newest_.value_or(*in_flight_->newest), *in_flight_->newest);
+  // Not the newest ever: one line with a wrong time would end the hold for good.
+  if (in_flight_->newest) newest_ = std::min(*in_flight_->newest, context_.clock.now());
   committed_ = std::move(in_flight_->after);
   in_flight_.reset();
   note_target_reached();

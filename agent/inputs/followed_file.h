@@ -104,7 +104,7 @@ class FollowedFile {
   FilePlace committed_;
   std::optional<LineChunk> in_flight_;
   std::optional<LineChunk> prepared_;
-  std::optional<Timestamp> newest_;  // time told by a committed line of this run
+  std::optional<Timestamp> newest_;  // told by the chunk committed last, now at most
   bool was_caught_up_ = false;
   std::optional<Behind> behind_;
 

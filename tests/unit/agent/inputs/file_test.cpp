@@ -522,6 +522,26 @@ TEST_CASE("a file that grows all the time holds the promise at its lines once it
   CHECK(*held >= Timestamp(1'700'000'000'000));
 }
 
+TEST_CASE("one line from the future lifts the hold to now at most, and for its lines only") {
+  World w;
+  w.append("a 1 1700000000\n");
+  Run run(w.device, options_of(w.path, true));
+  run.until_idle();
+  std::string text = "a 1 4000000000\n";
+  for (int i = 0; i < 100'000; ++i) text += "a 1 1700000001\n";
+  w.append(text);
+
+  std::vector<Timestamp> holds;
+  run.until([&] {
+    if (const auto held = run.holds.earliest(); held && (holds.empty() || holds.back() != *held))
+      holds.push_back(*held);
+    return run.file->counters().lines == 100'002;
+  });
+
+  CHECK(holds == std::vector<Timestamp>{Timestamp(1'700'000'000'000), w.device.clock.wall,
+                                        Timestamp(1'700'000'001'000)});
+}
+
 TEST_CASE("an input without times of its own holds no promise") {
   World w;
   w.append("a 1\n");
