@@ -14,6 +14,9 @@ constexpr Duration kRetryQueue{100};
 constexpr Duration kRetrySpace{5'000};
 constexpr Duration kBadLogged{10'000};
 constexpr Duration kProgressLogged{10'000};
+/// Writes within one tick of the kernel's clock leave a file the same time; a tick is 10 ms at
+/// most.
+constexpr int64_t kFileClockTickNs = 20'000'000;
 constexpr uint64_t kProgressBytes = 16 << 20;
 
 Json number(uint64_t value) { return Json::number(std::to_string(value)); }
@@ -147,10 +150,14 @@ Result<FollowView> FollowedFile::look() {
   if (!handle_) return view;
   TRY(const FileFacts facts, handle_->facts());
   view.held = facts;
-  if (facts.size != seen_.size || facts.modified_ns != seen_.modified_ns) {
-    TRY(view.same_content, same_content());
+  const bool changed = facts.size != seen_.size || facts.modified_ns != seen_.modified_ns;
+  if (!changed && seen_settled_) return view;
+  TRY(view.same_content, same_content());
+  if (view.same_content && facts.size >= ahead_.offset) {  // a cut stays a change until acted on
+    seen_ = facts;
+    const int64_t now_ns = context_.clock.now().unix_ms() * 1'000'000;
+    seen_settled_ = now_ns - facts.modified_ns > kFileClockTickNs;
   }
-  seen_ = facts;
   return view;
 }
 
@@ -181,6 +188,7 @@ void FollowedFile::begin(FileHandle handle, const FileFacts& facts) {
   handle_ = std::move(handle);
   ahead_.begin(facts.id.inode);
   seen_ = facts;
+  seen_settled_ = false;
   seen_size_ = 0;
   fall_behind();
 }
@@ -216,6 +224,7 @@ Status FollowedFile::begin_again(FollowView view) {
                                         io::kv("copy", copy ? "found" : "not found")});
   if (copy) {
     TRY(seen_, copy->facts());
+    seen_settled_ = false;
     handle_ = std::move(*copy);
     ahead_.inode = seen_.id.inode;
     seen_size_ = 0;

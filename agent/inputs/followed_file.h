@@ -98,9 +98,10 @@ class FollowedFile {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
   std::optional<FileHandle> handle_;
-  FileFacts seen_;          // of the held file, when it was looked at last
-  uint64_t seen_size_ = 0;  // when no whole line was left
-  FilePlace ahead_;         // behind what was read
+  FileFacts seen_;             // of the held file, when it was looked at last
+  bool seen_settled_ = false;  // so long after its last change that another one shows in its time
+  uint64_t seen_size_ = 0;     // when no whole line was left
+  FilePlace ahead_;            // behind what was read
   FilePlace committed_;
   std::optional<LineChunk> in_flight_;
   std::optional<LineChunk> prepared_;

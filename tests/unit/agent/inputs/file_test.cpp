@@ -268,6 +268,42 @@ TEST_CASE("a file that was cut is read from its beginning, also where it is long
   }
 }
 
+TEST_CASE("a cut is not forgotten where it could not be acted on at once") {
+  World w;
+  w.append("a 1\na 1\n");
+  Run run(w.device, options_of(w.path));
+  run.until_idle();
+  w.rename("a.log.1");
+  fs::create_directory(w.path);
+  std::ofstream(w.folder.path() + "/a.log.1", std::ios::trunc) << "b 2\nc 4\n";  // as long
+  run.until([&] { return run.file->failing(); });
+  fs::remove(w.path);
+  fs::rename(w.folder.path() + "/a.log.1", w.path);
+
+  run.until([&] { return !run.file->failing(); });
+  run.until_idle();
+
+  CHECK(w.sum() == 8);
+  CHECK(run.file->counters().truncations == 1);
+}
+
+TEST_CASE("a file cut and written again within one tick of its clock is noticed") {
+  World w;
+  w.append("a 1\na 1\n");
+  const auto tick = fs::last_write_time(w.path);
+  w.device.clock.wall = Timestamp((*facts_at(w.path))->modified_ns / 1'000'000 + 1);
+  Run run(w.device, options_of(w.path));
+  run.until_lines(2);
+  run.until_idle();
+  w.device.clock.wall = w.device.clock.wall + Duration(250);
+  std::ofstream(w.path, std::ios::trunc) << "b 2\nc 4\n";
+  fs::last_write_time(w.path, tick);
+
+  run.until_lines(4);
+
+  CHECK(w.sum() == 8);
+}
+
 TEST_CASE("what a copy holds of a file that was cut is read there") {
   World w;
   w.append("a 1\n");
