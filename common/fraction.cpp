@@ -10,6 +10,18 @@ BigInt power_of_ten(int exponent) {
 
 BigInt to_big(const Int128& value) { return BigInt(value); }
 
+std::string to_text(const BigInt& value) { return value.str(); }
+
+Result<BigInt> big_from_text(std::string_view text) {
+  const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
+  const bool is_number = !digits.empty() && digits.size() <= 1000 &&
+                         digits.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!is_number) return fail(Errc::corrupt, "not a whole number");
+  BigInt out = 0;
+  for (const char digit : digits) out = out * 10 + (digit - '0');
+  return text.size() == digits.size() ? out : BigInt(-out);
+}
+
 BigInt divide_half_even(const BigInt& numerator, const BigInt& denominator) {
   CHECK_INVARIANT(denominator > 0);
   BigInt quotient;

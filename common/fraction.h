@@ -17,6 +17,9 @@ struct Fraction {
 
 BigInt power_of_ten(int exponent);
 BigInt to_big(const Int128& value);
+std::string to_text(const BigInt& value);
+/// Errc::corrupt where it is no whole number of at most 1000 digits.
+Result<BigInt> big_from_text(std::string_view text);
 /// numerator / denominator, rounded half to even. Invariant: denominator > 0.
 BigInt divide_half_even(const BigInt& numerator, const BigInt& denominator);
 

@@ -27,8 +27,8 @@ Fraction trend(const WindowView& window, int scale, int64_t ahead) {
   BigInt sxy = 0;
   for (const StepSample* sample = window.begin; sample != window.end; ++sample) {
     const BigInt x = sample->step - origin;
-    const BigInt y =
-        divide_half_even(to_big(sample->value.sum) * power_of_ten(kTrendPlaces), BigInt(sample->value.count));
+    const BigInt y = divide_half_even(to_big(sample->value.sum) * power_of_ten(kTrendPlaces),
+                                      BigInt(sample->value.count));
     sx += x;
     sy += y;
     sxx += x * x;

@@ -91,4 +91,9 @@ int64_t step_of(const MaintenanceRule& rule, QuarterHour quarter);
 /// Before any step was looked at: from the asset's service entry on, or from its first reading.
 RuleState initial_state(const MaintenanceRule& rule, const Asset& asset);
 
+/// For the store: canonical JSON.
+std::string to_json(const RuleState& state, const MaintenanceRule& rule);
+/// A rule that has other conditions by now begins their counters anew. Errc::corrupt.
+Result<RuleState> parse_rule_state(std::string_view json, const MaintenanceRule& rule);
+
 }  // namespace ledgerline::collector

@@ -272,6 +272,7 @@ struct DocumentRow {
   std::string account;
   std::string contract;
   std::string subscription;  // empty where the document covers the contract
+  std::string asset;         // of a maintenance order
   Timestamp period_from;
   Timestamp period_to;
   DocumentState state = DocumentState::waiting_approval;
@@ -336,6 +337,16 @@ struct PeriodRow {
   LeafNumber cursor = 0;  // the fold had read the log up to here
   std::string detail;     // canonical JSON: lines booked, documents, zone database version
   friend bool operator==(const PeriodRow&, const PeriodRow&) = default;
+};
+
+/// What a maintenance rule remembers of one asset.
+struct MaintenanceRow {
+  std::string tenant;
+  std::string rule;
+  std::string asset;
+  uint32_t revision = 0;  // rises with each change; 0: not stored
+  std::string state;      // RuleState as canonical JSON
+  friend bool operator==(const MaintenanceRow&, const MaintenanceRow&) = default;
 };
 
 /// A fenced right to do something alone, such as working on the outbox.

@@ -99,4 +99,32 @@ Result<std::vector<Samples>> AssetUsage::samples(const MaintenanceRule& rule,
   return out;
 }
 
+Result<std::optional<QuarterHour>> AssetUsage::first(const MaintenanceRule& rule,
+                                                     const std::string& asset, QuarterHour until) {
+  std::optional<QuarterHour> out;
+  for (const Condition& condition : rule.conditions) {
+    for (const Part* part : parts_of(condition, asset)) {
+      TRY(const auto rows, store_.usage(part->series.id, {0}, out ? *out : until));
+      const auto row = std::find_if(rows.begin(), rows.end(), [&](const UsageRow& one) {
+        return in_any(part->spans, one.quarter.start());
+      });
+      if (row != rows.end()) out = row->quarter;
+    }
+  }
+  return out;
+}
+
+Result<std::vector<LeafNumber>> AssetUsage::leaves(const MaintenanceRule& rule,
+                                                   const std::string& asset, QuarterHour from,
+                                                   QuarterHour until) {
+  std::set<LeafNumber> out;
+  for (const Condition& condition : rule.conditions) {
+    for (const Part* part : parts_of(condition, asset)) {
+      TRY(const auto leaves, store_.evidence(part->series.id, from, until));
+      out.insert(leaves.begin(), leaves.end());
+    }
+  }
+  return std::vector<LeafNumber>(out.begin(), out.end());
+}
+
 }  // namespace ledgerline::collector

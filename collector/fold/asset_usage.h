@@ -29,6 +29,14 @@ class AssetUsage {
   Result<std::vector<Samples>> samples(const MaintenanceRule& rule, const std::string& asset,
                                        QuarterHour from, QuarterHour until);
 
+  /// The quarter hour of the oldest usage before `until` that counts for the rule.
+  Result<std::optional<QuarterHour>> first(const MaintenanceRule& rule, const std::string& asset,
+                                           QuarterHour until);
+
+  /// Leaves of the evidence log with readings of the rule's meters in [from, until), ascending.
+  Result<std::vector<LeafNumber>> leaves(const MaintenanceRule& rule, const std::string& asset,
+                                         QuarterHour from, QuarterHour until);
+
  private:
   struct Part {
     SeriesRow series;

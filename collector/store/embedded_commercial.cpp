@@ -58,6 +58,22 @@ Status put_period(Rows& rows, const PeriodPut& put) {
   return rows.put(key, put.row);
 }
 
+Key maintenance_key(const std::string& tenant, const std::string& rule, const std::string& asset) {
+  return Key(Table::maintenance).text(tenant).text(rule).text(asset);
+}
+
+Status put_maintenance(Rows& rows, const MaintenancePut& put) {
+  TRY_VOID(check_stored_name("a rule's name", put.row.rule));
+  TRY_VOID(check_stored_name("an asset's name", put.row.asset));
+  CHECK_INVARIANT(put.row.revision == put.expected_revision + 1);
+  const Key key = maintenance_key(put.row.tenant, put.row.rule, put.row.asset);
+  TRY(const auto stored, rows.find<MaintenanceRow>(key));
+  if ((stored ? stored->revision : 0) == put.expected_revision) return rows.put(key, put.row);
+  return fail(Error(Errc::conflict, "the rule's state was changed meanwhile")
+                  .with("rule", put.row.rule)
+                  .with("asset", put.row.asset));
+}
+
 Status settle_touch(Rows& rows, const TouchedUsage& touch) {
   const Key key = Key(Table::touched).u64(touch.series).quarter(touch.quarter);
   TRY(const auto stored, rows.find<TouchedUsage>(key));
@@ -107,6 +123,7 @@ Status EmbeddedStore::put_documents(const CommercialChanges& changes) {
     for (const DeliveryRow& delivery : changes.deliveries)
       TRY_VOID(insert_delivery(rows, delivery));
     for (const PeriodPut& put : changes.periods) TRY_VOID(put_period(rows, put));
+    for (const MaintenancePut& put : changes.maintenance) TRY_VOID(put_maintenance(rows, put));
     for (const TouchedUsage& touch : changes.settled_touches) TRY_VOID(settle_touch(rows, touch));
     return write_exceptions(rows, changes.exceptions);
   });
@@ -165,6 +182,13 @@ Result<std::optional<PeriodRow>> EmbeddedStore::period(const std::string& tenant
                                                        const std::string& contract,
                                                        Timestamp from) {
   return read([&](Rows& rows) { return rows.find<PeriodRow>(period_key(tenant, contract, from)); });
+}
+
+Result<std::optional<MaintenanceRow>> EmbeddedStore::maintenance(const std::string& tenant,
+                                                                 const std::string& rule,
+                                                                 const std::string& asset) {
+  return read(
+      [&](Rows& rows) { return rows.find<MaintenanceRow>(maintenance_key(tenant, rule, asset)); });
 }
 
 Result<std::optional<PeriodRow>> EmbeddedStore::newest_period(const std::string& tenant,

@@ -59,6 +59,7 @@ enum class Table : uint8_t {
   period = 0x44,            // text tenant, text contract, time PeriodRow
   closed_until = 0x45,      // text tenant ("": of any)         u64 ms, latest end of a closed period
   lease = 0x46,             // text name                        Lease
+  maintenance = 0x47,       // text tenant, text rule, text asset  MaintenanceRow
   exception = 0x50,         // text id                          ExceptionRow
 };
 // clang-format on

@@ -119,7 +119,7 @@ void describe(A& a, V& v) {
 }
 template <class A, Is<DocumentRow> V>
 void describe(A& a, V& v) {
-  a(v.id, v.revision, v.kind, v.tenant, v.account, v.contract, v.subscription, v.period_from,
+  a(v.id, v.revision, v.kind, v.tenant, v.account, v.contract, v.subscription, v.asset, v.period_from,
     v.period_to, v.state, v.connector, v.total, v.currency, v.body, v.external_id, v.created_at,
     v.decided_by, v.decided_at);
 }
@@ -128,6 +128,10 @@ void describe(A& a, V& v) {
   a(v.id, v.document, v.revision, v.connector, v.tenant, v.state, v.attempt, v.lookups,
     v.resends, v.released_at_attempt, v.lookup_first, v.lease_epoch, v.next_attempt_at, v.first_sent_at, v.external_id, v.reply,
     v.created_at, v.updated_at);
+}
+template <class A, Is<MaintenanceRow> V>
+void describe(A& a, V& v) {
+  a(v.tenant, v.rule, v.asset, v.revision, v.state);
 }
 template <class A, Is<PeriodRow> V>
 void describe(A& a, V& v) {
@@ -391,6 +395,7 @@ LEDGERLINE_RECORD(ExceptionRow);
 LEDGERLINE_RECORD(DocumentRow);
 LEDGERLINE_RECORD(DeliveryRow);
 LEDGERLINE_RECORD(PeriodRow);
+LEDGERLINE_RECORD(MaintenanceRow);
 LEDGERLINE_RECORD(Lease);
 
 }  // namespace ledgerline::collector

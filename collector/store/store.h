@@ -132,7 +132,12 @@ struct PeriodPut {
   uint32_t expected_revision = 0;
 };
 
-/// What closing periods, rating and late usage write: ONE transaction (A6).
+struct MaintenancePut {
+  MaintenanceRow row;  // row.revision == expected_revision + 1
+  uint32_t expected_revision = 0;
+};
+
+/// What closing periods, maintenance rules, rating and late usage write: ONE transaction (A6).
 struct CommercialChanges {
   /// Conflict where the fold has moved on since the usage was read: a reading must not slip between
   /// rating and close.
@@ -140,6 +145,7 @@ struct CommercialChanges {
   std::vector<DocumentPut> documents;
   std::vector<DeliveryRow> deliveries;  // new ones; conflict where the id exists
   std::vector<PeriodPut> periods;
+  std::vector<MaintenancePut> maintenance;
   std::vector<ExceptionUpsert> exceptions;
   std::vector<TouchedUsage>
       settled_touches;  // removed where last_leaf is still the same, else kept
@@ -319,6 +325,9 @@ class Store {
   virtual Result<std::vector<PeriodRow>> list_periods(const std::string& tenant,
                                                       const std::string& contract, Timestamp from,
                                                       size_t limit = 1000) = 0;
+  virtual Result<std::optional<MaintenanceRow>> maintenance(const std::string& tenant,
+                                                            const std::string& rule,
+                                                            const std::string& asset) = 0;
 
   // ---- Outbox
   /// Due deliveries of the connector (pending, retry, unknown), oldest due first, each marked

@@ -198,6 +198,31 @@ TEST_CASE("a reading below: fewer steps than asked for decide nothing", "[mainte
   CHECK(run(rule, {samples_from(0, {1, 9, 9, 4})}, state, 10) == "1.1@3");
 }
 
+TEST_CASE("a rule's state is stored and read back, also after the rule changed", "[maintenance]") {
+  auto service = condition(WindowValue::sum, 1, "5");
+  service.source = Condition::Source::since_service;
+  auto rule = rule_of({condition(WindowValue::mean, 2, "10"), service});
+  RuleState state;
+  CHECK(parse_rule_state(to_json(state, rule), rule)->orders == 0);
+  run(rule, {samples_from(-4, {11, 11, 11}), samples_from(-4, {2, 3, 4})}, state, 5);
+  state.conditions[1].since_service = BigInt("-123456789012345678901234567890123456789012345");
+  state.quiet_until = hour(-7);
+  REQUIRE(state.open);
+  const std::string stored = to_json(state, rule);
+  CHECK(parse_rule_state(stored, rule) == state);
+
+  std::swap(rule.conditions[0], rule.conditions[1]);
+  CHECK(parse_rule_state(stored, rule)->conditions[0] == state.conditions[1]);
+  rule.conditions[0].meter = "other";
+  CHECK(parse_rule_state(stored, rule)->conditions[0] == ConditionState{});
+  rule.step = 4 * kHour;  // step 6 begins at hour 6, and the next whole one of four hours at 8
+  CHECK(parse_rule_state(stored, rule)->next_step == 2);
+
+  for (const char* broken :
+       {"", "{}", R"({"step_ms":"1"})", R"({"step_ms":3600000,"orders":1e40})"})
+    CHECK(parse_rule_state(broken, rule).error().code() == Errc::corrupt);
+}
+
 TEST_CASE("rules and assets are read, and what is wrong is named where it is written",
           "[maintenance]") {
   const std::string rule = R"(

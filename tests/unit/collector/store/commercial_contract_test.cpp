@@ -151,6 +151,28 @@ TEMPLATE_TEST_CASE("periods are compared, listed and found newest first", "[stor
   REQUIRE(rows[0].from == Timestamp(-10));
 }
 
+TEMPLATE_TEST_CASE("a rule's state is compared, and written with its order or not at all",
+                   "[store]", MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  const auto row = [](uint32_t revision) {
+    return MaintenanceRow{"demo", "rule", "pump", revision, "{}"};
+  };
+  REQUIRE_FALSE(must(store->maintenance("demo", "rule", "pump")).has_value());
+  CommercialChanges changes;
+  changes.maintenance = {{row(1), 0}};
+  must(store->put_documents(changes));
+  REQUIRE(must(backend.open()->maintenance("demo", "rule", "pump")) == row(1));
+  REQUIRE_FALSE(must(store->maintenance("demo", "rul", "epump")).has_value());
+
+  changes.documents = {{document("order"), 0}};
+  REQUIRE(failed_with(store->put_documents(changes), Errc::conflict));
+  REQUIRE(failed_with(store->document("order"), Errc::not_found));
+  changes.maintenance = {{row(2), 1}};
+  must(store->put_documents(changes));
+  REQUIRE(must(store->maintenance("demo", "rule", "pump"))->revision == 2);
+}
+
 TEMPLATE_TEST_CASE("a claimed delivery is in flight before anybody can send it, and only once",
                    "[store]", MemoryBackend, LmdbBackend) {
   TestType backend;

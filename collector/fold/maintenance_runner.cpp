@@ -1,0 +1,192 @@
+#include "collector/fold/maintenance_runner.h"
+
+#include <algorithm>
+#include <set>
+
+#include "collector/fold/tenant.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+QuarterHour start_of(const MaintenanceRule& rule, int64_t step) {
+  return QuarterHour::of(Timestamp(step * rule.step.count()));
+}
+
+/// A fault of the store, not of something in it: nothing else can go on either.
+bool is_for_all(const Error& error) {
+  return error.code() == Errc::full || error.code() == Errc::internal ||
+         error.code() == Errc::retry;
+}
+
+}  // namespace
+
+MaintenanceRunner::MaintenanceRunner(Store& store, Catalog catalog, MaintenanceOptions options)
+    : store_(store), options_(options) {
+  set_catalog(std::move(catalog));
+}
+
+void MaintenanceRunner::set_catalog(Catalog catalog) {
+  usage_.reset();
+  mapping_.reset();
+  catalog_ = std::make_unique<const Catalog>(std::move(catalog));
+  mapping_ = std::make_unique<const Mapping>(*catalog_);
+  usage_ = std::make_unique<AssetUsage>(store_, tenant_, *catalog_, *mapping_);
+  pairs_.clear();
+  for (const auto& [rule_name, rule] : catalog_->rules()) {
+    for (const auto& [asset_name, asset] : catalog_->assets()) {
+      if (asset.model == rule.model) pairs_.push_back({&rule, &asset});
+    }
+  }
+  next_pair_ = pairs_.size();
+  next_round_ = Timestamp();
+}
+
+Result<MaintenanceReport> MaintenanceRunner::step(Timestamp now) {
+  MaintenanceReport report;
+  if (pairs_.empty()) return report;
+  if (next_pair_ == pairs_.size()) {
+    if (now < next_round_) return report;
+    TRY(const auto tenant, tenant_of(*catalog_, store_));
+    if (!tenant) return report;
+    tenant_ = *tenant;
+    TRY_VOID(usage_->load());
+    next_round_ = now + options_.round_interval;
+    next_pair_ = 0;
+  }
+  const size_t end = std::min(pairs_.size(), next_pair_ + options_.pairs_max);
+  for (; next_pair_ < end; ++next_pair_) {
+    const Pair& pair = pairs_[next_pair_];
+    const auto status = look(pair, now, report);
+    if (status) continue;
+    if (is_for_all(status.error())) return fail(status.error());
+    report.failed.emplace_back(pair.rule->name + " of " + pair.asset->name, status.error());
+  }
+  report.more = report.more || next_pair_ < pairs_.size();
+  return report;
+}
+
+Result<std::optional<Timestamp>> MaintenanceRunner::complete_through(const Asset& asset) {
+  std::optional<Timestamp> promised;
+  std::optional<Timestamp> ended;
+  for (const Link& link : catalog_->links()) {
+    if (link.asset != asset.name) continue;
+    TRY(const auto streams, store_.progress(tenant_, link.device));
+    for (const StreamProgress& stream : streams) {
+      if (stream.status == StreamStatus::closed) continue;
+      if (!stream.complete_through) return std::optional<Timestamp>();
+      // Past its link's end a device has nothing more to say of the asset.
+      const bool is_over = link.until && *stream.complete_through >= *link.until;
+      if (is_over) {
+        ended = std::max(ended.value_or(*link.until), *link.until);
+      } else {
+        promised = std::min(promised.value_or(*stream.complete_through), *stream.complete_through);
+      }
+    }
+  }
+  return promised ? promised : ended;
+}
+
+Result<std::vector<BatchName>> MaintenanceRunner::batches_of(const Pair& pair,
+                                                             const OrderDecision& decision) {
+  const Timestamp until = decision.at;
+  const Timestamp from = until - window_steps(*pair.rule) * pair.rule->step;
+  TRY(const auto leaves,
+      usage_->leaves(*pair.rule, pair.asset->name, QuarterHour::of(from), QuarterHour::of(until)));
+  std::vector<BatchName> out;
+  // The newest leaves are the last: those that can be shown, and one more to tell that there are.
+  const size_t skipped = leaves.size() - std::min(leaves.size(), kBatchesShown);
+  for (size_t i = skipped; i < leaves.size(); ++i) {
+    TRY(const LogEntry leaf, store_.leaf(leaves[i]));
+    out.push_back({leaf.stream, leaf.number});
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Status MaintenanceRunner::look(const Pair& pair, Timestamp now, MaintenanceReport& report) {
+  const MaintenanceRule& rule = *pair.rule;
+  TRY(const FoldCursor fold, store_.fold_cursor());
+  TRY(const auto promised, complete_through(*pair.asset));
+  if (!promised) return {};
+  TRY(const auto stored, store_.maintenance(tenant_, rule.name, pair.asset->name));
+  RuleState state = initial_state(rule, *pair.asset);
+  if (stored) {
+    TRY(state, parse_rule_state(stored->state, rule));
+  }
+  int64_t last = last_step_before(rule, *promised);
+  if (state.next_step && *state.next_step > last) return {};
+
+  const QuarterHour until = start_of(rule, last + 1);
+  if (!state.next_step) {
+    TRY(const auto first, usage_->first(rule, pair.asset->name, until));
+    if (!first) return {};
+    state.next_step = step_of(rule, *first);
+  }
+  const bool cut = last - *state.next_step >= options_.rule_steps_max;
+  if (cut) last = *state.next_step + options_.rule_steps_max - 1;
+  const QuarterHour from = start_of(rule, *state.next_step - window_steps(rule));
+  TRY(const auto samples, usage_->samples(rule, pair.asset->name, from, start_of(rule, last + 1)));
+  const auto decision = RuleMachine(rule, samples, state).advance(last);
+
+  CommercialChanges changes;
+  changes.expected_cursor = fold.cursor;
+  if (decision) {
+    TRY(DocumentRow document, order(pair, state, *decision, samples, fold.cursor, now));
+    changes.deliveries.push_back(new_delivery(document, now));
+    changes.documents.push_back({document, decision->revision - 1});
+  }
+  const uint32_t revision = stored ? stored->revision : 0;
+  changes.maintenance.push_back(
+      {{tenant_, rule.name, pair.asset->name, revision + 1, to_json(state, rule)}, revision});
+  const auto written = store_.put_documents(changes);
+  if (!written && written.error().code() == Errc::conflict) {
+    ++report.conflicts;
+    return {};
+  }
+  if (!written) return written;
+  for (DocumentPut& put : changes.documents) report.orders.push_back(std::move(put.row));
+  // What is left of the pair is looked at in the next round, which then comes at once.
+  if (decision || cut) {
+    report.more = true;
+    next_round_ = now;
+  }
+  return {};
+}
+
+Result<DocumentRow> MaintenanceRunner::order(const Pair& pair, const RuleState& state,
+                                             const OrderDecision& decision,
+                                             const std::vector<Samples>& samples, LeafNumber cursor,
+                                             Timestamp now) {
+  TRY(auto batches, batches_of(pair, decision));
+  return make_order(*catalog_, *pair.rule, *pair.asset,
+                    {.tenant = tenant_,
+                     .decision = &decision,
+                     .opened_at = state.open->opened_at,
+                     .samples = &samples,
+                     .log_leaves = cursor,
+                     .batches = std::move(batches),
+                     .now = now});
+}
+
+Status MaintenanceRunner::close(const std::string& rule_name, const std::string& asset,
+                                uint32_t number, Timestamp at) {
+  TRY(const auto tenant, tenant_of(*catalog_, store_));
+  if (!tenant) return fail(Errc::not_found, "there is no such order");
+  tenant_ = *tenant;
+  const auto found = catalog_->rules().find(rule_name);
+  TRY(const auto stored, store_.maintenance(tenant_, rule_name, asset));
+  if (found == catalog_->rules().end() || !stored)
+    return fail(Errc::not_found, "there is no such order");
+  TRY(RuleState state, parse_rule_state(stored->state, found->second));
+  if (!state.open || state.open->number != number)
+    return fail(Errc::not_found, "the order is not open");
+  on_service(found->second, state, at);
+  CommercialChanges changes;
+  changes.maintenance.push_back(
+      {{tenant_, rule_name, asset, stored->revision + 1, to_json(state, found->second)},
+       stored->revision});
+  return store_.put_documents(changes);
+}
+
+}  // namespace ledgerline::collector
