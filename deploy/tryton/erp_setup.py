@@ -1,4 +1,4 @@
-"""The steps that turn an empty database into an ERP that can post customer invoices.
+"""The steps that turn an empty database into an ERP that can post customer invoices and plan service.
 
 Runs inside the `prepare` process through proteus, without a server: over XML-RPC every call would
 cost one bcrypt check. Import this only after Tryton's configuration is loaded.
@@ -8,7 +8,7 @@ import datetime
 import os
 from decimal import Decimal
 
-MODULES = ['account_invoice', 'ledgerline']
+MODULES = ['account_invoice', 'project', 'stock_lot', 'ledgerline']
 
 
 def create_schema(database, password_file):
@@ -122,7 +122,8 @@ class Erp:
         self.category.save()
         for product in self.data['products']:
             template = self.model('product.template')(
-                name=product['name'], type='service', account_category=self.category,
+                name=product['name'], type=product.get('type', 'service'),
+                account_category=self.category,
                 default_uom=self.one('product.uom', ('name', '=', product['unit'])),
                 list_price=Decimal(product['list_price']))
             # A product's own code is computed from its template's.
@@ -138,17 +139,38 @@ class Erp:
             party.customer_payment_term = self.payment_term
             party.save()
 
+    def set_up_field_service(self):
+        names = self.data['maintenance']
+        self.model('project.work')(
+            name=names['project'], type='project', company=self.one('company.company')).save()
+        # Inside the warehouse, so that a shipment there needs no transit.
+        self.model('stock.location')(
+            name=names['location'], type='storage',
+            parent=self.one('stock.location', ('type', '=', 'warehouse'))).save()
+        for asset in self.data['assets']:
+            self.model('stock.lot')(
+                number=asset['number'],
+                product=self.one('product.product', ('code', '=', asset['product']))).save()
+        party = self.model('party.party')(**self.data['field_service'])
+        party.save()
+        self.model('company.employee')(party=party, company=self.one('company.company')).save()
+
     def set_up_users(self, passwords):
         self._set_up_user('collector', 'Ledgerline collector (API)', passwords['collector'],
                           ['Ledgerline Collector'])
         self._set_up_user('finance', 'Finance', passwords['finance'],
                           ['Account', 'Account Administration'])
+        self._set_up_user('service', 'Field service', passwords['service'],
+                          ['Ledgerline Field Service', 'Stock'], self.one('company.employee'))
 
-    def _set_up_user(self, login, name, password, groups):
+    def _set_up_user(self, login, name, password, groups, employee=None):
         user = self.model('res.user')(login=login, name=name, password=password)
         for group in groups:
             user.groups.append(self.one('res.group', ('name', '=', group)))
         # One proteus record can sit in one field only, hence two copies of the company.
         user.companies.append(self.one('company.company'))
         user.company = self.one('company.company')
+        if employee:
+            user.employees.append(employee)
+            user.employee = self.one('company.employee')
         user.save()

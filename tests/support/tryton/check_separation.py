@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Proves over the API what each user of the ERP can do; one line per check, non-zero on a failure.
+"""Proves over the API what each user of the ERP can do with invoices.
 
   check_separation.py --url http://127.0.0.1:8069 --secrets STATE/secrets
 
-The invoices it makes carry external ids "check/<run>/..." and stay in the database.
+One line per check, non-zero on a failure. The invoices it makes carry external ids "check/<run>/..."
+and stay in the database.
 """
 import argparse
 import datetime
@@ -29,10 +30,10 @@ class Checks:
         self.failed += not ok
         print('%-4s %s%s' % ('ok' if ok else 'FAIL', name, '' if ok else ': %s' % (detail,)))
 
-    def refused(self, name, call, *args):
+    def refused(self, name, call, *args, **more):
         """The call must come back as a refusal of Tryton's, not as a success or a breakdown."""
         try:
-            result = call(*args)
+            result = call(*args, **more)
         except Refused as error:
             self.expect(name, error.kind == 'UserError', error)
         except ErpError as error:
@@ -40,9 +41,9 @@ class Checks:
         else:
             self.expect(name, False, 'allowed, answered %r' % (result,))
 
-    def allowed(self, name, call, *args):
+    def allowed(self, name, call, *args, **more):
         try:
-            result = call(*args)
+            result = call(*args, **more)
         except ErpError as error:
             self.expect(name, False, error)
             return None
@@ -111,7 +112,7 @@ def by_key(key):
     return ['external_id', '=', 'check/%s/%s' % (RUN, key)]
 
 
-def check_race(checks, drafter, connect, ids=5, attempts=8):
+def check_race(checks, drafter, connect, ids=5, attempts=8, model='account.invoice'):
     """Every attempt on its own connection, all at once; the database must let one through."""
     outcomes = []
     barrier = threading.Barrier(ids * attempts)
@@ -120,7 +121,7 @@ def check_race(checks, drafter, connect, ids=5, attempts=8):
         values = drafter.values(key)
         barrier.wait()
         try:
-            outcomes.append(connect().call(CREATE, [values], CONTEXT)[0])
+            outcomes.append(connect().call('model.%s.create' % model, [values], CONTEXT)[0])
         except ErpError as error:
             outcomes.append(error)
     threads = [threading.Thread(target=attempt, args=('race-%d' % (n % ids),))
@@ -130,9 +131,9 @@ def check_race(checks, drafter, connect, ids=5, attempts=8):
     for thread in threads:
         thread.join()
     created = [o for o in outcomes if isinstance(o, int)]
-    found = [drafter.client.search_read('account.invoice', [by_key('race-%d' % n)], ['id'])
+    found = [drafter.client.search_read(model, [by_key('race-%d' % n)], ['id'])
              for n in range(ids)]
-    checks.expect('%d concurrent creates of %d ids make %d invoices' % (ids * attempts, ids, ids),
+    checks.expect('%d concurrent creates of %d ids make %d records' % (ids * attempts, ids, ids),
                   len(created) == ids and all(len(rows) == 1 for rows in found),
                   (outcomes, found))
     checks.expect('... and every other one was refused as a duplicate',

@@ -1,8 +1,10 @@
-"""Ledgerline's side of Tryton: one external id per invoice, and a group that can only draft."""
+"""Ledgerline's side of Tryton: one external id per document, and groups that can do little."""
 from trytond.pool import Pool
 
-from . import access, invoice
+from . import access, invoice, maintenance
 
 
 def register():
-    Pool.register(access.ModelAccess, invoice.Invoice, module='ledgerline', type_='model')
+    Pool.register(
+        access.ModelAccess, access.ModelButton, invoice.Invoice, maintenance.Work,
+        maintenance.Shipment, module='ledgerline', type_='model')

@@ -1,61 +1,8 @@
-"""account.invoice with the document id of the system that sent it.
-
-The id is what makes posting to the ERP repeatable: whoever does not know whether an earlier request
-arrived looks the id up, and a second create with the same id is refused by the database.
-"""
-from trytond import backend
-from trytond.i18n import gettext
-from trytond.model import Unique, fields
-from trytond.model.exceptions import AccessError
+"""Billing summaries: account.invoice with an external id."""
 from trytond.pool import PoolMeta
-from trytond.transaction import Transaction
+
+from .external import ExternalIdMixin
 
 
-class Invoice(metaclass=PoolMeta):
+class Invoice(ExternalIdMixin, metaclass=PoolMeta):
     __name__ = 'account.invoice'
-
-    external_id = fields.Char(
-        "External ID", readonly=True,
-        help="Identifier of the billing document in the system that sent this invoice.")
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        table = cls.__table__()
-        # The constraint is named exactly as the column: SQLite reports a violation by column,
-        # PostgreSQL by constraint, and Tryton finds its message by searching for this name.
-        # NULLs never collide, so invoices entered by hand are not concerned.
-        cls._sql_constraints.append((
-            'external_id', Unique(table, table.external_id),
-            'ledgerline.msg_external_id_unique'))
-
-    @classmethod
-    def __register__(cls, module_name):
-        super().__register__(module_name)
-        if backend.name == 'sqlite':
-            # Tryton's SQLite backend skips constraints and only checks by query.
-            with Transaction().connection.cursor() as cursor:
-                cursor.execute(
-                    'CREATE UNIQUE INDEX IF NOT EXISTS "account_invoice_external_id_unique"'
-                    ' ON "account_invoice" ("external_id")')
-
-    @classmethod
-    def create(cls, vlist):
-        # An empty text would be a value that collides with every other empty text.
-        vlist = [dict(v, external_id=v.get('external_id') or None) for v in vlist]
-        return super().create(vlist)
-
-    @classmethod
-    def write(cls, *args):
-        actions = iter(args)
-        for invoices, values in zip(actions, actions):
-            if 'external_id' not in values:
-                continue
-            if any(invoice.external_id != values['external_id'] for invoice in invoices):
-                raise AccessError(gettext('ledgerline.msg_external_id_fixed'))
-        super().write(*args)
-
-    @classmethod
-    def copy(cls, invoices, default=None):
-        default = dict(default or {}, external_id=None)
-        return super().copy(invoices, default=default)
