@@ -16,11 +16,17 @@ import os
 import sys
 import urllib.parse
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../../deploy/tryton'))
+from client import Client  # noqa: E402
+
 CONTEXT = {'company': 1}
 PASSWORD, TOKEN = 'PASSWORD', 'SESSION-TOKEN'
 KEY = 'bs-acme-C-1001-2026-11-r0'
 READ_FIELDS = ['external_id', 'state', 'number', 'party.code', 'currency.code', 'untaxed_amount',
                'lines']
+ORDER_KEY = 'mo-0123456789abcdef0123456789abcdef'
+ORDER_FIELDS = ['external_id', 'external_revision', 'status.name', 'status.progress', 'asset.number',
+                'parts.moves', 'closed_at', 'closed_by.name', 'timesheet_duration']
 LINE_FIELDS = ['product.code', 'description', 'quantity', 'unit', 'unit_price', 'amount']
 
 
@@ -137,6 +143,60 @@ def record_invoice(recorder, line, values):
     recorder.record('error-not-exposed', 'model.account.invoice.frobnicate', [invoice], CONTEXT)
 
 
+def record_order(recorder, party, address, connect):
+    project = search(recorder, 'order-project', 'project.work',
+                     [['type', '=', 'project'], ['name', '=', 'Maintenance']], ['name'])[0]['id']
+    lot = search(recorder, 'order-lot', 'stock.lot', [['number', '=', 'SN-100']],
+                 ['number'])[0]['id']
+    search(recorder, 'order-lot-unknown', 'stock.lot', [['number', '=', 'SN-999']], ['number'])
+    place = {
+        'from_location': search(recorder, 'order-warehouse', 'stock.location',
+                                [['type', '=', 'warehouse']],
+                                ['storage_location'])[0]['storage_location'],
+        'to_location': search(recorder, 'order-location', 'stock.location',
+                              [['type', '=', 'storage'], ['name', '=', 'Field service']],
+                              ['name'])[0]['id']}
+    moves = []
+    for name, code, quantity in (('order-part-1', 'SEAL-7', 2), ('order-part-2', 'BRG-6204', 1)):
+        part = search(recorder, name, 'product.product', [['code', '=', code]],
+                      ['code', 'default_uom.digits', 'account_category.account_revenue'])[0]
+        moves.append(dict(place, company=1, product=part['id'], uom=part['default_uom.']['id'],
+                          quantity=quantity))
+    due = {'__class__': 'date', 'year': 2026, 'month': 11, 'day': 27}
+    values = {
+        'company': 1, 'type': 'task', 'parent': project, 'name': 'pump-7: Replace the seals',
+        'external_id': ORDER_KEY, 'external_revision': 1, 'asset': lot, 'site': 'Hall 3',
+        'priority': '1', 'due_at': dict(due, __class__='datetime', hour=8, minute=0, second=0,
+                                        microsecond=0),
+        'effort_duration': {'__class__': 'timedelta', 'seconds': 5400},
+        'readings': 'vibration 7.25', 'party': party, 'party_address': address,
+        'parts': [['create', [dict(
+            place, company=1, external_id=ORDER_KEY + ':parts', reference='pump-7 compressor',
+            planned_start_date=due, planned_date=due, moves=[['create', moves]])]]]}
+    find = [['external_id', '=', ORDER_KEY]]
+    search(recorder, 'order-find-absent', 'project.work', find, ORDER_FIELDS)
+    order, = recorder.record('order-create', 'model.project.work.create', [values], CONTEXT)
+    search(recorder, 'order-find-present', 'project.work', find, ORDER_FIELDS)
+    update = ('model.project.work.write', [order],
+              {'external_revision': 2, 'readings': 'vibration 7.5'}, CONTEXT)
+    recorder.record('order-update', *update)
+    search(recorder, 'order-find-updated', 'project.work', find, ORDER_FIELDS)
+    close_order(connect('service'), order)
+    recorder.record('order-error-closed', *update)
+    search(recorder, 'order-find-closed', 'project.work', find, ORDER_FIELDS)
+
+
+def close_order(service, order):
+    """90 minutes on the day of the visit, then the status Done."""
+    service.call('model.timesheet.line.create', [{
+        'company': 1, 'employee': service.find_id('company.employee'),
+        'work': service.find_id('timesheet.work', ['origin', '=', 'project.work,%d' % order]),
+        'date': {'__class__': 'date', 'year': 2026, 'month': 11, 'day': 21},
+        'duration': {'__class__': 'timedelta', 'seconds': 5400}}], CONTEXT)
+    done = service.find_id('project.work.status', ['progress', '=', 1])
+    service.call('model.project.work.write', [order], {'status': done, 'progress': 1.0}, CONTEXT)
+
+
 def record_login_errors(recorder):
     body = {'id': 0, 'method': 'common.db.login', 'params': ['collector', {'password': 'wrong'}]}
     for name, wanted in (('error-password', 401), ('error-login-locked', 429)):
@@ -155,10 +215,15 @@ def main():
     parser.add_argument('--out', required=True, metavar='DIR')
     options = parser.parse_args()
     recorder = Recorder(options.url, options.out)
-    with open(os.path.join(options.secrets, 'collector')) as file:
-        recorder.login(file.read().strip())
+
+    def password(user):
+        with open(os.path.join(options.secrets, user)) as file:
+            return file.read().strip()
+    recorder.login(password('collector'))
     line, values = record_lookups(recorder)
     record_invoice(recorder, line, values)
+    record_order(recorder, values['party'], values['invoice_address'],
+                 lambda user: Client(options.url).login(user, password(user)))
     record_login_errors(recorder)
 
 

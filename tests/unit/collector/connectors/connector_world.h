@@ -85,7 +85,8 @@ inline Json example_document(const std::string& id, const std::string& party = "
                              {"amount", text(line.amount)}}));
   }
   return Json::object(
-      {{"id", text(id)},
+      {{"kind", text("billing-summary")},
+       {"id", text(id)},
        {"external_id", text(id)},
        {"account", Json::object({{"name", text("aqua")}, {"external", text(party)}})},
        {"contract", text("aqua-2026")},
@@ -95,6 +96,41 @@ inline Json example_document(const std::string& id, const std::string& party = "
                                 {"local_until", text("2026-12-01T00:00:00+01:00")},
                                 {"time_zone", text("Europe/Brussels")}})},
        {"lines", std::move(array)}});
+}
+
+/// A maintenance order as collector/core/maintenance_order.h describes it.
+inline Json example_order(const std::string& id, int64_t revision = 1,
+                          const std::string& asset = "SN-100") {
+  Json order = parse_json(R"({
+    "format": 1, "kind": "maintenance-order", "tenant": "acme",
+    "asset": {"name": "pump-7", "model": "P-100", "site": "Hall 3"},
+    "account": {"name": "aqua", "legal_name": "Aqua Works Ltd", "external": "C-1001"},
+    "rule": "compressor", "description": "Replace the seals", "number": 3, "priority": "high",
+    "opened_at": "2026-11-20T08:00:00.000Z", "decided_at": "2026-11-20T08:00:00.000Z",
+    "due_at": "2026-11-27T08:00:00.000Z", "effort_minutes": 90,
+    "parts": [{"product": "SEAL-7", "quantity": "2"}, {"product": "BRG-6204", "quantity": "1"}],
+    "conditions": [
+      {"meter": "vibration", "where": {"axis": "x"}, "value": "trend", "window_minutes": 14400,
+       "ahead_minutes": 7200, "side": "above", "limit": "7.1", "found": "7.3125", "met": true},
+      {"meter": "", "where": {}, "value": "days_since_service", "window_minutes": 0,
+       "ahead_minutes": 0, "side": "above", "limit": "90", "found": null, "met": false}],
+    "readings": [
+      {"condition": 1, "from": "2026-11-20T06:00:00.000Z", "until": "2026-11-20T07:00:00.000Z",
+       "readings": 12, "value": "6.9"},
+      {"condition": 1, "from": "2026-11-20T07:00:00.000Z", "until": "2026-11-20T08:00:00.000Z",
+       "readings": 4, "value": "7.25"}],
+    "catalog": "c0ffee",
+    "evidence": {"log_leaves": 4711, "batches": [{"stream": "a1", "number": 12},
+                 {"stream": "a1", "number": 13}, {"stream": "b2", "number": 4}],
+                 "batches_more": 2}})")
+                   .value();
+  order.set("id", Json::string(id));
+  order.set("external_id", Json::string(revision == 1 ? id : id + "/r" + std::to_string(revision)));
+  order.set("revision", Json::number(revision));
+  Json names = *order.find("asset");
+  names.set("external", Json::string(asset));
+  order.set("asset", std::move(names));
+  return order;
 }
 
 }  // namespace ledgerline::collector::testing

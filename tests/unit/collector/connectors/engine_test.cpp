@@ -203,11 +203,10 @@ TEST_CASE("a profile's own mistakes: before the creation a retry, after it unkno
     });
     return describe(world.deliver(example_document("bs-1")));
   };
-  CHECK_THAT(
-      outcome_with(
-          "local rows = rows_with_our_id(document, settings)\n  if #rows == 0 then return nil end",
-          "local rows = nothing"),
-      Catch::StartsWith("retry tryton.lua:"));
+  CHECK_THAT(outcome_with("local rows = rows_with_id(model, external_id, fields, settings)\n  if "
+                          "#rows == 0 then return nil end",
+                          "local rows = nothing"),
+             Catch::StartsWith("retry tryton.lua:"));
   CHECK_THAT(outcome_with("return {reference = tostring(created[1])}", "return {}"),
              Catch::StartsWith("unknown tryton.lua: find and create return"));
   CHECK_THAT(outcome_with("return {reference = tostring(created[1])}", "while true do end"),

@@ -2,109 +2,15 @@
 // is exactly what was recorded, and what was answered leads to the right outcome. No sockets: the
 // test plays the engine.
 
-#include <algorithm>
 #include <catch2/catch.hpp>
-#include <filesystem>
 #include <map>
 
-#include "collector/connectors/lua.h"
-#include "tests/unit/collector/connectors/connector_world.h"
+#include "tests/unit/collector/connectors/tryton_conversation.h"
 
 namespace ledgerline::collector {
 namespace {
 
 using namespace testing;  // NOLINT: the world of this folder's tests
-
-/// Members by name: two objects are the same in any order.
-Json sorted(const Json& value) {
-  if (value.is(Json::Kind::array)) {
-    Json out = Json::array();
-    for (const Json& item : value.items()) out.push(sorted(item));
-    return out;
-  }
-  if (!value.is(Json::Kind::object)) return value;
-  auto members = value.members();
-  std::sort(members.begin(), members.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (auto& [name, member] : members) member = sorted(member);
-  return Json::object(std::move(members));
-}
-
-struct Golden {
-  Json request;  // body
-  int64_t status = 0;
-  std::string body;
-};
-
-Golden golden(const std::string& name) {
-  const auto path = std::string(LEDGERLINE_SOURCE_DIR) + "/deploy/tryton/goldens/" + name + ".json";
-  const Json file = parse_json(io::read_file(path).value()).value();
-  const Json& reply = *file.find("reply");
-  return {sorted(*file.find("request")->find("body")), std::stoi(reply.find("status")->text()),
-          reply.find("body")->text()};
-}
-
-Json reply_of(const Golden& pair) {
-  Json reply = Json::object({{"status", Json::number(pair.status)}, {"headers", Json::object()}});
-  if (auto json = parse_json(pair.body)) reply.set("json", std::move(*json));
-  return reply;
-}
-
-/// The texts of an invoice are ours to word; everything else is compared.
-Json without_texts(const Json& request) {
-  Json out = request;
-  Json& invoice = out.find("params") == nullptr
-                      ? out
-                      : const_cast<Json&>(*out.find("params")).items()[0].items()[0];
-  invoice.set("reference", Json::string("-"));
-  invoice.set("description", Json::string("-"));
-  for (Json& line : const_cast<Json&>(*invoice.find("lines")).items()[0].items()[1].items()) {
-    line.set("description", Json::string("-"));
-  }
-  return sorted(out);
-}
-
-class Conversation {
- public:
-  Conversation() : profile_(LuaProfile::load(tryton_profile(), "tryton.lua").value()) {}
-
-  /// Runs `function`; each request it makes must be the recorded one of the next name, whose reply
-  /// it gets.
-  LuaStep run(const char* function, std::vector<Json> arguments,
-              const std::vector<std::string>& names) {
-    const Json settings = Json::object({{"company", Json::string("1")},
-                                        {"user", Json::string("collector")},
-                                        {"password", Json::string("PASSWORD")}});
-    arguments.push_back(settings);
-    auto call = profile_->start(function, arguments);
-    REQUIRE(call);
-    std::optional<Json> reply;
-    for (const std::string& name : names) {
-      auto step = call->resume(reply);
-      INFO(name << ": " << (step ? step->value.dump() : step.error().text()));
-      REQUIRE(step);
-      REQUIRE(step->kind == LuaStep::Kind::request);
-      const Golden pair = golden(name);
-      const Json asked = sorted(*step->value.find("json"));
-      const bool creates = asked.find("method")->text().ends_with(".create");
-      CHECK((step->value.find("effect") != nullptr) == creates);
-      const Json wanted = creates ? without_texts(pair.request) : pair.request;
-      CHECK((creates ? without_texts(asked) : asked).dump() == wanted.dump());
-      last_request_ = asked;
-      reply = reply_of(pair);
-    }
-    auto end = call->resume(reply);
-    INFO((end ? end->value.dump() : end.error().text()));
-    REQUIRE(end);
-    REQUIRE(end->kind != LuaStep::Kind::request);
-    return *end;
-  }
-
-  Json last_request_;
-
- private:
-  std::unique_ptr<LuaProfile> profile_;
-};
 
 /// The document whose invoice was recorded: one line of exact price, one whose amount only fits as
 /// 1 x 12.34.
