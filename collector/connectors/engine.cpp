@@ -25,6 +25,8 @@ struct Engine::Operation {
   /// A request that creates began to leave and no reply said that it was refused: from here on
   /// every failure means that the outcome is unknown.
   bool effect = false;
+  /// What is there is an older revision of the document, and the profile can update it.
+  bool outdated = false;
 };
 
 /// A profile's call{...}, checked.
@@ -125,7 +127,8 @@ Engine::Engine(asio::any_io_executor executor, Clock& clock, const EngineOptions
       profile_(std::move(profile)),
       http_(std::move(http)),
       url_(std::move(url)),
-      has_login_(profile_->has_function("login")) {}
+      has_login_(profile_->has_function("login")),
+      has_update_(profile_->has_function("update")) {}
 
 Result<std::unique_ptr<Engine>> Engine::open(asio::any_io_executor executor, Clock& clock,
                                              const EngineOptions& options) {
@@ -172,7 +175,7 @@ Status Engine::read_capabilities() {
   return {};
 }
 
-// ---- The two operations
+// ---- The operations
 // ------------------------------------------------------------------------------------------------
 
 asio::awaitable<AttemptOutcome> Engine::deliver(Json document) {
@@ -190,8 +193,11 @@ asio::awaitable<AttemptOutcome> Engine::deliver_steps(Json document) {
   std::vector<Json> find_arguments{document, settings_};
   auto found = co_await run("find", std::move(find_arguments), operation);
   if (!found) co_return found.error();
-  if (!found->is(Json::Kind::null))
-    co_return co_await confirm(std::move(document), std::move(*found), operation);
+  if (!found->is(Json::Kind::null)) {
+    auto confirmed = co_await confirm(document, *found, operation);
+    if (!operation.outdated) co_return confirmed;
+    co_return co_await update(std::move(document), std::move(*found), operation);
+  }
   std::vector<Json> create_arguments{document, settings_};
   auto created = co_await run("create", std::move(create_arguments), operation);
   if (!created) co_return created.error();
@@ -204,7 +210,10 @@ asio::awaitable<AttemptOutcome> Engine::look_up_steps(Json document) {
   auto found = co_await run("find", std::move(arguments), operation);
   if (!found) co_return found.error();
   if (found->is(Json::Kind::null)) co_return AttemptAbsent{};
-  co_return co_await confirm(std::move(document), std::move(*found), operation);
+  auto confirmed = co_await confirm(std::move(document), std::move(*found), operation);
+  // This revision is not there yet: what was sent did not arrive.
+  if (operation.outdated) co_return AttemptAbsent{};
+  co_return confirmed;
 }
 
 asio::awaitable<AttemptOutcome> Engine::confirm(Json document, Json found, Operation& operation) {
@@ -229,7 +238,61 @@ asio::awaitable<AttemptOutcome> Engine::confirm(Json document, Json found, Opera
     co_return AttemptConfirmed{reference, text_member(*read, "state"),
                                text_member(*read, "amount")};
   }
+  operation.outdated = has_update_ && true_member(*read, "outdated");
   co_return AttemptConflict{reference, text_member(*read, "differences")};
+}
+
+/// Repeatable: it ends with the newest revision there, however often it is done.
+asio::awaitable<AttemptOutcome> Engine::update(Json document, Json found, Operation& operation) {
+  const std::string reference = text_member(found, "reference");
+  std::vector<Json> arguments{document, Json::string(reference), settings_};
+  auto updated = co_await run("update", std::move(arguments), operation);
+  if (!updated) {
+    const auto* rejected = std::get_if<AttemptRejected>(&updated.error());
+    if (rejected != nullptr) co_return AttemptConflict{reference, rejected->reason};
+    co_return updated.error();
+  }
+  co_return co_await confirm(std::move(document), std::move(found), operation);
+}
+
+asio::awaitable<tl::expected<WorkProgress, AttemptOutcome>> Engine::progress(
+    Json document, std::string reference) {
+  Operation operation{.deadline = clock_.monotonic() + timeout_ * 5};
+  std::vector<Json> arguments{std::move(document), Json::string(reference), settings_};
+  auto answered = co_await run("progress", std::move(arguments), operation);
+  if (!answered) co_return ended(note(std::move(answered.error())));
+  auto progress = read_progress(*answered);
+  if (!progress)
+    co_return ended(note(AttemptRetry{std::nullopt, progress.error().message(), true}));
+  note(AttemptConfirmed{reference, {}, {}});
+  co_return std::move(*progress);
+}
+
+Result<WorkProgress> Engine::read_progress(const Json& value) const {
+  const auto wrong = [this](const char* what) {
+    return fail(Errc::internal, profile_->file() + ": progress: " + what);
+  };
+  const Json* closed = value.find("closed");
+  if (closed == nullptr || !closed->is(Json::Kind::boolean))
+    return wrong("closed is true or false");
+  WorkProgress out;
+  out.closed = closed->as_bool();
+  out.by = text_member(value, "by");
+  const std::string closed_at = text_member(value, "closed_at");
+  if (!closed_at.empty()) {
+    auto parsed = parse_rfc3339(closed_at);
+    if (!parsed) return wrong("closed_at is a time of RFC 3339");
+    out.closed_at = *parsed;
+  }
+  const std::string effort = text_member(value, "effort_minutes");
+  if (!effort.empty()) {
+    int64_t minutes = 0;
+    const auto parsed = std::from_chars(effort.data(), effort.data() + effort.size(), minutes);
+    if (parsed.ec != std::errc() || parsed.ptr != effort.data() + effort.size() || minutes < 0)
+      return wrong("effort_minutes is a whole number");
+    out.effort_minutes = minutes;
+  }
+  return out;
 }
 
 AttemptOutcome Engine::note(AttemptOutcome outcome) {

@@ -9,7 +9,10 @@
 //   login(settings)                        -> table of headers for all further requests; optional
 //   find(document, settings)               -> nil | {reference =}
 //   create(document, settings)             -> {reference =}
-//   confirm(document, reference, settings) -> {equal =, state =, amount =, differences =}
+//   confirm(document, reference, settings) -> {equal =, outdated =, state =, amount =, differences
+//   =} update(document, reference, settings)  what confirm called outdated; optional
+//   progress(document, reference, settings) -> {closed =, closed_at =, by =, effort_minutes =};
+//                                             optional
 // and each may end in reject(...) or retry(...). deploy/connectors/README.md is the guide for who
 // writes one.
 
@@ -40,6 +43,14 @@ struct EngineOptions {
   std::vector<std::pair<std::string, std::string>> settings;
 };
 
+/// How far the people behind the external system are with a document.
+struct WorkProgress {
+  bool closed = false;
+  std::optional<Timestamp> closed_at;
+  std::string by;
+  std::optional<int64_t> effort_minutes;
+};
+
 class Engine final : public Connector {
  public:
   /// Errc::config where the profile or the address is wrong.
@@ -55,6 +66,10 @@ class Engine final : public Connector {
   [[nodiscard]] const std::string& last_failure() const override { return last_failure_; }
   boost::asio::awaitable<AttemptOutcome> deliver(Json document) override;
   boost::asio::awaitable<AttemptOutcome> look_up(Json document) override;
+  /// Of a confirmed document; the error is a retry, or a rejection where it is not to be found.
+  boost::asio::awaitable<tl::expected<WorkProgress, AttemptOutcome>> progress(
+      Json document, std::string reference);
+  [[nodiscard]] bool has_progress() const { return profile_->has_function("progress"); }
 
   static constexpr unsigned kRequestsMax = 64;  // of one operation
   /// After a refused login: systems lock a user who tries again and again.
@@ -74,6 +89,8 @@ class Engine final : public Connector {
   boost::asio::awaitable<AttemptOutcome> deliver_steps(Json document);
   boost::asio::awaitable<AttemptOutcome> look_up_steps(Json document);
   boost::asio::awaitable<AttemptOutcome> confirm(Json document, Json found, Operation& operation);
+  boost::asio::awaitable<AttemptOutcome> update(Json document, Json found, Operation& operation);
+  [[nodiscard]] Result<WorkProgress> read_progress(const Json& value) const;
   boost::asio::awaitable<Ended> run(const char* function, std::vector<Json> arguments,
                                     Operation& operation);
   boost::asio::awaitable<Ended> perform(Json request, Operation& operation);
@@ -99,6 +116,7 @@ class Engine final : public Connector {
   Monotonic login_not_before_;
   std::string last_failure_;
   bool has_login_ = false;
+  bool has_update_ = false;
   std::optional<Headers> session_;
 };
 

@@ -73,7 +73,8 @@ DeliveryDecision confirmed(const DeliveryRow& delivery, const AttemptConfirmed& 
   decision.state = DeliveryState::confirmed;
   decision.next_attempt_at = now;
   decision.external_id = found.reference;
-  decision.reply = "state " + found.state + ", amount " + found.amount;
+  decision.reply = "state " + found.state;
+  if (!found.amount.empty()) decision.reply += ", amount " + found.amount;
   decision.document_state = DocumentState::confirmed;
   // Whatever stood in the way before is settled by the document being there.
   for (const auto kind : {exception_kind::kDeliveryRejected, exception_kind::kDeliveryConflict,

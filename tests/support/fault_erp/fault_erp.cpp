@@ -143,6 +143,16 @@ std::vector<FaultErp::Invoice> FaultErp::invoices() const {
   return invoices_;
 }
 
+std::vector<FaultErp::Work> FaultErp::works() const {
+  const std::lock_guard lock(mutex_);
+  return works_;
+}
+
+void FaultErp::close_works() {
+  const std::lock_guard lock(mutex_);
+  for (Work& work : works_) work.closed = true;
+}
+
 int FaultErp::calls(const std::string& method) const {
   const std::lock_guard lock(mutex_);
   int sum = 0;
@@ -262,7 +272,18 @@ FaultErp::Reply FaultErp::dispatch(const Json& request, const std::string& autho
   const std::lock_guard lock(mutex_);
   if (method == "model.account.invoice.create")
     return create(params[0].items()[0], member(request, "id"), wrong_amount);
-  if (method.ends_with(".fields_get")) {
+  const Json refusal =
+      Json::array({text("UserError"), Json::array({text("nein"), text(""), Json::null()})});
+  if (method == "model.project.work.create") {
+    if (create_work(params[0].items()[0])) {
+      reply.set("result", Json::array({number(works_.back().id)}));
+    } else {
+      reply.set("error", refusal);
+    }
+  } else if (method == "model.project.work.write") {
+    const bool written = write_work(params[0].items()[0], params[1]);
+    reply.set(written ? "result" : "error", written ? Json::null() : refusal);
+  } else if (method.ends_with(".fields_get")) {
     reply.set("result",
               Json::object({{"unit_price", Json::object({{"digits", text("[16, 8]")}})}}));
   } else if (method.ends_with(".search_read")) {
@@ -284,6 +305,13 @@ Json FaultErp::search_read(const std::string& model, const Json& domain) const {
     }
     return rows;
   }
+  if (model == "project.work" && asked(domain, "type").empty()) {
+    for (const Work& work : works_) {
+      if (member(work.values, "external_id").text() == asked(domain, "external_id"))
+        rows.push(work_row(work));
+    }
+    return rows;
+  }
   const std::string code = asked(domain, "code");
   Json row = Json::object({{"id", number(7)}});
   if (model == "party.party") {
@@ -297,6 +325,12 @@ Json FaultErp::search_read(const std::string& model, const Json& domain) const {
     row.set("default_uom.", Json::object({{"id", number(1)}, {"digits", number(0)}}));
   } else if (model == "currency.currency") {
     row.set("digits", number(2));
+  } else if (model == "stock.lot") {
+    const std::string lot = asked(domain, "number");
+    if (!lot.starts_with("SN-")) return rows;
+    row = Json::object({{"id", number(std::stoi(lot.substr(3)))}, {"number", text(lot)}});
+  } else if (model == "stock.location") {
+    row.set("storage_location", number(3));
   }
   rows.push(std::move(row));
   return rows;
@@ -331,6 +365,57 @@ FaultErp::Reply FaultErp::create(const Json& values, const Json& id, bool wrong_
   invoices_.push_back(invoice);
   reply.set("result", Json::array({number(invoice.id)}));
   return {200, reply.dump(), "application/json", ""};
+}
+
+bool FaultErp::create_work(const Json& values) {
+  const std::string id = member(values, "external_id").text();
+  for (const Work& work : works_) {
+    if (member(work.values, "external_id").text() == id) return false;
+  }
+  works_.push_back({static_cast<int64_t>(works_.size()) + 1, values, false});
+  return true;
+}
+
+bool FaultErp::write_work(const Json& id, const Json& values) {
+  for (Work& work : works_) {
+    if (std::to_string(work.id) != id.text() || work.closed) continue;
+    for (const auto& [name, value] : values.members()) work.values.set(name, value);
+    return true;
+  }
+  return false;
+}
+
+Json FaultErp::work_row(const Work& work) const {
+  Json shipments = Json::array();
+  const Json& parts = member(work.values, "parts");
+  if (parts.is(Json::Kind::array)) {
+    const Json& shipment = parts.items()[0].items()[1].items()[0];
+    Json moves = Json::array();
+    for (const Json& move : member(shipment, "moves").items()[0].items()[1].items())
+      moves.push(member(move, "product"));
+    shipments.push(Json::object({{"id", number(1)}, {"moves", std::move(moves)}}));
+  }
+  const Json when = Json::object({{"__class__", text("datetime")},
+                                  {"year", number(2026)},
+                                  {"month", number(11)},
+                                  {"day", number(21)},
+                                  {"hour", number(9)},
+                                  {"minute", number(5)},
+                                  {"second", number(7)},
+                                  {"microsecond", number(0)}});
+  const Json name = Json::object({{"id", number(4)}, {"name", text("Field service")}});
+  return Json::object(
+      {{"id", number(work.id)},
+       {"external_id", member(work.values, "external_id")},
+       {"external_revision", member(work.values, "external_revision")},
+       {"status.", Json::object({{"name", text(work.closed ? "Done" : "Open")},
+                                 {"progress", work.closed ? Json::number("1.0") : Json::null()}})},
+       {"asset.", Json::object({{"number", text("SN-" + member(work.values, "asset").text())}})},
+       {"parts.", std::move(shipments)},
+       {"closed_at", work.closed ? when : Json::null()},
+       {"closed_by.", work.closed ? name : Json::null()},
+       {"timesheet_duration",
+        Json::object({{"__class__", text("timedelta")}, {"seconds", Json::number("5400.0")}})}});
 }
 
 Json FaultErp::invoice_row(const Invoice& invoice) const {

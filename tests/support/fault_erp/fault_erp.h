@@ -45,6 +45,11 @@ class FaultErp {
     std::string untaxed_amount;
     Json body;  // as it was sent
   };
+  struct Work {
+    int64_t id = 0;
+    Json values;  // as they were sent, amended by writes
+    bool closed = false;
+  };
 
   FaultErp();
   ~FaultErp();
@@ -58,6 +63,9 @@ class FaultErp {
   /// The next call of a method whose name ends with `method` meets the fault.
   void queue(const std::string& method, Fault fault);
   [[nodiscard]] std::vector<Invoice> invoices() const;
+  [[nodiscard]] std::vector<Work> works() const;
+  /// What field service does. A closed work refuses writes.
+  void close_works();
   /// How often a method was called, faults included.
   [[nodiscard]] int calls(const std::string& method) const;
   [[nodiscard]] size_t faults_left() const;
@@ -76,6 +84,9 @@ class FaultErp {
   Json search_read(const std::string& model, const Json& domain) const;
   Reply create(const Json& values, const Json& id, bool wrong_amount);
   [[nodiscard]] Json invoice_row(const Invoice& invoice) const;
+  bool create_work(const Json& values);
+  bool write_work(const Json& id, const Json& values);
+  [[nodiscard]] Json work_row(const Work& work) const;
 
   int listener_ = -1;
   uint16_t port_ = 0;
@@ -87,6 +98,7 @@ class FaultErp {
   std::map<std::string, std::deque<Fault>> faults_;
   std::map<std::string, int> calls_;
   std::vector<Invoice> invoices_;
+  std::vector<Work> works_;
   std::vector<Json> late_;  // creations that wait for the next look
 };
 

@@ -194,6 +194,121 @@ TEST_CASE(
   CHECK(world.erp.invoices().size() == 1);
 }
 
+// ---- Documents that are repeated and worked on there: maintenance orders
+
+int revision_of(const FaultErp::Work& work) {
+  return std::stoi(work.values.find("external_revision")->text());
+}
+
+TEST_CASE("a later revision updates what is there") {
+  World world;
+  CHECK(describe(world.deliver(example_order("mo-1"))) == "confirmed 1 Open ");
+  CHECK(describe(world.look_up(example_order("mo-1", 2))) == "absent");
+  CHECK(describe(world.deliver(example_order("mo-1", 2))) == "confirmed 1 Open ");
+  CHECK(describe(world.look_up(example_order("mo-1", 2))) == "confirmed 1 Open ");
+  // One that comes late changes nothing.
+  CHECK(describe(world.deliver(example_order("mo-1", 1))) == "confirmed 1 Open ");
+  REQUIRE(world.erp.works().size() == 1);
+  CHECK(revision_of(world.erp.works()[0]) == 2);
+  CHECK(world.erp.calls("work.create") == 1);
+  CHECK(world.erp.calls("work.write") == 1);
+}
+
+TEST_CASE("what a failure of the updating request means") {
+  struct Case {
+    Fault fault;
+    std::string outcome;
+    std::string looked_up;
+  };
+  const std::vector<Case> cases = {
+      {Fault::slow, "confirmed", "confirmed"},
+      {Fault::session_expired, "confirmed", "confirmed"},
+      {Fault::too_many_requests, "retry", "absent"},
+      {Fault::user_error, "conflict", "absent"},
+      {Fault::reset_before, "unknown", "absent"},
+      {Fault::silence_before, "unknown", "absent"},
+      {Fault::error_500_before, "unknown", "absent"},
+      {Fault::reset_after, "unknown", "confirmed"},
+      {Fault::half_reply_after, "unknown", "confirmed"},
+      {Fault::silence_after, "unknown", "confirmed"},
+      {Fault::error_500_after, "unknown", "confirmed"},
+      {Fault::not_json, "unknown", "confirmed"},
+  };
+  for (const Case& row : cases) {
+    World world;
+    world.deliver(example_order("mo-1"));
+    world.erp.queue("work.write", row.fault);
+    const auto outcome = describe(world.deliver(example_order("mo-1", 2)));
+    const auto looked_up = describe(world.look_up(example_order("mo-1", 2)));
+    INFO(static_cast<int>(row.fault) << ": " << outcome << ", then " << looked_up);
+    CHECK_THAT(outcome, Catch::StartsWith(row.outcome));
+    CHECK_THAT(looked_up, Catch::StartsWith(row.looked_up));
+    CHECK_THAT(describe(world.deliver(example_order("mo-1", 2))), Catch::StartsWith("confirmed"));
+    REQUIRE(world.erp.works().size() == 1);
+    CHECK(revision_of(world.erp.works()[0]) == 2);
+  }
+}
+
+TEST_CASE("an order that is closed needs no repeat, and one for another asset is a conflict") {
+  World world;
+  world.deliver(example_order("mo-1"));
+  CHECK(describe(world.deliver(example_order("mo-1", 2, "SN-101"))) ==
+        "conflict asset SN-100 instead of SN-101; ");
+  world.erp.close_works();
+  CHECK(describe(world.deliver(example_order("mo-1", 2))) == "confirmed 1 Done ");
+  CHECK(world.erp.calls("work.write") == 0);
+}
+
+TEST_CASE("without an update a repeat is a conflict") {
+  World world([](EngineOptions& options) {
+    const std::string entry = "  update = update,\n";
+    options.profile.erase(options.profile.find(entry), entry.size());
+  });
+  world.deliver(example_order("mo-1"));
+  CHECK(describe(world.deliver(example_order("mo-1", 2))) == "conflict revision 1 instead of 2; ");
+  CHECK(describe(world.look_up(example_order("mo-1", 2))) == "conflict revision 1 instead of 2; ");
+}
+
+TEST_CASE("how far the people there are is asked") {
+  World world;
+  world.deliver(example_order("mo-1"));
+  const auto ask = [&](const std::string& reference) {
+    return wait_for(world.context, world.engine->progress(example_order("mo-1"), reference));
+  };
+  auto open = ask("1");
+  REQUIRE(open);
+  CHECK_FALSE(open->closed);
+  CHECK_FALSE(open->closed_at);
+  CHECK(open->by.empty());
+
+  world.erp.close_works();
+  auto closed = ask("1");
+  REQUIRE(closed);
+  CHECK(closed->closed);
+  CHECK(to_rfc3339(closed->closed_at.value()) == "2026-11-21T09:05:07.000Z");
+  CHECK(closed->by == "Field service");
+  CHECK(closed->effort_minutes == 90);
+
+  CHECK_THAT(describe(ask("2").error()), Catch::StartsWith("rejected not exactly one work"));
+  world.erp.queue("work.search_read", Fault::reset_after);
+  CHECK_THAT(describe(ask("1").error()), Catch::StartsWith("retry"));
+}
+
+TEST_CASE("an answer about progress that makes no sense is a retry") {
+  for (const char* answer : {"{}", "{closed = 1}", "{closed = true, closed_at = 'yesterday'}",
+                             "{closed = true, effort_minutes = -1}"}) {
+    World world([&](EngineOptions& options) {
+      options.profile = std::string(
+                            "local function f() end return {find = f, create = f, confirm = "
+                            "f, progress = function() return ") +
+                        answer + " end}";
+    });
+    auto answered = wait_for(world.context, world.engine->progress(example_order("mo-1"), "1"));
+    REQUIRE_FALSE(answered);
+    CHECK_THAT(describe(answered.error()), Catch::StartsWith("retry tryton.lua: progress: "));
+  }
+}
+
 TEST_CASE("a profile's own mistakes: before the creation a retry, after it unknown") {
   const auto outcome_with = [](const std::string& from, const std::string& to) {
     World world([&](EngineOptions& options) {

@@ -28,10 +28,11 @@ class World {
     REQUIRE(io::set_log_level("error"));
   }
 
-  void add(const std::string& id, const Json& body) {
+  void add(const std::string& id, const Json& body, uint32_t revision = 1) {
     DocumentRow document;
     document.id = id;
-    document.kind = "billing-summary";
+    document.revision = revision;
+    document.kind = body.find("kind")->text();
     document.tenant = "demo";
     document.contract = "aqua-2026";
     document.connector = "tryton";
@@ -41,7 +42,7 @@ class World {
     document.created_at = clock_.now();
     CommercialChanges changes;
     changes.deliveries.push_back(new_delivery(document, clock_.now()));
-    changes.documents.push_back({document, 0});
+    changes.documents.push_back({document, revision - 1});
     REQUIRE(store_->put_documents(changes));
   }
 
@@ -166,6 +167,30 @@ TEST_CASE("whatever one request meets, the document exists exactly once") {
     const auto exceptions = world.store_->list_exceptions({}).value();
     CHECK(exceptions.size() == (row.state == confirmed ? 0 : 1));
     if (!exceptions.empty()) CHECK(exceptions.front().owner == "finance");
+  }
+}
+
+TEST_CASE("whatever an update meets, the order exists once and in its newest revision") {
+  for (const Fault fault :
+       {Fault::none, Fault::too_many_requests, Fault::session_expired, Fault::refuse_connection,
+        Fault::reset_before, Fault::reset_after, Fault::half_reply_after, Fault::silence_before,
+        Fault::silence_after, Fault::error_500_before, Fault::error_500_after, Fault::not_json}) {
+    INFO(static_cast<int>(fault));
+    World world;
+    world.add("mo-1", example_order("mo-1"));
+    world.work();
+    world.erp_.queue("work.write", fault);
+    world.add("mo-1", example_order("mo-1", 2), 2);
+
+    world.work();
+
+    const auto deliveries = world.store_->list_deliveries({.document = "mo-1"}).value();
+    CHECK(deliveries.size() == 2);
+    for (const auto& delivery : deliveries) CHECK(delivery.state == DeliveryState::confirmed);
+    const auto works = world.erp_.works();
+    REQUIRE(works.size() == 1);
+    CHECK(works[0].values.find("external_revision")->text() == "2");
+    CHECK(world.erp_.faults_left() == 0);
   }
 }
 
