@@ -11,6 +11,7 @@
 #include "collector/dispatch/dispatcher.h"
 #include "collector/fold/commerce_loop.h"
 #include "collector/fold/folder.h"
+#include "collector/fold/maintenance_loop.h"
 #include "collector/intake/intake.h"
 #include "common/exit_code.h"
 #include "common/io/http_server.h"
@@ -53,6 +54,7 @@ class Collector {
         store_(std::move(store)),
         signer_(std::move(signer)),
         folder_(*store_, {}, &changed_series_),
+        maintenance_(*store_, catalog),
         commerce_(*store_, std::move(catalog), {.zone_database = read_zone_database()},
                   &changed_series_),
         intake_(runtime_, clock_, *store_, *signer_, intake_options(config),
@@ -68,6 +70,12 @@ class Collector {
                                              .runner = &commerce_,
                                              .counters = &commerce_counters_,
                                              .on_documents = [this] { wake_dispatchers(); }}));
+    runtime_.spawn("maintenance",
+                   run_maintenance({.runtime = &runtime_,
+                                    .clock = &clock_,
+                                    .runner = &maintenance_,
+                                    .counters = &maintenance_counters_,
+                                    .on_documents = [this] { wake_dispatchers(); }}));
     fold();
     await_reload();
     io::log_info("ready", {kv("catalog", config_.catalog), kv("connectors", dispatchers_.size())});
@@ -83,7 +91,8 @@ class Collector {
           runtime_, clock_, *store_, std::move(engine),
           DispatchOptions{.holder = signer_->public_key().id().hex(),
                           .random = random32,
-                          .on_store_failure = [this](const Error& e) { storage_failed(e); }}));
+                          .on_store_failure = [this](const Error& e) { storage_failed(e); },
+                          .work = &maintenance_}));
       runtime_.spawn(name, dispatchers_.back()->run());
     }
     return {};
@@ -115,9 +124,9 @@ class Collector {
       return {.status = 404, .body = "there is /metrics and /healthz\n"};
     std::vector<const Dispatcher*> dispatchers;
     for (const auto& dispatcher : dispatchers_) dispatchers.push_back(dispatcher.get());
-    return {
-        .content_type = "text/plain; version=0.0.4; charset=utf-8",
-        .body = metrics_text(intake_.status(), fold_counters_, commerce_counters_, dispatchers)};
+    return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+            .body = metrics_text(intake_.status(), fold_counters_, commerce_counters_,
+                                 maintenance_counters_, dispatchers)};
   }
 
   /// One slice at a time, so that intake's transactions get their turn on the storage thread.
@@ -180,6 +189,7 @@ class Collector {
     io::on_storage(
         runtime_,
         [this, next = std::make_shared<Catalog>(std::move(*catalog))] {
+          maintenance_.set_catalog(*next);
           commerce_.set_catalog(std::move(*next));
           return true;
         },
@@ -201,6 +211,7 @@ class Collector {
   std::unique_ptr<Signer> signer_;
   ChangedSeries changed_series_;
   Folder folder_;
+  MaintenanceRunner maintenance_;
   CommerceRunner commerce_;
   Intake intake_;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;
@@ -209,6 +220,7 @@ class Collector {
   FoldCounters fold_counters_;
   std::string fold_error_;  // where it is stalled
   CommerceCounters commerce_counters_;
+  MaintenanceCounters maintenance_counters_;
   bool folding_ = false;
   bool fold_again_ = false;
 };

@@ -72,7 +72,9 @@ void dispatch_lines(const std::vector<const Dispatcher*>& dispatchers, Text& out
       {"deliveries_unknown_total", &DispatchCounters::unknown},
       {"deliveries_conflict_total", &DispatchCounters::conflicts},
       {"deliveries_held_total", &DispatchCounters::held},
-      {"deliveries_recovered_total", &DispatchCounters::recovered}};
+      {"deliveries_recovered_total", &DispatchCounters::recovered},
+      {"work_asked_total", &DispatchCounters::work_asked},
+      {"work_closed_total", &DispatchCounters::work_closed}};
   for (const auto& [name, field] : fields) {
     out.head(name, "counter", "By connector");
     for (const Dispatcher* dispatcher : dispatchers) {
@@ -89,7 +91,7 @@ void dispatch_lines(const std::vector<const Dispatcher*>& dispatchers, Text& out
 }  // namespace
 
 std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
-                         const CommerceCounters& commerce,
+                         const CommerceCounters& commerce, const MaintenanceCounters& maintenance,
                          const std::vector<const Dispatcher*>& dispatchers) {
   Text out;
   intake_lines(intake, out);
@@ -104,6 +106,11 @@ std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
   out.counter("exceptions_written_total", commerce.exceptions_written,
               "Exceptions written by the commercial step");
   out.counter("commerce_errors_total", commerce.errors, "Commercial steps that failed");
+  out.counter("maintenance_orders_total", maintenance.orders, "Maintenance orders opened");
+  out.counter("maintenance_updates_total", maintenance.updates,
+              "Further revisions of open maintenance orders");
+  out.counter("maintenance_errors_total", maintenance.errors,
+              "Rules and assets that could not be looked at, each time");
   dispatch_lines(dispatchers, out);
   return out.take();
 }

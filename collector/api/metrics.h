@@ -6,6 +6,7 @@
 
 #include "collector/dispatch/dispatcher.h"
 #include "collector/fold/commerce_loop.h"
+#include "collector/fold/maintenance_loop.h"
 #include "collector/intake/intake.h"
 
 namespace ledgerline::collector {
@@ -19,7 +20,7 @@ struct FoldCounters {
 };
 
 std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
-                         const CommerceCounters& commerce,
+                         const CommerceCounters& commerce, const MaintenanceCounters& maintenance,
                          const std::vector<const Dispatcher*>& dispatchers);
 
 }  // namespace ledgerline::collector

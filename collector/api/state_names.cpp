@@ -12,6 +12,8 @@ std::string_view name_of(DocumentState state) {
       return "confirmed";
     case DocumentState::refused:
       return "refused";
+    case DocumentState::closed:
+      return "closed";
   }
   return "unknown";
 }

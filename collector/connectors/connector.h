@@ -7,6 +7,7 @@
 #include <string>
 
 #include "collector/core/delivery.h"
+#include "collector/core/field_work.h"
 #include "common/json.h"
 
 namespace ledgerline::collector {
@@ -16,6 +17,8 @@ struct ConnectorCounters {
   uint64_t failures = 0;  // no reply, 429 or 5xx
   uint64_t logins = 0;
 };
+
+using ProgressOutcome = tl::expected<WorkProgress, AttemptOutcome>;
 
 class Connector {
  public:
@@ -33,6 +36,12 @@ class Connector {
   virtual boost::asio::awaitable<AttemptOutcome> deliver(Json document) = 0;
   /// Find by our id and read back. Creates nothing.
   virtual boost::asio::awaitable<AttemptOutcome> look_up(Json document) = 0;
+
+  /// Whether the external system can say how far its people are.
+  [[nodiscard]] virtual bool has_progress() const = 0;
+  /// Of a confirmed document. The error is a retry, or a rejection where it is not to be found.
+  virtual boost::asio::awaitable<ProgressOutcome> progress(Json document,
+                                                           std::string reference) = 0;
 };
 
 }  // namespace ledgerline::collector

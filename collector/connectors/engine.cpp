@@ -255,8 +255,7 @@ asio::awaitable<AttemptOutcome> Engine::update(Json document, Json found, Operat
   co_return co_await confirm(std::move(document), std::move(found), operation);
 }
 
-asio::awaitable<tl::expected<WorkProgress, AttemptOutcome>> Engine::progress(
-    Json document, std::string reference) {
+asio::awaitable<ProgressOutcome> Engine::progress(Json document, std::string reference) {
   Operation operation{.deadline = clock_.monotonic() + timeout_ * 5};
   std::vector<Json> arguments{std::move(document), Json::string(reference), settings_};
   auto answered = co_await run("progress", std::move(arguments), operation);

@@ -43,14 +43,6 @@ struct EngineOptions {
   std::vector<std::pair<std::string, std::string>> settings;
 };
 
-/// How far the people behind the external system are with a document.
-struct WorkProgress {
-  bool closed = false;
-  std::optional<Timestamp> closed_at;
-  std::string by;
-  std::optional<int64_t> effort_minutes;
-};
-
 class Engine final : public Connector {
  public:
   /// Errc::config where the profile or the address is wrong.
@@ -66,10 +58,8 @@ class Engine final : public Connector {
   [[nodiscard]] const std::string& last_failure() const override { return last_failure_; }
   boost::asio::awaitable<AttemptOutcome> deliver(Json document) override;
   boost::asio::awaitable<AttemptOutcome> look_up(Json document) override;
-  /// Of a confirmed document; the error is a retry, or a rejection where it is not to be found.
-  boost::asio::awaitable<tl::expected<WorkProgress, AttemptOutcome>> progress(
-      Json document, std::string reference);
-  [[nodiscard]] bool has_progress() const { return profile_->has_function("progress"); }
+  [[nodiscard]] bool has_progress() const override { return profile_->has_function("progress"); }
+  boost::asio::awaitable<ProgressOutcome> progress(Json document, std::string reference) override;
 
   static constexpr unsigned kRequestsMax = 64;  // of one operation
   /// After a refused login: systems lock a user who tries again and again.

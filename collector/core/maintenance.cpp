@@ -53,6 +53,9 @@ void on_service(const MaintenanceRule& rule, RuleState& state, Timestamp at) {
   state.quiet_until = at + rule.cool_down;
   state.open.reset();
   for (ConditionState& condition : state.conditions) condition = {};
+  // What came between the service and now counts for the next one: those steps are looked at again.
+  const int64_t first = -floor_divide(-at.unix_ms(), rule.step.count());
+  if (state.next_step) state.next_step = std::min(*state.next_step, first);
 }
 
 RuleMachine::RuleMachine(const MaintenanceRule& rule, const std::vector<Samples>& samples,

@@ -78,7 +78,8 @@ class RuleMachine {
   std::vector<Position> positions_;
 };
 
-/// Service was done: counters, calendar and conditions begin again, cool-down begins.
+/// Service was done: counters, calendar and conditions begin again with the first step after it,
+/// cool-down begins.
 void on_service(const MaintenanceRule& rule, RuleState& state, Timestamp at);
 
 /// Steps before the first one looked at that the windows reach back.

@@ -261,6 +261,7 @@ enum class DocumentState : uint8_t {
   approved = 2,   // its delivery is in the outbox
   confirmed = 3,  // the external system holds it, read back equal
   refused = 4,    // by the approver
+  closed = 5,     // an order's work is done: decided_by and decided_at say by whom and when
 };
 
 struct DocumentRow {

@@ -101,7 +101,11 @@ awaitable<Result<bool>> Dispatcher::work_once() {
   };
   auto claimed = co_await io::storage_call(runtime_, claim);
   if (!claimed) co_return fail(claimed.error());
-  if (claimed->empty()) co_return false;
+  if (claimed->empty()) {
+    Status watched = co_await watch_work();
+    if (!watched) co_return fail(watched.error());
+    co_return false;
+  }
   Status done = co_await attempt(claimed->front());
   if (!done) co_return fail(done.error());
   co_return true;
@@ -134,6 +138,47 @@ awaitable<Status> Dispatcher::attempt(DeliveryRow claimed) {
   Status settled = co_await io::storage_call(runtime_, settle);
   if (settled) count(claimed, decision);
   co_return settled;
+}
+
+awaitable<Status> Dispatcher::watch_work() {
+  if (options_.work == nullptr || !connector_->has_progress() || clock_.monotonic() < watch_at_)
+    co_return Status();
+  watch_at_ = clock_.monotonic() + options_.work_interval;
+  auto read = [this] { return options_.work->open_work(connector_->name()); };
+  auto open = co_await io::storage_call(runtime_, read);
+  if (!open) co_return fail(open.error());
+  for (OpenWork& work : *open) {
+    if (connector_->wait() > Duration::zero()) co_return Status();
+    Status watched = co_await watch(std::move(work));
+    if (!watched && !is_conflict(watched.error())) co_return watched;
+  }
+  co_return Status();
+}
+
+awaitable<Status> Dispatcher::watch(OpenWork work) {
+  auto read = [this, work] { return store_.document(work.document, work.revision); };
+  auto document = co_await io::storage_call(runtime_, read);
+  if (!document) co_return fail(document.error());
+  auto body = parse_json(document->body);
+  if (!body) co_return Status();
+  body->set("external_id", Json::string(external_reference(work.document, work.revision)));
+  ++counters_.work_asked;
+  auto progress = co_await connector_->progress(std::move(*body), work.external_id);
+  if (!progress) {
+    io::log_warn("work_unknown",
+                 {kv("document", work.document), kv("reason", connector_->last_failure())});
+    co_return Status();
+  }
+  if (!progress->closed) co_return Status();
+  auto close = [this, work, done = *progress] {
+    return options_.work->close_work(work, done, clock_.now());
+  };
+  Status closed = co_await io::storage_call(runtime_, close);
+  if (!closed) co_return closed;
+  ++counters_.work_closed;
+  io::log_info("work_closed",
+               {kv("document", work.document), kv("asset", work.asset), kv("by", progress->by)});
+  co_return Status();
 }
 
 awaitable<AttemptOutcome> Dispatcher::perform(DeliveryRow claimed, DocumentRow document) {

@@ -30,6 +30,8 @@ struct DispatchCounters {
   uint64_t conflicts = 0;
   uint64_t held = 0;
   uint64_t recovered = 0;  // found IN_FLIGHT at the start
+  uint64_t work_asked = 0;
+  uint64_t work_closed = 0;
 };
 
 struct DispatchOptions {
@@ -38,6 +40,8 @@ struct DispatchOptions {
   Duration idle{1000};                                 // between looks at an empty outbox
   std::function<uint32_t()> random;
   std::function<void(const Error&)> on_store_failure;  // the process ends
+  WorkBook* work = nullptr;  // asked for open orders while the outbox is empty; outlives it
+  Duration work_interval = std::chrono::minutes(1);  // between two looks at all open orders
 };
 
 class Dispatcher {
@@ -59,6 +63,9 @@ class Dispatcher {
   /// True where something was done.
   boost::asio::awaitable<Result<bool>> work_once();
   boost::asio::awaitable<Status> attempt(DeliveryRow claimed);
+  /// Asks how far the people there are with what is open, one order at a time.
+  boost::asio::awaitable<Status> watch_work();
+  boost::asio::awaitable<Status> watch(OpenWork work);
   boost::asio::awaitable<AttemptOutcome> perform(DeliveryRow claimed, DocumentRow document);
   boost::asio::awaitable<void> rest(Duration delay);
   void count(const DeliveryRow& claimed, const DeliveryDecision& decision);
@@ -72,6 +79,7 @@ class Dispatcher {
   std::string lease_;
   uint64_t epoch_ = 0;  // 0: the lease is not ours
   Monotonic renew_at_;
+  Monotonic watch_at_;
   DispatchCounters counters_;
 };
 

@@ -169,23 +169,51 @@ Result<DocumentRow> MaintenanceRunner::order(const Pair& pair, const RuleState& 
                      .now = now});
 }
 
-Status MaintenanceRunner::close(const std::string& rule_name, const std::string& asset,
-                                uint32_t number, Timestamp at) {
-  TRY(const auto tenant, tenant_of(*catalog_, store_));
-  if (!tenant) return fail(Errc::not_found, "there is no such order");
-  tenant_ = *tenant;
-  const auto found = catalog_->rules().find(rule_name);
-  TRY(const auto stored, store_.maintenance(tenant_, rule_name, asset));
+Result<std::vector<OpenWork>> MaintenanceRunner::open_work(const std::string& connector) {
+  std::vector<OpenWork> out;
+  if (tenant_.empty()) return out;
+  for (const Pair& pair : pairs_) {
+    if (pair.rule->connector != connector) continue;
+    TRY(const auto stored, store_.maintenance(tenant_, pair.rule->name, pair.asset->name));
+    if (!stored) continue;
+    TRY(const RuleState state, parse_rule_state(stored->state, *pair.rule));
+    if (!state.open) continue;
+    const std::string id = order_id(tenant_, pair.rule->name, pair.asset->name, state.open->number);
+    TRY(const DocumentRow document, store_.document(id));
+    if (document.state != DocumentState::confirmed) continue;
+    out.push_back({.document = id,
+                   .revision = document.revision,
+                   .external_id = document.external_id,
+                   .rule = pair.rule->name,
+                   .asset = pair.asset->name,
+                   .number = state.open->number});
+  }
+  return out;
+}
+
+Status MaintenanceRunner::close_work(const OpenWork& work, const WorkProgress& progress,
+                                     Timestamp now) {
+  const auto found = catalog_->rules().find(work.rule);
+  TRY(const auto stored, store_.maintenance(tenant_, work.rule, work.asset));
   if (found == catalog_->rules().end() || !stored)
-    return fail(Errc::not_found, "there is no such order");
-  TRY(RuleState state, parse_rule_state(stored->state, found->second));
-  if (!state.open || state.open->number != number)
-    return fail(Errc::not_found, "the order is not open");
-  on_service(found->second, state, at);
+    return fail(Errc::conflict, "the order's rule is gone");
+  const MaintenanceRule& rule = found->second;
+  TRY(RuleState state, parse_rule_state(stored->state, rule));
+  if (!state.open || state.open->number != work.number)
+    return fail(Errc::conflict, "the order is not open any more");
+  const Timestamp at = std::min(progress.closed_at.value_or(now), now);
+  on_service(rule, state, std::max(at, state.open->opened_at));
   CommercialChanges changes;
   changes.maintenance.push_back(
-      {{tenant_, rule_name, asset, stored->revision + 1, to_json(state, found->second)},
+      {{tenant_, work.rule, work.asset, stored->revision + 1, to_json(state, rule)},
        stored->revision});
+  changes.decisions.push_back({.id = work.document,
+                               .revision = work.revision,
+                               .expected = DocumentState::confirmed,
+                               .state = DocumentState::closed,
+                               .by = progress.by,
+                               .at = at,
+                               .delivery = {}});
   return store_.put_documents(changes);
 }
 

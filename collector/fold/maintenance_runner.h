@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "collector/core/field_work.h"
 #include "collector/core/maintenance_order.h"
 #include "collector/fold/asset_usage.h"
 #include "collector/store/store.h"
@@ -30,7 +31,7 @@ struct MaintenanceReport {
   std::vector<std::pair<std::string, Error>> failed;  // rule and asset, and why
 };
 
-class MaintenanceRunner {
+class MaintenanceRunner final : public WorkBook {
  public:
   MaintenanceRunner(Store& store, Catalog catalog, MaintenanceOptions options = {});
 
@@ -40,9 +41,9 @@ class MaintenanceRunner {
   /// An error is one to stop for (Store), or Errc::config as of tenant_of().
   Result<MaintenanceReport> step(Timestamp now);
 
+  Result<std::vector<OpenWork>> open_work(const std::string& connector) override;
   /// Service was done in the field: the order is closed, counters and calendar begin again.
-  /// Errc::not_found where no such order is open.
-  Status close(const std::string& rule, const std::string& asset, uint32_t number, Timestamp at);
+  Status close_work(const OpenWork& work, const WorkProgress& progress, Timestamp now) override;
 
  private:
   struct Pair {

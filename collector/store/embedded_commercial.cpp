@@ -90,6 +90,21 @@ Status check_cursor(Rows& rows, const std::optional<LeafNumber>& expected) {
   return fail(Errc::conflict, "usage was added since it was read");
 }
 
+Status decide(Rows& rows, const DocumentDecision& decision) {
+  TRY(auto newest, newest_document(rows, decision.id));
+  if (!newest) return fail(Errc::not_found, "there is no such document");
+  if (newest->revision != decision.revision || newest->state != decision.expected) {
+    return fail(Error(Errc::conflict, "the document was decided or revised meanwhile")
+                    .with("document", decision.id));
+  }
+  newest->state = decision.state;
+  newest->decided_by = decision.by;
+  newest->decided_at = decision.at;
+  TRY_VOID(rows.put(document_key(decision.id, decision.revision), *newest));
+  if (decision.delivery) TRY_VOID(insert_delivery(rows, *decision.delivery));
+  return {};
+}
+
 bool matches(const DocumentFilter& filter, const DocumentRow& row) {
   return (filter.tenant.empty() || filter.tenant == row.tenant) &&
          (filter.contract.empty() || filter.contract == row.contract) &&
@@ -124,6 +139,7 @@ Status EmbeddedStore::put_documents(const CommercialChanges& changes) {
       TRY_VOID(insert_delivery(rows, delivery));
     for (const PeriodPut& put : changes.periods) TRY_VOID(put_period(rows, put));
     for (const MaintenancePut& put : changes.maintenance) TRY_VOID(put_maintenance(rows, put));
+    for (const DocumentDecision& one : changes.decisions) TRY_VOID(decide(rows, one));
     for (const TouchedUsage& touch : changes.settled_touches) TRY_VOID(settle_touch(rows, touch));
     return write_exceptions(rows, changes.exceptions);
   });
@@ -162,20 +178,7 @@ Result<std::vector<DocumentRow>> EmbeddedStore::list_documents(const DocumentFil
 }
 
 Status EmbeddedStore::decide_document(const DocumentDecision& decision) {
-  return write([&](Rows& rows) -> Status {
-    TRY(auto newest, newest_document(rows, decision.id));
-    if (!newest) return fail(Errc::not_found, "there is no such document");
-    if (newest->revision != decision.revision || newest->state != decision.expected) {
-      return fail(Error(Errc::conflict, "the document was decided or revised meanwhile")
-                      .with("document", decision.id));
-    }
-    newest->state = decision.state;
-    newest->decided_by = decision.by;
-    newest->decided_at = decision.at;
-    TRY_VOID(rows.put(document_key(decision.id, decision.revision), *newest));
-    if (decision.delivery) TRY_VOID(insert_delivery(rows, *decision.delivery));
-    return {};
-  });
+  return write([&](Rows& rows) { return decide(rows, decision); });
 }
 
 Result<std::optional<PeriodRow>> EmbeddedStore::period(const std::string& tenant,

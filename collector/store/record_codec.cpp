@@ -119,15 +119,15 @@ void describe(A& a, V& v) {
 }
 template <class A, Is<DocumentRow> V>
 void describe(A& a, V& v) {
-  a(v.id, v.revision, v.kind, v.tenant, v.account, v.contract, v.subscription, v.asset, v.period_from,
-    v.period_to, v.state, v.connector, v.total, v.currency, v.body, v.external_id, v.created_at,
-    v.decided_by, v.decided_at);
+  a(v.id, v.revision, v.kind, v.tenant, v.account, v.contract, v.subscription, v.asset,
+    v.period_from, v.period_to, v.state, v.connector, v.total, v.currency, v.body, v.external_id,
+    v.created_at, v.decided_by, v.decided_at);
 }
 template <class A, Is<DeliveryRow> V>
 void describe(A& a, V& v) {
-  a(v.id, v.document, v.revision, v.connector, v.tenant, v.state, v.attempt, v.lookups,
-    v.resends, v.released_at_attempt, v.lookup_first, v.lease_epoch, v.next_attempt_at, v.first_sent_at, v.external_id, v.reply,
-    v.created_at, v.updated_at);
+  a(v.id, v.document, v.revision, v.connector, v.tenant, v.state, v.attempt, v.lookups, v.resends,
+    v.released_at_attempt, v.lookup_first, v.lease_epoch, v.next_attempt_at, v.first_sent_at,
+    v.external_id, v.reply, v.created_at, v.updated_at);
 }
 template <class A, Is<MaintenanceRow> V>
 void describe(A& a, V& v) {

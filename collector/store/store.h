@@ -132,6 +132,16 @@ struct PeriodPut {
   uint32_t expected_revision = 0;
 };
 
+struct DocumentDecision {
+  std::string id;
+  uint32_t revision = 1;
+  DocumentState expected = DocumentState::waiting_approval;
+  DocumentState state = DocumentState::approved;
+  std::string by;
+  Timestamp at;
+  std::optional<DeliveryRow> delivery;  // enters the outbox in the same transaction
+};
+
 struct MaintenancePut {
   MaintenanceRow row;  // row.revision == expected_revision + 1
   uint32_t expected_revision = 0;
@@ -146,6 +156,7 @@ struct CommercialChanges {
   std::vector<DeliveryRow> deliveries;  // new ones; conflict where the id exists
   std::vector<PeriodPut> periods;
   std::vector<MaintenancePut> maintenance;
+  std::vector<DocumentDecision> decisions;
   std::vector<ExceptionUpsert> exceptions;
   std::vector<TouchedUsage>
       settled_touches;  // removed where last_leaf is still the same, else kept
@@ -158,16 +169,6 @@ struct DocumentFilter {
   std::optional<DocumentState> state;
   std::string after;  // only ids above it, for paging
   size_t limit = 1000;
-};
-
-struct DocumentDecision {
-  std::string id;
-  uint32_t revision = 1;
-  DocumentState expected = DocumentState::waiting_approval;
-  DocumentState state = DocumentState::approved;
-  std::string by;
-  Timestamp at;
-  std::optional<DeliveryRow> delivery;  // enters the outbox in the same transaction
 };
 
 struct ClaimRequest {

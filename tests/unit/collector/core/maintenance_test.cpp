@@ -160,6 +160,18 @@ TEST_CASE("service closes the order, resets the counters and begins the cool-dow
   CHECK(state.orders == 2);
 }
 
+TEST_CASE("what came between a service and its news counts for the next one", "[maintenance]") {
+  auto rule = rule_of({condition(WindowValue::sum, 24, "5")});
+  rule.conditions[0].source = Condition::Source::since_service;
+  rule.update = Duration(0);
+  const std::vector<Samples> samples = {samples_from(0, std::vector<int64_t>(24, 2))};
+  RuleState state;
+  CHECK(run(rule, samples, state, 12) == "1.1@3");
+  on_service(rule, state, hour(4) - Duration(1));  // known nine hours later
+  CHECK(state.next_step == 4);
+  CHECK(run(rule, samples, state, 12) == "2.1@7");
+}
+
 TEST_CASE("hysteresis: a condition that is met stays met until its value is back past clear",
           "[maintenance]") {
   auto first = condition(WindowValue::last, 1, "10");

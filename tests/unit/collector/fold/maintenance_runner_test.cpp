@@ -57,6 +57,25 @@ struct Workshop {
     }
   }
 
+  /// The external system holds the newest order.
+  void confirm(const std::string& external_id) {
+    Store& store = world.store();
+    const Timestamp now = at("2026-01-05T00:17:00Z");
+    const auto lease = store.acquire_lease(
+        {.name = "outbox/tryton", .holder = "test", .now = now, .lifetime = std::chrono::hours(1)});
+    const auto claimed = store.claim_deliveries(
+        {.connector = "tryton", .lease = "outbox/tryton", .lease_epoch = lease->epoch, .now = now});
+    REQUIRE(claimed->size() == 1);
+    REQUIRE(store.settle_delivery({.id = claimed->front().id,
+                                   .attempt = claimed->front().attempt,
+                                   .lease = "outbox/tryton",
+                                   .lease_epoch = lease->epoch,
+                                   .state = DeliveryState::confirmed,
+                                   .external_id = external_id,
+                                   .at = now,
+                                   .document_state = DocumentState::confirmed}));
+  }
+
   CommerceWorld world;
   MaintenanceRunner runner;
   DocumentRow newest;
@@ -108,16 +127,37 @@ TEST_CASE(
   CHECK(shop.world.store().list_documents({})->size() == 1);
 }
 
-TEST_CASE("service closes the order and begins the cool-down") {
+TEST_CASE("service that was done there closes the order here and begins the cool-down") {
   Workshop shop;
   shop.world.record({{"a", "2026-01-05T00:01:00Z", 200},
                      {"a", "2026-01-05T01:01:00Z", 200},
                      {"a", "2026-01-05T02:01:00Z", 200}});
   shop.world.heartbeat("2026-01-05T00:15:00Z");
   CHECK(shop.look("2026-01-05T00:16:00Z") == "1@15");
-  CHECK_FALSE(shop.runner.close("busy", "pump-1", 2, at("2026-01-05T00:20:00Z")));
-  REQUIRE(shop.runner.close("busy", "pump-1", 1, at("2026-01-05T00:20:00Z")));
-  CHECK_FALSE(shop.runner.close("busy", "pump-1", 1, at("2026-01-05T00:20:00Z")));
+  CHECK(shop.runner.open_work("tryton")->empty());  // it is not confirmed yet
+  shop.confirm("4711");
+  CHECK(shop.runner.open_work("other")->empty());
+  const auto open = shop.runner.open_work("tryton");
+  REQUIRE(open->size() == 1);
+  const OpenWork work = open->front();
+  CHECK(work.external_id == "4711");
+
+  const WorkProgress done{.closed = true,
+                          .closed_at = at("2026-01-05T00:20:00Z"),
+                          .by = "Field service",
+                          .effort_minutes = 75};
+  OpenWork other = work;
+  other.number = 2;
+  CHECK(shop.runner.close_work(other, done, at("2026-01-05T00:21:00Z")).error().code() ==
+        Errc::conflict);
+  REQUIRE(shop.runner.close_work(work, done, at("2026-01-05T00:21:00Z")));
+  CHECK(shop.runner.close_work(work, done, at("2026-01-05T00:21:00Z")).error().code() ==
+        Errc::conflict);
+  const auto document = shop.world.store().document(work.document);
+  CHECK(document->state == DocumentState::closed);
+  CHECK(document->decided_by == "Field service");
+  CHECK(shop.runner.open_work("tryton")->empty());
+
   shop.world.heartbeat("2026-01-05T03:00:00Z");
   // Quiet until 01:20: the readings of 01:01 are still in the window of the step that ends at
   // 01:30.
