@@ -42,7 +42,8 @@ int compare(const Fraction& value, const Decimal& limit) {
 
 Result<Decimal> to_decimal(const Fraction& value, int scale) {
   const BigInt rounded = divide_half_even(value.numerator * power_of_ten(scale), value.denominator);
-  if (boost::multiprecision::abs(rounded) >> 126 != 0)
+  const BigInt size = boost::multiprecision::abs(rounded);
+  if (size != 0 && boost::multiprecision::msb(size) >= 126)
     return fail(Errc::reject, "the value needs more than 126 bits");
   return Decimal(Int128(rounded), scale);
 }
