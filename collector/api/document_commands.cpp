@@ -22,20 +22,23 @@ Json number(uint64_t value) { return Json::number(std::to_string(value)); }
 Json string(std::string_view text) { return Json::string(std::string(text)); }
 
 Json as_json(const DocumentRow& row, const std::optional<DeliveryRow>& delivery) {
-  Json out = Json::object({{"id", string(row.id)},
-                           {"revision", number(row.revision)},
-                           {"kind", string(row.kind)},
-                           {"tenant", string(row.tenant)},
-                           {"account", string(row.account)},
-                           {"contract", string(row.contract)},
-                           {"period_from", string(to_rfc3339(row.period_from))},
-                           {"period_until", string(to_rfc3339(row.period_to))},
-                           {"state", string(name_of(row.state))},
-                           {"total", string(row.total.text())},
-                           {"currency", string(row.currency)},
-                           {"connector", string(row.connector)},
-                           {"external_id", string(row.external_id)},
-                           {"decided_by", string(row.decided_by)}});
+  Json out = Json::object(
+      {{"id", string(row.id)},
+       {"revision", number(row.revision)},
+       {"kind", string(row.kind)},
+       {"tenant", string(row.tenant)},
+       {"account", string(row.account)},
+       {"contract", string(row.contract)},
+       {"asset", string(row.asset)},
+       {"period_from", string(to_rfc3339(row.period_from))},
+       {"period_until", string(to_rfc3339(row.period_to))},
+       {"state", string(name_of(row.state))},
+       {"total", string(row.total.text())},
+       {"currency", string(row.currency)},
+       {"connector", string(row.connector)},
+       {"external_id", string(row.external_id)},
+       {"decided_by", string(row.decided_by)},
+       {"decided_at", row.decided_at ? string(to_rfc3339(*row.decided_at)) : Json::null()}});
   if (delivery) {
     out.set("delivery",
             Json::object({{"state", string(name_of(delivery->state))},

@@ -174,19 +174,23 @@ Result<std::vector<OpenWork>> MaintenanceRunner::open_work(const std::string& co
   if (tenant_.empty()) return out;
   for (const Pair& pair : pairs_) {
     if (pair.rule->connector != connector) continue;
-    TRY(const auto stored, store_.maintenance(tenant_, pair.rule->name, pair.asset->name));
-    if (!stored) continue;
-    TRY(const RuleState state, parse_rule_state(stored->state, *pair.rule));
-    if (!state.open) continue;
-    const std::string id = order_id(tenant_, pair.rule->name, pair.asset->name, state.open->number);
-    TRY(const DocumentRow document, store_.document(id));
-    if (document.state != DocumentState::confirmed) continue;
+    // A row that cannot be read is reported by step() and holds up no other.
+    const auto stored = store_.maintenance(tenant_, pair.rule->name, pair.asset->name);
+    if (!stored && is_for_all(stored.error())) return fail(stored.error());
+    if (!stored || !*stored) continue;
+    const auto state = parse_rule_state((*stored)->state, *pair.rule);
+    if (!state || !state->open) continue;
+    const std::string id =
+        order_id(tenant_, pair.rule->name, pair.asset->name, state->open->number);
+    const auto document = store_.document(id);
+    if (!document && is_for_all(document.error())) return fail(document.error());
+    if (!document || document->state != DocumentState::confirmed) continue;
     out.push_back({.document = id,
-                   .revision = document.revision,
-                   .external_id = document.external_id,
+                   .revision = document->revision,
+                   .external_id = document->external_id,
                    .rule = pair.rule->name,
                    .asset = pair.asset->name,
-                   .number = state.open->number});
+                   .number = state->open->number});
   }
   return out;
 }

@@ -3,6 +3,7 @@
 The log says what the agent answered; the catalog's files are read for prices, links and periods. Exact decimals; every
 line is rounded once, half to even.
 """
+import csv
 import datetime
 import hashlib
 import json
@@ -27,7 +28,9 @@ class Catalog:
         self.cards = {row['name']: row for row in tables['rate_card']}
         self.contracts = {s['name']: row for row in tables['contract'] for s in row['subscription']}
         self.card_of = {s['name']: s['rate_card'] for row in tables['contract'] for s in row['subscription']}
-        self.links = {(row['device'], row['subject']): row['subscription'] for row in tables['link']}
+        self.links = {(row['device'], row['subject']): row['subscription'] for row in tables['link'] if 'subscription' in row}
+        self.assets = {row['name']: row for row in tables['asset']}
+        self.rules = tables['maintenance']
         if len(self.cards) != len(tables['rate_card']):
             raise ValueError('this reckoning knows one version per rate card')
 
@@ -120,4 +123,51 @@ def documents_for(catalog, used_by_period):
                 'contract': name, 'party': catalog.accounts[contract['account']]['external'],
                 'start': instant_text(start), 'lines': lines,
                 'amount': sum((line[3] for line in lines), Decimal(0))}
+    return expected
+
+
+# ---- Maintenance orders
+
+HOUR_MS = 3_600_000
+
+
+def vibrations(table):
+    """{pump: {hour: [value of each row]}} of the pump controller's table."""
+    found = defaultdict(lambda: defaultdict(list))
+    with open(table, encoding='utf-8') as rows:
+        for time, pump, vibration, _ in csv.reader(rows):
+            if time != 'time':
+                found[pump][instant_ms(time) // HOUR_MS].append(Decimal(vibration))
+    return found
+
+
+def newest_ms(table):
+    """Where the table's last quarter hour ends."""
+    with open(table, encoding='utf-8') as rows:
+        return max(instant_ms(row[0]) for row in csv.reader(rows) if row[0] != 'time') + HOUR_MS // 4
+
+
+def first_order(rule, hours, until_ms):
+    """When the mean over a day was above the limit for the first time, in ms; None: never."""
+    when, = (w for w in rule['when'] if w['value'] == 'mean')
+    if (rule['step'], when['window'], when['steps_min']) != ('1h', '24h', 12):
+        raise ValueError('this reckoning knows steps of an hour and windows of a day')
+    for end in range(min(hours) + 12, until_ms // HOUR_MS + 1):
+        seen = [hours[hour] for hour in range(end - 24, end) if hour in hours]
+        values = [value for hour in seen for value in hour]
+        if len(seen) >= when['steps_min'] and sum(values) > Decimal(when['above']) * len(values):
+            return end * HOUR_MS
+    return None
+
+
+def orders(catalog, table, until_ms):
+    """{number of the asset in the ERP: when its first order is due}, of each that the rules must have made by then."""
+    expected = {}
+    used = vibrations(table)
+    for rule in catalog.rules:
+        days = int(rule['due'].removesuffix('d'))
+        for name, asset in catalog.assets.items():
+            opened = first_order(rule, used[name], until_ms) if asset['model'] == rule['model'] and name in used else None
+            if opened is not None:
+                expected[asset['external']] = instant_text(opened + days * 24 * HOUR_MS)
     return expected

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Reads the invoices back from the ERP, compares them with the amounts worked out by hand, and says so.
+"""Reads the documents back from the ERP, compares them with what was worked out by hand, and says so.
 
   summary.py --state /var/lib/ledgerline-quickstart            the whole summary
   summary.py --state /var/lib/ledgerline-quickstart --check    only whether all is there and equal
 
-Ends with 0 only where every document is in the ERP exactly once and equal. Python's standard library only.
+Ends with 0 only where every document is in the ERP exactly once and equal. A folder without the table of the pumps
+(STATE/plant/pumps.csv) expects no maintenance orders. Python's standard library only.
 """
 import argparse
 import http.client
@@ -29,12 +30,37 @@ def read_ports(state):
         return dict(line.strip().split('=', 1) for line in file)
 
 
-def read_invoices(state, ports):
-    """As the user finance, who decides about them; not as the collector, who wrote them."""
-    with open(os.path.join(state, 'tryton', 'secrets', 'finance')) as file:
+def erp_as(user, state, ports):
+    """Read as who decides about the documents; not as the collector, who wrote them."""
+    with open(os.path.join(state, 'tryton', 'secrets', user)) as file:
         password = file.read().strip()
-    erp = client.Client('http://127.0.0.1:%s' % ports['ERP_PORT'])
-    return [invoice for invoice in erp.login('finance', password).invoices() if invoice['external_id']]
+    return client.Client('http://127.0.0.1:%s' % ports['ERP_PORT']).login(user, password)
+
+
+def read_invoices(state, ports):
+    return [invoice for invoice in erp_as('finance', state, ports).invoices() if invoice['external_id']]
+
+
+def expected_orders(catalog, state):
+    table = os.path.join(state, 'plant', 'pumps.csv')
+    if not os.path.exists(table):
+        return {}
+    return by_hand.orders(catalog, table, by_hand.newest_ms(table))
+
+
+def judge_orders(expected, orders):
+    """[what is wrong]; an asset's first order is the one that was worked out."""
+    wrong, seen = [], {}
+    for order in orders:
+        seen.setdefault(order['asset'], order)
+    for asset, due_at in expected.items():
+        if asset not in seen:
+            wrong.append('no maintenance order for asset %s in the ERP (yet)' % asset)
+        elif by_hand.instant_ms(seen[asset]['due_at']) != by_hand.instant_ms(due_at):
+            wrong.append('the order for asset %s is due %s instead of %s' % (asset, seen[asset]['due_at'], due_at))
+    wrong += ['an order for asset %s, which needs none' % asset for asset in seen if asset not in expected]
+    ids = Counter(order['external_id'] for order in orders)
+    return wrong + ['the order %s is in the ERP %d times' % (key, count) for key, count in ids.items() if count > 1]
 
 
 def judge(expected, invoices):
@@ -83,6 +109,15 @@ def print_documents(expected, invoices, verdicts):
             print(row % (expected[key]['start'], '-', key, '-', expected[key]['party'], '-', expected[key]['amount'], verdict))
 
 
+def print_orders(orders, wrong):
+    row = '  %-36s %-8s %-21s %-10s %-20s %-26s %s'
+    print(row % ('maintenance order', 'asset', 'customer', 'status', 'due', 'parts', ''))
+    for order in orders:
+        parts = ', '.join('%(quantity)s %(unit)s %(product_code)s' % part for part in order['parts'])
+        print(row % (order['external_id'], order['asset'], order['party_name'] or '-', order['status'],
+                     order['due_at'], parts, '' if wrong else 'EQUAL'))
+
+
 def metrics_of(port):
     """{name: value} of the collector's counters without labels."""
     # Not urllib: it would ask through a proxy that the environment names.
@@ -119,6 +154,7 @@ def print_pipeline(state, ports, build):
 def print_addresses(state, ports):
     print('Web client of the ERP: http://127.0.0.1:%s/   database ledgerline' % ports['ERP_PORT'])
     print('  user finance, password in %s' % os.path.join(state, 'tryton', 'secrets', 'finance'))
+    print('  user service, password in %s' % os.path.join(state, 'tryton', 'secrets', 'service'))
     print('  user admin,   password in %s' % os.path.join(state, 'tryton', 'secrets', 'admin'))
 
 
@@ -134,23 +170,31 @@ def main():
         catalog = by_hand.Catalog(options.catalog)
         expected = by_hand.documents(catalog, DEVICE, os.path.join(options.state, 'app', 'answers.jsonl'))
         invoices = read_invoices(options.state, ports)
+        needed = expected_orders(catalog, options.state)
+        orders = erp_as('service', options.state, ports).orders() if needed else []
     except (OSError, client.ErpError) as error:
         sys.exit('summary.py: %s' % error)
     verdicts = judge(expected, invoices)
     wrong = {key: verdict for key, verdict in verdicts.items() if verdict}
+    wrong_orders = judge_orders(needed, orders)
     if not options.check:
         print_pipeline(options.state, ports, options.build)
-        print('\nDocuments, read back from the ERP as its user finance:')
+        print('\nDocuments, read back from the ERP as its users finance and service:')
         print_documents(expected, invoices, verdicts)
         print()
-    for key, verdict in wrong.items():
-        print('%s: %s' % (key, verdict))
+        if needed:
+            print_orders(orders, wrong_orders)
+            print()
+    for complaint in ['%s: %s' % entry for entry in wrong.items()] + wrong_orders:
+        print(complaint)
     print('%d documents worked out by hand, %d of them in the ERP and equal%s' % (
         len(expected), len(expected) - len(wrong.keys() & expected.keys()), '' if wrong else ': all of them'))
+    if needed:
+        print('%d maintenance orders worked out by hand%s' % (len(needed), '' if wrong_orders else ': in the ERP and equal'))
     if not options.check:
         print()
         print_addresses(options.state, ports)
-    sys.exit(1 if wrong or not expected else 0)
+    sys.exit(1 if wrong or wrong_orders or not expected else 0)
 
 
 if __name__ == '__main__':

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Reads and posts Tryton 6.0 invoices over JSON-RPC, as a command and as a library.
+"""Reads Tryton 6.0 over JSON-RPC, posts invoices and closes maintenance orders, as a command and as a library.
 
   client.py --url http://127.0.0.1:8069 --user finance --password-file F invoices
   client.py --url http://127.0.0.1:8069 --user finance --password-file F post C-1001/2026-11
+  client.py --url http://127.0.0.1:8069 --user service --password-file F orders
+  client.py --url http://127.0.0.1:8069 --user service --password-file F close mo-4f1c...
   client.py --url http://127.0.0.1:8069 --user finance --password-file F wait --timeout 60
 
 Numbers stay text all the way: amounts as Tryton's decimals, quantities as their JSON digits.
@@ -23,6 +25,10 @@ INVOICE_FIELDS = [
     'party.name', 'currency.code', 'untaxed_amount', 'tax_amount', 'total_amount', 'lines']
 LINE_FIELDS = [
     'type', 'product.code', 'description', 'quantity', 'unit.symbol', 'unit_price', 'amount']
+ORDER_FIELDS = [
+    'external_id', 'external_revision', 'name', 'party.code', 'party.name', 'asset.number', 'site', 'priority',
+    'due_at', 'status.name', 'readings', 'parts.moves', 'closed_at', 'closed_by.name']
+PART_FIELDS = ['product.code', 'quantity', 'uom.symbol', 'state']
 
 
 class ErpError(Exception):
@@ -138,6 +144,20 @@ class Client:
         if row['state'] in ('draft', 'validated'):
             self.call('model.account.invoice.post', [invoice_id], CONTEXT)
 
+    def orders(self, domain=()):
+        """Maintenance orders with their spare parts, oldest first, in the shape `--json` prints."""
+        rows = self.search_read(
+            'project.work', [['type', '=', 'task'], ['external_id', '!=', None], *domain], ORDER_FIELDS)
+        ids = [move for row in rows for parts in row['parts.'] for move in parts['moves']]
+        moves = self.call('model.stock.move.read', ids, PART_FIELDS, CONTEXT) if ids else []
+        parts = {move['id']: move for move in moves}
+        return [order_view(row, parts) for row in rows]
+
+    def close_order(self, order_id):
+        """What field service does when the work is done."""
+        done = self.find_id('project.work.status', ['progress', '=', 1])
+        self.call('model.project.work.write', [order_id], {'status': done, 'progress': 1.0}, CONTEXT)
+
 
 def plain(value):
     """Tryton's tagged JSON values as text; everything else as it is."""
@@ -150,6 +170,8 @@ def plain(value):
         return fixed(value['decimal'])
     if kind == 'date':
         return '%04d-%02d-%02d' % (value['year'], value['month'], value['day'])
+    if kind == 'datetime':
+        return '%(year)04d-%(month)02d-%(day)02dT%(hour)02d:%(minute)02d:%(second)02dZ' % value
     return {k: plain(v) for k, v in value.items()}
 
 
@@ -181,13 +203,38 @@ def invoice_view(row, lines):
     }
 
 
+def quantity_text(quantity):
+    """A float in Tryton, so a whole number comes as 3.0."""
+    return None if quantity is None else fixed(str(quantity)).removesuffix('.0')
+
+
+def order_view(row, parts):
+    return {
+        'id': row['id'],
+        'external_id': row['external_id'],
+        'revision': row['external_revision'],
+        'name': row['name'],
+        'party_code': related(row, 'party', 'code'),
+        'party_name': related(row, 'party', 'name'),
+        'asset': related(row, 'asset', 'number'),
+        'site': row['site'],
+        'priority': row['priority'],
+        'due_at': row['due_at'],
+        'status': related(row, 'status', 'name'),
+        'readings': row['readings'],
+        'closed_at': row['closed_at'],
+        'closed_by': related(row, 'closed_by', 'name'),
+        'parts': [{'product_code': related(part, 'product', 'code'), 'quantity': quantity_text(part['quantity']),
+                   'unit': related(part, 'uom', 'symbol'), 'state': part['state']}
+                  for shipment in row['parts.'] for part in (parts[move] for move in shipment['moves'])],
+    }
+
+
 def line_view(line):
-    quantity = line['quantity']
     return {
         'product_code': related(line, 'product', 'code'),
         'description': line['description'],
-        # A float in Tryton, so a whole number comes as 3.0.
-        'quantity': None if quantity is None else fixed(str(quantity)).removesuffix('.0'),
+        'quantity': quantity_text(line['quantity']),
         'unit': related(line, 'unit', 'symbol'),
         'unit_price': line['unit_price'],
         'amount': line['amount'],
@@ -232,6 +279,24 @@ def post_command(client, key):
     print('%(id)s %(number)s %(state)s %(total_amount)s %(currency)s' % invoice)
 
 
+def print_orders(orders):
+    row = '%-5s %-36s %-10s %-20s %-21s %-8s %s'
+    print(row % ('id', 'external id', 'status', 'due', 'party', 'asset', 'name'))
+    for order in orders:
+        print(row % (order['id'], order['external_id'], order['status'], order['due_at'],
+                     order['party_name'] or '-', order['asset'], order['name']))
+        for part in order['parts']:
+            print('      %(quantity)s %(unit)s %(product_code)s' % part)
+
+
+def close_command(client, key):
+    found = client.find_id('project.work', ['external_id', '=', key])
+    if found is None:
+        raise ErpError('no maintenance order with external id "%s"' % key)
+    client.close_order(found)
+    print_orders(client.orders([['id', '=', found]]))
+
+
 def parse_options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -244,6 +309,10 @@ def parse_options():
     listing.add_argument('--json', action='store_true')
     posting = commands.add_parser('post', help='validate and post one invoice')
     posting.add_argument('key', metavar='EXTERNAL_ID|ID')
+    orders = commands.add_parser('orders', help='maintenance orders with their spare parts')
+    orders.add_argument('--json', action='store_true')
+    closing = commands.add_parser('close', help='close one maintenance order, as field service does')
+    closing.add_argument('key', metavar='EXTERNAL_ID')
     waiting = commands.add_parser('wait', help='until the server answers a login')
     waiting.add_argument('--timeout', type=float, default=60, metavar='SECONDS')
     return parser.parse_args()
@@ -257,14 +326,16 @@ def main():
         client = Client(options.url, options.db)
         wait(client, options.user, password,
              options.timeout if options.command == 'wait' else 0)
-        if options.command == 'invoices':
-            invoices = client.invoices()
+        if options.command in ('invoices', 'orders'):
+            rows = client.invoices() if options.command == 'invoices' else client.orders()
             if options.json:
-                print(json.dumps(invoices, indent=2, ensure_ascii=False))
+                print(json.dumps(rows, indent=2, ensure_ascii=False))
             else:
-                print_invoices(invoices)
+                (print_invoices if options.command == 'invoices' else print_orders)(rows)
         elif options.command == 'post':
             post_command(client, options.key)
+        elif options.command == 'close':
+            close_command(client, options.key)
     except (ErpError, OSError) as error:
         sys.exit('client.py: %s' % error)
 

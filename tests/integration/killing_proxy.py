@@ -3,7 +3,7 @@
 
 Of an exchange that is part of a posting it picks one of three moments by chance: before the request goes on, after the
 ERP got it but before its reply is read, and after the reply came but before it is passed on. Each kill is a line on
-standard output that begins with "killed"; with --creates-only it happens while an invoice is being created and at no
+standard output that begins with "killed"; with --creates-only it happens while a document is being created and at no
 other request. Everything else passes unchanged. Python's standard library only.
 """
 import argparse
@@ -16,7 +16,9 @@ import sys
 import threading
 import time
 
-POSTING = (b'model.account.invoice.create', b'model.account.invoice.search_read', b'model.account.invoice.read')
+MODELS = ('account.invoice', 'project.work', 'ir.note', 'sale.opportunity')
+POSTING = tuple(('model.%s.%s"' % (model, verb)).encode()
+                for model in MODELS for verb in ('create', 'search_read', 'read', 'write'))
 MOMENTS = ('before the request', 'before the reply', 'after the reply')
 
 
@@ -104,7 +106,7 @@ def main():
     parser.add_argument('--creates-only', action='store_true')
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    names = POSTING[:1] if options.creates_only else POSTING
+    names = [name for name in POSTING if b'.create' in name] if options.creates_only else POSTING
     killer = Killer(options.victim, options.kills, options.seed, options.share, names)
     server = http.server.ThreadingHTTPServer(('127.0.0.1', options.listen), handler_of(options.forward, killer))
     server.daemon_threads = True

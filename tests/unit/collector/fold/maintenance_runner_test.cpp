@@ -165,5 +165,26 @@ TEST_CASE("service that was done there closes the order here and begins the cool
   CHECK(shop.world.store().list_documents({})->size() == 2);
 }
 
+TEST_CASE("a rule's state that cannot be read is reported and holds up no other order") {
+  Workshop shop;
+  shop.world.record({{"a", "2026-01-05T00:01:00Z", 200}});
+  shop.world.heartbeat("2026-01-05T00:15:00Z");
+  REQUIRE(shop.look("2026-01-05T00:16:00Z") == "1@15");
+  Store& store = shop.world.store();
+  const auto row = store.maintenance(shop.newest.tenant, "busy", "pump-1");
+  CommercialChanges changes;
+  changes.expected_cursor = store.fold_cursor()->cursor;
+  changes.maintenance.push_back({**row, (*row)->revision});
+  ++changes.maintenance[0].row.revision;
+  changes.maintenance[0].row.state = "{";
+  REQUIRE(store.put_documents(changes));
+
+  CHECK(shop.runner.open_work("tryton")->empty());
+  shop.world.heartbeat("2026-01-05T00:30:00Z");
+  const auto report = shop.runner.step(at("2026-01-05T00:40:00Z"));
+  REQUIRE(report);
+  CHECK(report->failed.size() == 1);
+}
+
 }  // namespace
 }  // namespace ledgerline::collector
