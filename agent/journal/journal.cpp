@@ -52,6 +52,14 @@ Status check(const JournalOptions& options) {
   return {};
 }
 
+/// Two agents on one stream would fork it.
+Result<io::FileLock> lock_for_writing(const std::string& folder) {
+  auto lock = io::FileLock::try_acquire(folder + "/writer.lock");
+  if (!lock && lock.error().code() == Errc::conflict)
+    return fail(Error(Errc::conflict, "another agent runs on this journal").with("folder", folder));
+  return lock;
+}
+
 }  // namespace
 
 Journal::Journal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -60,7 +68,7 @@ Journal::~Journal() = default;
 Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, Clock& clock) {
   TRY_VOID(check(options));
   TRY_VOID(io::make_folders(options.folder, 0700));
-  TRY(auto lock, WriterLock::take(options.folder + "/writer.lock"));
+  TRY(auto lock, lock_for_writing(options.folder));
   TRY(auto env, open_env(options, false));
   TRY_VOID(put_format(env));
   auto impl = std::make_unique<Impl>(std::move(options), clock, std::move(env), std::move(lock));

@@ -16,13 +16,13 @@
 #include "agent/journal/keys.h"
 #include "agent/journal/tables.h"
 #include "agent/journal/values.h"
-#include "agent/journal/writer_lock.h"
+#include "common/io/file_lock.h"
 
 namespace ledgerline::agent {
 
 struct Journal::Impl {
   Impl(JournalOptions options_in, Clock& clock_in, io::LmdbEnv env_in,
-       std::optional<WriterLock> lock_in)
+       std::optional<io::FileLock> lock_in)
       : options(std::move(options_in)),
         clock(clock_in),
         lock(std::move(lock_in)),
@@ -30,7 +30,7 @@ struct Journal::Impl {
 
   JournalOptions options;
   Clock& clock;
-  std::optional<WriterLock> lock;  // nothing for a reader
+  std::optional<io::FileLock> lock;  // nothing for a reader
   io::LmdbEnv env;
   std::optional<FileSpace> file;  // nothing for a reader
 

@@ -1,6 +1,6 @@
 #pragma once
-// Lets one process at a time through a section that several commands may reach together. The kernel
-// drops the lock with the process, however it ends.
+// A lock on a file, held by one process at a time. The kernel drops it with the process, however it
+// ends.
 
 #include <string>
 
@@ -13,12 +13,15 @@ class FileLock {
   /// Waits for whoever holds it: hold it for one read-modify-write and no longer. The file is made
   /// where absent and stays. Errc::config where it cannot be made or locked.
   static Result<FileLock> acquire(const std::string& file);
+  /// Errc::conflict where another process holds it; errors as of acquire().
+  static Result<FileLock> try_acquire(const std::string& file);
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&&) = delete;
   ~FileLock();
 
  private:
   explicit FileLock(int fd) : fd_(fd) {}
+  static Result<FileLock> lock(const std::string& file, int operation);
   int fd_;
 };
 
