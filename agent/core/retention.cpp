@@ -80,14 +80,16 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   if (wanted > 0 && holdings.oldest_batch <= holdings.acked_upto) {
     return {.what = Trim::batches, .batches_upto = holdings.acked_upto, .bytes = wanted};
   }
+  // The skeleton at acked_upto stays: the next receipt is compared with those from there on.
+  const BatchNumber end = std::min(holdings.oldest_batch, holdings.acked_upto);
+  const bool has_skeletons = holdings.oldest_skeleton < end;
+  if (wanted > 0 && has_skeletons) return {.what = Trim::skeletons, .batches_upto = end - 1};
+  // Last: without its key an event that is repeated counts twice.
   const Hour kept_from = hour_of(holdings.key_time - limits.idempotency_window_min);
   if (wanted > 0 && holdings.oldest_key_hour && *holdings.oldest_key_hour < kept_from) {
     return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
   }
-  // The skeleton at acked_upto stays: the next receipt is compared with those from there on.
-  const BatchNumber end = std::min(holdings.oldest_batch, holdings.acked_upto);
-  if (holdings.oldest_skeleton >= end) return {};
-  if (wanted > 0) return {.what = Trim::skeletons, .batches_upto = end - 1};
+  if (wanted > 0 || !has_skeletons) return {};
   const Timestamp sealed_before = now - limits.skeleton_age;
   if (holdings.oldest_skeleton_sealed_at && *holdings.oldest_skeleton_sealed_at < sealed_before) {
     return {.what = Trim::skeletons, .batches_upto = end - 1, .sealed_before = sealed_before};

@@ -2,8 +2,9 @@
 // Decides what the journal may forget, and when inputs are pushed back (reliability.md 1.3). Pure.
 //
 // Never evicted: billing readings that no receipt covers. Given up in this order when space is
-// needed: receipted batches from the oldest, then idempotency keys from the oldest hour, then
-// skeletons (number, id, totals) of batches below the receipt. With room, skeletons stay 24 months.
+// needed: receipted batches from the oldest, then skeletons (number, id, totals) of batches below
+// the receipt, which the collector holds as well, then idempotency keys from the oldest hour:
+// without them a repeated event counts twice. With room, skeletons stay 24 months.
 
 #include <optional>
 

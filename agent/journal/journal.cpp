@@ -338,9 +338,12 @@ Result<Heartbeat> Journal::heartbeat(std::optional<Timestamp> hold) {
   const Timestamp believed = j.promise_clock.time(now, j.clock.monotonic(), synchronised);
   const Timestamp complete = std::min(believed, hold.value_or(believed)) - j.options.lateness;
   next.promised = std::max(next.promised.value_or(Timestamp()), complete);
-  TRY(auto txn, j.env.begin_write());
-  TRY_VOID(j.put_state(txn, next));
-  TRY_VOID(j.commit(std::move(txn), next));
+  const auto put = [&]() -> Status {
+    TRY(auto txn, j.env.begin_write());
+    TRY_VOID(j.put_state(txn, next));
+    return j.commit(std::move(txn), next);
+  };
+  TRY_VOID(j.with_room(put));
   const uint64_t quota = j.options.retention.quota_bytes;
   return Heartbeat{.stream = j.grant->stream,
                    .number = next.heartbeat_number,

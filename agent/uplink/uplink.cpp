@@ -226,6 +226,7 @@ void Uplink::beat() {
   on_storage([this, hold = options_.hold()] { return outgoing_.heartbeat(hold); },
              [this](const Result<Heartbeat>& heartbeat) {
                beating_ = false;
+               if (!heartbeat && heartbeat.error().code() == Errc::full) return;  // the next one
                if (!heartbeat) return halt_for("a heartbeat cannot be kept", heartbeat.error());
                auto bytes = sign(payload_type::kHeartbeat, encode(*heartbeat), signer_);
                if (!bytes) return halt("the device key does not sign: " + bytes.error().text());

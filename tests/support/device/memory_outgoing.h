@@ -32,6 +32,11 @@ class MemoryOutgoing final : public agent::Outgoing {
     const std::lock_guard lock(mutex_);
     broken_ = code;
   }
+  /// Heartbeats that were not written.
+  [[nodiscard]] uint64_t refused() const {
+    const std::lock_guard lock(mutex_);
+    return refused_;
+  }
   [[nodiscard]] BatchNumber acked_upto() const {
     const std::lock_guard lock(mutex_);
     return state_.acked_upto;
@@ -70,6 +75,7 @@ class MemoryOutgoing final : public agent::Outgoing {
 
   Result<Heartbeat> heartbeat(std::optional<Timestamp> hold = std::nullopt) override {
     const std::lock_guard lock(mutex_);
+    refused_ += broken_ ? 1 : 0;
     if (broken_) return fail(*broken_, "the commit failed");
     Heartbeat out;
     out.stream = device_.grant.stream;
@@ -102,6 +108,7 @@ class MemoryOutgoing final : public agent::Outgoing {
   agent::ResumeState state_;
   std::optional<Errc> broken_;
   uint64_t heartbeats_ = 0;
+  uint64_t refused_ = 0;
 };
 
 }  // namespace ledgerline::test

@@ -123,22 +123,21 @@ TEST_CASE("skeletons go after 24 months, below the receipt and below the batches
   REQUIRE(next_trim(kNow, used(1), held, kLimits).what == Trim::nothing);
 }
 
-TEST_CASE("skeletons below the receipt go whatever their age once nothing else gives room") {
+TEST_CASE("without room skeletons below the receipt go whatever their age, and keys only after") {
   Holdings held{.oldest_batch = 501,
                 .acked_upto = 500,
                 .oldest_key_hour = kHour - 100,
                 .key_time = kNow,
                 .oldest_skeleton = 1,
                 .oldest_skeleton_sealed_at = kNow};
-  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::keys_early);
-
-  held.oldest_key_hour = std::nullopt;
   const TrimStep step = next_trim(kNow, used(155), held, kLimits);
   REQUIRE(step.what == Trim::skeletons);
   REQUIRE(step.batches_upto == 499);
   REQUIRE(!step.sealed_before);
 
   held.oldest_skeleton = 500;
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::keys_early);
+  held.oldest_key_hour = std::nullopt;
   REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::nothing);
 }
 

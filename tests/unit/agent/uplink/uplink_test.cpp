@@ -211,6 +211,16 @@ TEST_CASE("uplink: a heartbeat that the disk does not take ends the process") {
   REQUIRE(desk.until([&] { return desk.failure.has_value(); }));
 }
 
+TEST_CASE("uplink: a heartbeat that finds no room is left out, and the next one tries again") {
+  Desk desk(Duration(5));
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.uplink->status().heartbeats > 0; }));
+  desk.outgoing.break_writes(Errc::full);
+  const uint64_t before = desk.outgoing.refused();
+  REQUIRE(desk.until([&] { return desk.outgoing.refused() > before + 1; }));
+  CHECK_FALSE(desk.failure);
+}
+
 TEST_CASE(
     "uplink: a broker that does not authorise us raises an alarm until the collector answers") {
   Desk desk;
