@@ -1,4 +1,5 @@
-"""The steps that turn an empty database into an ERP that can post customer invoices and plan service.
+"""The steps that turn an empty database into an ERP that can post customer invoices, plan service
+and look after accounts.
 
 Runs inside the `prepare` process through proteus, without a server: over XML-RPC every call would
 cost one bcrypt check. Import this only after Tryton's configuration is loaded.
@@ -8,7 +9,7 @@ import datetime
 import os
 from decimal import Decimal
 
-MODULES = ['account_invoice', 'project', 'stock_lot', 'ledgerline']
+MODULES = ['account_invoice', 'project', 'sale_opportunity', 'stock_lot', 'ledgerline']
 
 
 def create_schema(database, password_file):
@@ -151,9 +152,15 @@ class Erp:
             self.model('stock.lot')(
                 number=asset['number'],
                 product=self.one('product.product', ('code', '=', asset['product']))).save()
-        party = self.model('party.party')(**self.data['field_service'])
-        party.save()
-        self.model('company.employee')(party=party, company=self.one('company.company')).save()
+
+    def set_up_employees(self):
+        for row in (self.data['field_service'], self.data['customer_success']):
+            party = self.model('party.party')(**row)
+            party.save()
+            self.model('company.employee')(party=party, company=self.one('company.company')).save()
+
+    def _employee(self, key):
+        return self.one('company.employee', ('party.code', '=', self.data[key]['code']))
 
     def set_up_users(self, passwords):
         self._set_up_user('collector', 'Ledgerline collector (API)', passwords['collector'],
@@ -161,7 +168,9 @@ class Erp:
         self._set_up_user('finance', 'Finance', passwords['finance'],
                           ['Account', 'Account Administration'])
         self._set_up_user('service', 'Field service', passwords['service'],
-                          ['Ledgerline Field Service', 'Stock'], self.one('company.employee'))
+                          ['Ledgerline Field Service', 'Stock'], 'field_service')
+        self._set_up_user('success', 'Customer success', passwords['success'],
+                          ['Ledgerline Customer Success', 'Sales'], 'customer_success')
 
     def _set_up_user(self, login, name, password, groups, employee=None):
         user = self.model('res.user')(login=login, name=name, password=password)
@@ -171,6 +180,6 @@ class Erp:
         user.companies.append(self.one('company.company'))
         user.company = self.one('company.company')
         if employee:
-            user.employees.append(employee)
-            user.employee = self.one('company.employee')
+            user.employees.append(self._employee(employee))
+            user.employee = self._employee(employee)
         user.save()

@@ -4,6 +4,7 @@
 //
 //   screenshot.js --url http://127.0.0.1:8069 --user finance --password-file F --out list.png
 //   screenshot.js ... --form 12 --out form.png      the form of invoice 12
+//   screenshot.js ... --view 210 --out list.png     with another view than the model's own
 'use strict';
 const { spawn } = require('child_process');
 const crypto = require('crypto');
@@ -177,6 +178,7 @@ async function openRecords(tools, options) {
     model: ${JSON.stringify(options.model)}, name: ${JSON.stringify(options.name)},
     mode: ${JSON.stringify(mode)}, domain: ${options.domain},
     res_id: ${options.form ? Number(options.form) : 'undefined'},
+    view_ids: ${options.view ? `[${Number(options.view)}]` : '[]'},
     context: Sao.Session.current_session.context}) && 0`);
   await tools.evaluate(`document.querySelector('[data-toggle=offcanvas]').click()`);  // hides the menu
   const shown = options.form

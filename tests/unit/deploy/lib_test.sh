@@ -94,7 +94,7 @@ if [ -x /usr/bin/python3 ]; then
     mkdir -p "$WORK/erp/db" "$WORK/erp/secrets"
     echo '{"inputs": ""}' >"$WORK/erp/prepared.json"
     : >"$WORK/erp/db/ledgerline.sqlite"
-    for user in admin collector finance service; do echo secret >"$WORK/erp/secrets/$user"; done
+    for user in admin collector finance service success; do echo secret >"$WORK/erp/secrets/$user"; done
     (umask 022; "$HERE/../../../deploy/tryton/prepare" --state "$WORK/copy" --port 8000 --from "$WORK/erp" >/dev/null)
     expect test -e "$WORK/copy/db/ledgerline.sqlite"
     expect test -z "$(find "$WORK/copy" -perm /077)"

@@ -15,7 +15,9 @@ WRITABLE = {
     'account.invoice.line',
     'account.invoice.line-account.tax',
     'account.invoice.tax',
+    'ir.note',
     'project.work',
+    'sale.opportunity',
     'stock.move',
     'stock.shipment.internal',
     }

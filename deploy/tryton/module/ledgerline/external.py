@@ -1,12 +1,15 @@
-"""The document id of the system that sent a record.
+"""The document id of the system that sent a record, and what people have done with the record since.
 
 The id is what makes posting to the ERP repeatable: whoever does not know whether an earlier request
 arrived looks the id up, and a second create with the same id is refused by the database.
 """
+import datetime
+
 from trytond import backend
 from trytond.i18n import gettext
 from trytond.model import Unique, fields
 from trytond.model.exceptions import AccessError
+from trytond.pyson import Eval
 from trytond.transaction import Transaction
 
 
@@ -59,3 +62,54 @@ class ExternalIdMixin:
     def copy(cls, records, default=None):
         default = dict(default or {}, external_id=None)
         return super().copy(records, default=default)
+
+
+class RevisedMixin(ExternalIdMixin):
+    """A document that may be sent again: all its revisions are one record."""
+    __slots__ = ()
+
+    external_revision = fields.Integer(
+        "External Revision", readonly=True,
+        help="How often the document was sent: a repeat brings what is newer.")
+
+    @classmethod
+    def copy(cls, records, default=None):
+        return super().copy(records, default=dict(default or {}, external_revision=None))
+
+
+class ClosingMixin:
+    """When and by whom a record was closed, noted as `_closing_field` is written."""
+    __slots__ = ()
+    _closing_field = None
+
+    closed_at = fields.DateTime(
+        "Closed", readonly=True, states={'invisible': ~Eval('closed_at')})
+    closed_by = fields.Many2One(
+        'res.user', "Closed By", readonly=True,
+        states={'invisible': ~Eval('closed_at')}, depends=['closed_at'])
+
+    def is_closed(self):
+        raise NotImplementedError
+
+    @classmethod
+    def write(cls, *args):
+        super().write(*args)
+        if not any(cls._closing_field in values for values in args[1::2]):
+            return
+        with Transaction().set_context(_check_access=False):
+            for record in sum(args[::2], []):
+                cls._note_closing(cls(record.id))
+
+    @classmethod
+    def _note_closing(cls, record):
+        closed = record.is_closed()
+        if closed == bool(record.closed_at):
+            return
+        super().write([record], {
+                'closed_at': datetime.datetime.utcnow().replace(microsecond=0) if closed else None,
+                'closed_by': Transaction().user or None if closed else None,
+                })
+
+    @classmethod
+    def copy(cls, records, default=None):
+        return super().copy(records, default=dict(default or {}, closed_at=None, closed_by=None))

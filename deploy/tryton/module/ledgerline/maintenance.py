@@ -3,22 +3,19 @@
 The parts are made with the work, in one request: a work with an external id has its parts or is not
 there.
 """
-import datetime
-
 from trytond.model import fields
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import PoolMeta
 from trytond.pyson import Bool, Eval
 from trytond.transaction import Transaction
 
-from .external import ExternalIdMixin
+from .external import ClosingMixin, ExternalIdMixin, RevisedMixin
 
 
-class Work(ExternalIdMixin, metaclass=PoolMeta):
+class Work(ClosingMixin, RevisedMixin, metaclass=PoolMeta):
     __name__ = 'project.work'
 
-    external_revision = fields.Integer(
-        "External Revision", readonly=True,
-        help="How often the order was sent: a repeat brings newer readings.")
+    _closing_field = 'status'
+
     asset = fields.Many2One('stock.lot', "Asset", ondelete='RESTRICT', select=True)
     site = fields.Char("Site")
     priority = fields.Selection([
@@ -32,8 +29,6 @@ class Work(ExternalIdMixin, metaclass=PoolMeta):
     readings = fields.Text("Readings", readonly=True)
     parts = fields.One2Many(
         'stock.shipment.internal', 'work', "Spare Parts", readonly=True)
-    closed_at = fields.DateTime("Closed", readonly=True)
-    closed_by = fields.Many2One('res.user', "Closed By", readonly=True)
 
     @classmethod
     def __setup__(cls):
@@ -53,30 +48,12 @@ class Work(ExternalIdMixin, metaclass=PoolMeta):
                 super().write(orders, {'timesheet_available': True})
         return works
 
-    @classmethod
-    def write(cls, *args):
-        super().write(*args)
-        if not any('status' in values for values in args[1::2]):
-            return
-        with Transaction().set_context(_check_access=False):
-            for work in sum(args[::2], []):
-                cls._note_closing(cls(work.id))
-
-    @classmethod
-    def _note_closing(cls, work):
-        done = work.status.progress == 1
-        if done == bool(work.closed_at):
-            return
-        super().write([work], {
-                'closed_at': datetime.datetime.utcnow().replace(microsecond=0) if done else None,
-                'closed_by': Transaction().user or None if done else None,
-                })
+    def is_closed(self):
+        return self.status.progress == 1
 
     @classmethod
     def copy(cls, works, default=None):
-        default = dict(default or {}, external_revision=None, parts=None, closed_at=None,
-            closed_by=None)
-        return super().copy(works, default=default)
+        return super().copy(works, default=dict(default or {}, parts=None))
 
 
 class Shipment(ExternalIdMixin, metaclass=PoolMeta):
