@@ -27,11 +27,20 @@ READ_FIELDS = ['external_id', 'state', 'number', 'party.code', 'currency.code', 
 ORDER_KEY = 'mo-0123456789abcdef0123456789abcdef'
 ORDER_FIELDS = ['external_id', 'external_revision', 'status.name', 'status.progress', 'asset.number',
                 'parts.moves', 'closed_at', 'closed_by.name', 'timesheet_duration']
+UPDATE_KEY = 'au-0123456789abcdef0123456789abcdef'
+UPDATE_FIELDS = ['external_id', 'external_revision', 'resource.code']
+OPPORTUNITY_KEY = 'op-0123456789abcdef0123456789abcdef'
+OPPORTUNITY_FIELDS = ['external_id', 'external_revision', 'state', 'party.code', 'amount',
+                      'currency_digits', 'closed_at', 'closed_by.name']
 LINE_FIELDS = ['product.code', 'description', 'quantity', 'unit', 'unit_price', 'amount']
 
 
 def decimal(text):
     return {'__class__': 'Decimal', 'decimal': text}
+
+
+def date(day, month=11):
+    return {'__class__': 'date', 'year': 2026, 'month': month, 'day': day}
 
 
 class Recorder:
@@ -162,7 +171,7 @@ def record_order(recorder, party, address, connect):
                       ['code', 'default_uom.digits', 'account_category.account_revenue'])[0]
         moves.append(dict(place, company=1, product=part['id'], uom=part['default_uom.']['id'],
                           quantity=quantity))
-    due = {'__class__': 'date', 'year': 2026, 'month': 11, 'day': 27}
+    due = date(27)
     values = {
         'company': 1, 'type': 'task', 'parent': project, 'name': 'pump-7: Replace the seals',
         'external_id': ORDER_KEY, 'external_revision': 1, 'asset': lot, 'site': 'Hall 3',
@@ -191,10 +200,55 @@ def close_order(service, order):
     service.call('model.timesheet.line.create', [{
         'company': 1, 'employee': service.find_id('company.employee'),
         'work': service.find_id('timesheet.work', ['origin', '=', 'project.work,%d' % order]),
-        'date': {'__class__': 'date', 'year': 2026, 'month': 11, 'day': 21},
+        'date': date(21),
         'duration': {'__class__': 'timedelta', 'seconds': 5400}}], CONTEXT)
     done = service.find_id('project.work.status', ['progress', '=', 1])
     service.call('model.project.work.write', [order], {'status': done, 'progress': 1.0}, CONTEXT)
+
+
+def record_account_update(recorder, party):
+    find = [['external_id', '=', UPDATE_KEY]]
+    search(recorder, 'update-find-absent', 'ir.note', find, UPDATE_FIELDS)
+    note, = recorder.record(
+        'update-create', 'model.ir.note.create', [{
+            'resource': 'party.party,%d' % party, 'message': 'api.requests at 85 %',
+            'external_id': UPDATE_KEY, 'external_revision': 1}], CONTEXT)
+    search(recorder, 'update-find-present', 'ir.note', find, UPDATE_FIELDS)
+    recorder.record('update-amend', 'model.ir.note.write', [note],
+                    {'external_revision': 2, 'message': 'api.requests at 101 %'}, CONTEXT)
+    search(recorder, 'update-find-amended', 'ir.note', find, UPDATE_FIELDS)
+
+
+def record_opportunity(recorder, party, address, connect):
+    search(recorder, 'opportunity-company', 'company.company', [['id', '=', 1]],
+           ['currency.code', 'currency.digits'])
+    find = [['external_id', '=', OPPORTUNITY_KEY]]
+    search(recorder, 'opportunity-find-absent', 'sale.opportunity', find, OPPORTUNITY_FIELDS)
+    opportunity, = recorder.record(
+        'opportunity-create', 'model.sale.opportunity.create', [{
+            'company': 1, 'party': party, 'address': address, 'external_id': OPPORTUNITY_KEY,
+            'external_revision': 1, 'reference': 'aqua-2026', 'description': 'Renew the contract',
+            'amount': decimal('412.50'), 'start_date': date(20), 'end_date': date(31, month=12),
+            'usage': 'api.requests 1200000'}], CONTEXT)
+    search(recorder, 'opportunity-find-present', 'sale.opportunity', find, OPPORTUNITY_FIELDS)
+    amend = ('model.sale.opportunity.write', [opportunity],
+             {'external_revision': 2, 'usage': 'api.requests 1300000'}, CONTEXT)
+    recorder.record('opportunity-amend', *amend)
+    search(recorder, 'opportunity-find-amended', 'sale.opportunity', find, OPPORTUNITY_FIELDS)
+    success = connect('success')
+    take_up(success, opportunity)
+    search(recorder, 'opportunity-find-taken', 'sale.opportunity', find, OPPORTUNITY_FIELDS)
+    success.call('model.sale.opportunity.lost', [opportunity], CONTEXT)
+    recorder.record('opportunity-error-closed', *amend)
+    search(recorder, 'opportunity-find-closed', 'sale.opportunity', find, OPPORTUNITY_FIELDS)
+
+
+def take_up(success, opportunity):
+    """Somebody of the company works on it, with another amount in mind."""
+    employee = success.call('model.res.user.get_preferences', True, CONTEXT)['employee']
+    success.call('model.sale.opportunity.write', [opportunity],
+                 {'employee': employee, 'amount': decimal('450')}, CONTEXT)
+    success.call('model.sale.opportunity.opportunity', [opportunity], CONTEXT)
 
 
 def record_login_errors(recorder):
@@ -222,8 +276,12 @@ def main():
     recorder.login(password('collector'))
     line, values = record_lookups(recorder)
     record_invoice(recorder, line, values)
-    record_order(recorder, values['party'], values['invoice_address'],
-                 lambda user: Client(options.url).login(user, password(user)))
+
+    def connect(user):
+        return Client(options.url).login(user, password(user))
+    record_order(recorder, values['party'], values['invoice_address'], connect)
+    record_account_update(recorder, values['party'])
+    record_opportunity(recorder, values['party'], values['invoice_address'], connect)
     record_login_errors(recorder)
 
 

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,7 +59,9 @@ inline Json without_texts(const Json& value) {
   }
   Json out = value;
   for (const auto& [name, member] : value.members()) {
-    const bool worded = name == "reference" || name == "description" || name == "readings";
+    static const std::set<std::string> kWorded = {"reference", "description", "readings", "message",
+                                                  "usage"};
+    const bool worded = kWorded.contains(name);
     out.set(name, worded ? Json::string("-") : without_texts(member));
   }
   return out;
