@@ -140,6 +140,7 @@ local function with_unit(quantity, unit) return unit == "1" and plain(quantity) 
 local function percent(share) return plain((decimal(share) * decimal(100)):rounded(1)) .. " %" end
 local function day(text) return text:sub(1, 10) end
 local function short_time(text) return day(text) .. " " .. text:sub(12, 16) end
+local function date_or_time(text) return text:sub(12, 16) == "00:00" and day(text) or short_time(text) end
 local function log_text(evidence) return "Evidence: the log's first " .. tostring(evidence.log_leaves) .. " leaves" end
 local function rule_text(document)
   return "Rule " .. document.rule .. ", " .. document.id .. ", revision " .. tostring(document.revision)
@@ -420,7 +421,7 @@ local function update_text(document)
   for _, stream in ipairs(streams) do readings = readings + stream.readings end
   local lines = {
     document.account.legal_name .. ": " .. consumption_text(document.meters) .. ", " .. document.contract .. " from " ..
-    day(period.local_from) .. " until " .. day(period.local_until),
+    date_or_time(period.local_from) .. " until " .. date_or_time(period.local_until),
     (document.reason == "limit" and "A limit was crossed" or "The period is closed") .. ", as of " ..
     short_time(document.as_of) .. " UTC"}
   local function section(title, items, text_of)

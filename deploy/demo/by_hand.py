@@ -31,6 +31,7 @@ class Catalog:
         self.links = {(row['device'], row['subject']): row['subscription'] for row in tables['link'] if 'subscription' in row}
         self.assets = {row['name']: row for row in tables['asset']}
         self.rules = tables['maintenance']
+        self.account_rules = tables['account_update']
         if len(self.cards) != len(tables['rate_card']):
             raise ValueError('this reckoning knows one version per rate card')
 
@@ -95,13 +96,17 @@ def rated_lines(price, quantity):
     return lines
 
 
-def document_id(tenant, contract, start):
-    """The id that a billing summary carries into the ERP; it names tenant, contract and period, so it cannot move."""
-    end = start + period_length_ms(contract['period'])
+def hashed_id(prefix, *parts):
+    """The id that a document carries into the ERP; it names what the document is about, so it cannot move."""
     digest = hashlib.sha256(b'ledgerline/document/v1\0')
-    for part in ('billing-summary', tenant, contract['name'], instant_text(start), instant_text(end), '1'):
+    for part in parts:
         digest.update(b'%d:%s' % (len(part.encode()), part.encode()))
-    return 'bs-' + digest.hexdigest()[:32]
+    return prefix + '-' + digest.hexdigest()[:32]
+
+
+def document_id(tenant, contract, start):
+    end = start + period_length_ms(contract['period'])
+    return hashed_id('bs', 'billing-summary', tenant, contract['name'], instant_text(start), instant_text(end), '1')
 
 
 def documents(catalog, device, log):
@@ -123,6 +128,40 @@ def documents_for(catalog, used_by_period):
                 'contract': name, 'party': catalog.accounts[contract['account']]['external'],
                 'start': instant_text(start), 'lines': lines,
                 'amount': sum((line[3] for line in lines), Decimal(0))}
+    return expected
+
+
+# ---- Account updates and opportunities
+
+def account_updates(catalog, used_by_period):
+    """{document id: {'contract', 'start', 'quantities': {(subscription, meter): quantity}}} of the closed periods."""
+    expected = {}
+    for (name, start), used in used_by_period.items():
+        for rule in catalog.account_rules:
+            key = hashed_id('au', 'account-update', catalog.tenant, rule['name'], name, instant_text(start))
+            expected[key] = {'contract': name, 'start': instant_text(start), 'quantities': dict(used)}
+    return expected
+
+
+def included(catalog, subscription, meter):
+    prices = catalog.cards[catalog.card_of[subscription]]['price']
+    return Decimal(next(price.get('included', '0') for price in prices if price['meter'] == meter))
+
+
+def opportunities(catalog, used_by_period):
+    """{document id: contract}: where more was used than is included, and not in the period just before."""
+    expected, beyond = {}, {}
+    for (name, start), used in used_by_period.items():
+        beyond[name, start] = {key for key, quantity in used.items() if 0 < included(catalog, *key) < quantity}
+    for (name, start), lines in beyond.items():
+        contract = next(c for c in catalog.contracts.values() if c['name'] == name)
+        before = beyond.get((name, start - period_length_ms(contract['period'])), set())
+        for rule in catalog.account_rules:
+            if rule['overage_periods'] != 1:
+                raise ValueError('this reckoning knows overage_periods = 1')
+            if lines - before:
+                expected[hashed_id('op', 'opportunity', catalog.tenant, rule['name'], name, 'overage',
+                                   instant_text(start))] = name
     return expected
 
 

@@ -11,6 +11,7 @@ import argparse
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -109,6 +110,51 @@ def print_documents(expected, invoices, verdicts):
             print(row % (expected[key]['start'], '-', key, '-', expected[key]['party'], '-', expected[key]['amount'], verdict))
 
 
+def note_quantities(message):
+    """{(subscription, meter): quantity} of the lines "- meter: quantity unit, ... [subscription]"."""
+    found = {}
+    for line in message.splitlines():
+        match = re.fullmatch(r'- (\S+): ([0-9.]+)\b.* \[(\S+)\]', line)
+        if match:
+            found[match[3], match[1]] = Decimal(match[2])
+    return found
+
+
+def judge_notes(expected, notes):
+    """{document id: what is wrong, or None} of the account updates that were worked out."""
+    count, found = Counter(note['external_id'] for note in notes), {note['external_id']: note for note in notes}
+    verdicts = {}
+    for key, update in expected.items():
+        quantities = {line: used for line, used in update['quantities'].items() if used}
+        if count[key] != 1:
+            verdicts[key] = 'in the ERP %d times' % count[key]
+        else:
+            there = {line: used for line, used in note_quantities(found[key]['message']).items() if used}
+            verdicts[key] = None if there == quantities else '%s instead of %s' % (there, quantities)
+    return verdicts
+
+
+def judge_opportunities(expected, opportunities):
+    count = Counter(one['external_id'] for one in opportunities)
+    verdicts = {key: None if count[key] == 1 else 'in the ERP %d times' % count[key] for key in expected}
+    verdicts.update({key: 'nobody used more than is included' for key in count if key not in expected})
+    return verdicts
+
+
+def print_notes(notes, verdicts):
+    for note in notes:
+        if note['external_id'] in verdicts:
+            print('  %s  %s  %s' % (
+                note['external_id'], note['message'].partition('\n')[0], verdicts[note['external_id']] or 'EQUAL'))
+
+
+def print_opportunities(opportunities, verdicts):
+    for one in opportunities:
+        print('  %s  %s  %s %s, amount %s  %s' % (
+            one['external_id'], one['party_name'], one['state'], one['description'], one['amount'],
+            verdicts[one['external_id']] or 'EQUAL'))
+
+
 def print_orders(orders, wrong):
     row = '  %-36s %-8s %-21s %-10s %-20s %-26s %s'
     print(row % ('maintenance order', 'asset', 'customer', 'status', 'due', 'parts', ''))
@@ -155,6 +201,7 @@ def print_addresses(state, ports):
     print('Web client of the ERP: http://127.0.0.1:%s/   database ledgerline' % ports['ERP_PORT'])
     print('  user finance, password in %s' % os.path.join(state, 'tryton', 'secrets', 'finance'))
     print('  user service, password in %s' % os.path.join(state, 'tryton', 'secrets', 'service'))
+    print('  user success, password in %s' % os.path.join(state, 'tryton', 'secrets', 'success'))
     print('  user admin,   password in %s' % os.path.join(state, 'tryton', 'secrets', 'admin'))
 
 
@@ -168,33 +215,35 @@ def main():
     try:
         ports = read_ports(options.state)
         catalog = by_hand.Catalog(options.catalog)
-        expected = by_hand.documents(catalog, DEVICE, os.path.join(options.state, 'app', 'answers.jsonl'))
+        used = by_hand.quantities(catalog, DEVICE, os.path.join(options.state, 'app', 'answers.jsonl'))
         invoices = read_invoices(options.state, ports)
-        needed = expected_orders(catalog, options.state)
-        orders = erp_as('service', options.state, ports).orders() if needed else []
+        service, success = (erp_as(user, options.state, ports) for user in ('service', 'success'))
+        orders, notes, opportunities = service.orders(), success.notes(), success.opportunities()
     except (OSError, client.ErpError) as error:
         sys.exit('summary.py: %s' % error)
-    verdicts = judge(expected, invoices)
-    wrong = {key: verdict for key, verdict in verdicts.items() if verdict}
+    bills, needed = by_hand.documents_for(catalog, used), expected_orders(catalog, options.state)
+    verdicts = judge(bills, invoices)
     wrong_orders = judge_orders(needed, orders)
+    told = judge_notes(by_hand.account_updates(catalog, used), notes)
+    opened = judge_opportunities(by_hand.opportunities(catalog, used), opportunities)
     if not options.check:
         print_pipeline(options.state, ports, options.build)
-        print('\nDocuments, read back from the ERP as its users finance and service:')
-        print_documents(expected, invoices, verdicts)
+        print('\nBilling summaries, read back from the ERP as its user finance:')
+        print_documents(bills, invoices, verdicts)
+        print('\nMaintenance orders, as field service:')
+        print_orders(orders, wrong_orders)
+        print('\nAccount updates and opportunities, as customer success:')
+        print_notes(notes, told)
+        print_opportunities(opportunities, opened)
         print()
-        if needed:
-            print_orders(orders, wrong_orders)
-            print()
-    for complaint in ['%s: %s' % entry for entry in wrong.items()] + wrong_orders:
-        print(complaint)
-    print('%d documents worked out by hand, %d of them in the ERP and equal%s' % (
-        len(expected), len(expected) - len(wrong.keys() & expected.keys()), '' if wrong else ': all of them'))
-    if needed:
-        print('%d maintenance orders worked out by hand%s' % (len(needed), '' if wrong_orders else ': in the ERP and equal'))
+    wrong = ['%s: %s' % entry for found in (verdicts, told, opened) for entry in found.items() if entry[1]] + wrong_orders
+    print('\n'.join(wrong + ['worked out by hand: %d billing summaries, %d maintenance orders, %d account updates, '
+                             '%d opportunities; in the ERP%s' % (len(bills), len(needed), len(told), len(opened),
+                                                                 ': not all' if wrong else ' and equal: all of them')]))
     if not options.check:
         print()
         print_addresses(options.state, ports)
-    sys.exit(1 if wrong or wrong_orders or not expected else 0)
+    sys.exit(1 if wrong or not bills else 0)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Reads Tryton 6.0 over JSON-RPC, posts invoices and closes maintenance orders, as a command and as a library.
+"""Reads our documents from Tryton 6.0 over JSON-RPC, posts invoices and closes maintenance orders: command and library.
 
   client.py --url http://127.0.0.1:8069 --user finance --password-file F invoices
   client.py --url http://127.0.0.1:8069 --user finance --password-file F post C-1001/2026-11
   client.py --url http://127.0.0.1:8069 --user service --password-file F orders
   client.py --url http://127.0.0.1:8069 --user service --password-file F close mo-4f1c...
+  client.py --url http://127.0.0.1:8069 --user success --password-file F notes
   client.py --url http://127.0.0.1:8069 --user finance --password-file F wait --timeout 60
 
 Numbers stay text all the way: amounts as Tryton's decimals, quantities as their JSON digits.
@@ -28,6 +29,10 @@ LINE_FIELDS = [
 ORDER_FIELDS = [
     'external_id', 'external_revision', 'name', 'party.code', 'party.name', 'asset.number', 'site', 'priority',
     'due_at', 'status.name', 'readings', 'parts.moves', 'closed_at', 'closed_by.name']
+NOTE_FIELDS = ['external_id', 'external_revision', 'resource.rec_name', 'message']
+OPPORTUNITY_FIELDS = [
+    'external_id', 'external_revision', 'reference', 'description', 'party.code', 'party.name', 'amount', 'state',
+    'start_date', 'end_date', 'usage', 'closed_at', 'closed_by.name']
 PART_FIELDS = ['product.code', 'quantity', 'uom.symbol', 'state']
 
 
@@ -153,6 +158,17 @@ class Client:
         parts = {move['id']: move for move in moves}
         return [order_view(row, parts) for row in rows]
 
+    def notes(self, domain=()):
+        """Account updates, oldest first, in the shape `--json` prints."""
+        rows = self.search_read('ir.note', [['external_id', '!=', None], *domain], NOTE_FIELDS)
+        return [{'id': row['id'], 'external_id': row['external_id'], 'revision': row['external_revision'],
+                 'party_name': related(row, 'resource', 'rec_name'), 'message': row['message']} for row in rows]
+
+    def opportunities(self, domain=()):
+        """Ours, oldest first, in the shape `--json` prints."""
+        rows = self.search_read('sale.opportunity', [['external_id', '!=', None], *domain], OPPORTUNITY_FIELDS)
+        return [opportunity_view(row) for row in rows]
+
     def close_order(self, order_id):
         """What field service does when the work is done."""
         done = self.find_id('project.work.status', ['progress', '=', 1])
@@ -230,6 +246,25 @@ def order_view(row, parts):
     }
 
 
+def opportunity_view(row):
+    return {
+        'id': row['id'],
+        'external_id': row['external_id'],
+        'revision': row['external_revision'],
+        'contract': row['reference'],
+        'description': row['description'],
+        'party_code': related(row, 'party', 'code'),
+        'party_name': related(row, 'party', 'name'),
+        'amount': row['amount'],
+        'state': row['state'],
+        'start_date': row['start_date'],
+        'end_date': row['end_date'],
+        'usage': row['usage'],
+        'closed_at': row['closed_at'],
+        'closed_by': related(row, 'closed_by', 'name'),
+    }
+
+
 def line_view(line):
     return {
         'product_code': related(line, 'product', 'code'),
@@ -289,6 +324,27 @@ def print_orders(orders):
             print('      %(quantity)s %(unit)s %(product_code)s' % part)
 
 
+def print_notes(notes):
+    for note in notes:
+        print('%(id)s %(external_id)s revision %(revision)s, %(party_name)s' % note)
+        print('\n'.join('      ' + line for line in note['message'].splitlines()))
+
+
+def print_opportunities(opportunities):
+    row = '%-5s %-36s %-12s %-21s %10s %s'
+    print(row % ('id', 'external id', 'state', 'party', 'amount', 'description'))
+    for one in opportunities:
+        print(row % (one['id'], one['external_id'], one['state'], one['party_name'], one['amount'] or '-', one['description']))
+
+
+LISTS = {
+    'invoices': (Client.invoices, print_invoices, 'customer invoices with their lines'),
+    'orders': (Client.orders, print_orders, 'maintenance orders with their spare parts'),
+    'notes': (Client.notes, print_notes, 'account updates'),
+    'opportunities': (Client.opportunities, print_opportunities, 'opportunities that came from us'),
+}
+
+
 def close_command(client, key):
     found = client.find_id('project.work', ['external_id', '=', key])
     if found is None:
@@ -305,12 +361,10 @@ def parse_options():
     parser.add_argument('--user', required=True)
     parser.add_argument('--password-file', required=True, metavar='FILE')
     commands = parser.add_subparsers(dest='command', required=True)
-    listing = commands.add_parser('invoices', help='customer invoices with their lines')
-    listing.add_argument('--json', action='store_true')
+    for name, (_, _, text) in LISTS.items():
+        commands.add_parser(name, help=text).add_argument('--json', action='store_true')
     posting = commands.add_parser('post', help='validate and post one invoice')
     posting.add_argument('key', metavar='EXTERNAL_ID|ID')
-    orders = commands.add_parser('orders', help='maintenance orders with their spare parts')
-    orders.add_argument('--json', action='store_true')
     closing = commands.add_parser('close', help='close one maintenance order, as field service does')
     closing.add_argument('key', metavar='EXTERNAL_ID')
     waiting = commands.add_parser('wait', help='until the server answers a login')
@@ -326,12 +380,13 @@ def main():
         client = Client(options.url, options.db)
         wait(client, options.user, password,
              options.timeout if options.command == 'wait' else 0)
-        if options.command in ('invoices', 'orders'):
-            rows = client.invoices() if options.command == 'invoices' else client.orders()
+        if options.command in LISTS:
+            read, show, _ = LISTS[options.command]
+            rows = read(client)
             if options.json:
                 print(json.dumps(rows, indent=2, ensure_ascii=False))
             else:
-                (print_invoices if options.command == 'invoices' else print_orders)(rows)
+                show(rows)
         elif options.command == 'post':
             post_command(client, options.key)
         elif options.command == 'close':

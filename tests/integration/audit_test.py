@@ -46,8 +46,10 @@ class FakeStack:
         for number, (key, document) in enumerate(by_hand.documents_for(catalog, sent).items(), 1):
             used = sent[document['contract'], by_hand.instant_ms(document['start'])]
             lines = [{'subscription': s, 'meter': m, 'quantity': str(q)} for (s, m), q in used.items()]
-            self.documents.append({'id': key, 'contract': document['contract'], 'state': 'confirmed',
-                                   'delivery': {'state': 'confirmed'}, 'body': {'lines': lines}, 'total': str(document['amount']), 'external_id': str(number)})
+            self.documents.append({
+                'id': key, 'kind': 'billing-summary', 'contract': document['contract'], 'state': 'confirmed',
+                'delivery': {'state': 'confirmed'}, 'body': {'lines': lines}, 'total': str(document['amount']),
+                'external_id': str(number)})
             self._invoices.append({
                 'id': number, 'external_id': key, 'state': 'draft', 'party_code': document['party'],
                 'untaxed_amount': str(document['amount']), 'lines': [{'amount': str(line[3])} for line in document['lines']]})

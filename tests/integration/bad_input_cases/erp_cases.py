@@ -2,8 +2,12 @@
 from bench import Unexpected, shown_exception, without_time
 
 
+def bills(stack, contract):
+    return [row for row in stack.collector('documents') if row['contract'] == contract and row['kind'] == 'billing-summary']
+
+
 def confirmed(bench, contract, more_than):
-    rows = [row for row in bench.stack.collector('documents') if row['contract'] == contract]
+    rows = bills(bench.stack, contract)
     return rows if len(rows) > more_than and all(row['state'] == 'confirmed' for row in rows) else None
 
 
@@ -17,7 +21,7 @@ def erp_down(bench):
     stack = bench.stack
     stack.call('stop_process', 'erp')
     before = len(stack.log('collector'))
-    bench.known = len([row for row in stack.collector('documents') if row['contract'] == 'aqua-2026'])
+    bench.known = len(bills(stack, 'aqua-2026'))
     bench.send(subject='aqua', data={'value': '5000'})
     line = bench.log_line('collector', 'delivery_retry.*cannot connect', 120, before)
     return [('Tryton is stopped when a document is due', without_time(line) + '; the document waits')]
