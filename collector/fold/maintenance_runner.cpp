@@ -66,6 +66,11 @@ Result<MaintenanceReport> MaintenanceRunner::step(Timestamp now) {
   return report;
 }
 
+Result<std::optional<RuleRow>> MaintenanceRunner::stored_state(const std::string& rule,
+                                                               const std::string& asset) {
+  return store_.rule_state(RuleKind::maintenance, tenant_, rule, asset);
+}
+
 Result<std::optional<Timestamp>> MaintenanceRunner::complete_through(const Asset& asset) {
   std::optional<Timestamp> promised;
   std::optional<Timestamp> ended;
@@ -109,7 +114,7 @@ Status MaintenanceRunner::look(const Pair& pair, Timestamp now, MaintenanceRepor
   TRY(const FoldCursor fold, store_.fold_cursor());
   TRY(const auto promised, complete_through(*pair.asset));
   if (!promised) return {};
-  TRY(const auto stored, store_.maintenance(tenant_, rule.name, pair.asset->name));
+  TRY(const auto stored, stored_state(rule.name, pair.asset->name));
   RuleState state = initial_state(rule, *pair.asset);
   if (stored) {
     TRY(state, parse_rule_state(stored->state, rule));
@@ -137,8 +142,13 @@ Status MaintenanceRunner::look(const Pair& pair, Timestamp now, MaintenanceRepor
     changes.documents.push_back({document, decision->revision - 1});
   }
   const uint32_t revision = stored ? stored->revision : 0;
-  changes.maintenance.push_back(
-      {{tenant_, rule.name, pair.asset->name, revision + 1, to_json(state, rule)}, revision});
+  changes.rules.push_back({{.kind = RuleKind::maintenance,
+                            .tenant = tenant_,
+                            .rule = rule.name,
+                            .about = pair.asset->name,
+                            .revision = revision + 1,
+                            .state = to_json(state, rule)},
+                           revision});
   const auto written = store_.put_documents(changes);
   if (!written && written.error().code() == Errc::conflict) {
     ++report.conflicts;
@@ -175,7 +185,7 @@ Result<std::vector<OpenWork>> MaintenanceRunner::open_work(const std::string& co
   for (const Pair& pair : pairs_) {
     if (pair.rule->connector != connector) continue;
     // A row that cannot be read is reported by step() and holds up no other.
-    const auto stored = store_.maintenance(tenant_, pair.rule->name, pair.asset->name);
+    const auto stored = stored_state(pair.rule->name, pair.asset->name);
     if (!stored && is_for_all(stored.error())) return fail(stored.error());
     if (!stored || !*stored) continue;
     const auto state = parse_rule_state((*stored)->state, *pair.rule);
@@ -198,7 +208,7 @@ Result<std::vector<OpenWork>> MaintenanceRunner::open_work(const std::string& co
 Status MaintenanceRunner::close_work(const OpenWork& work, const WorkProgress& progress,
                                      Timestamp now) {
   const auto found = catalog_->rules().find(work.rule);
-  TRY(const auto stored, store_.maintenance(tenant_, work.rule, work.asset));
+  TRY(const auto stored, stored_state(work.rule, work.asset));
   if (found == catalog_->rules().end() || !stored)
     return fail(Errc::conflict, "the order's rule is gone");
   const MaintenanceRule& rule = found->second;
@@ -208,9 +218,13 @@ Status MaintenanceRunner::close_work(const OpenWork& work, const WorkProgress& p
   const Timestamp at = std::min(progress.closed_at.value_or(now), now);
   on_service(rule, state, std::max(at, state.open->opened_at));
   CommercialChanges changes;
-  changes.maintenance.push_back(
-      {{tenant_, work.rule, work.asset, stored->revision + 1, to_json(state, rule)},
-       stored->revision});
+  changes.rules.push_back({{.kind = RuleKind::maintenance,
+                            .tenant = tenant_,
+                            .rule = work.rule,
+                            .about = work.asset,
+                            .revision = stored->revision + 1,
+                            .state = to_json(state, rule)},
+                           stored->revision});
   changes.decisions.push_back({.id = work.document,
                                .revision = work.revision,
                                .expected = DocumentState::confirmed,

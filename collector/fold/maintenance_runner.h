@@ -51,6 +51,7 @@ class MaintenanceRunner final : public WorkBook {
     const Asset* asset = nullptr;
   };
 
+  Result<std::optional<RuleRow>> stored_state(const std::string& rule, const std::string& asset);
   Status look(const Pair& pair, Timestamp now, MaintenanceReport& report);
   /// Everything of the asset before it is folded, late readings excepted; nothing: not known.
   Result<std::optional<Timestamp>> complete_through(const Asset& asset);
