@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "collector/fold/faults.h"
 #include "collector/fold/tenant.h"
 
 namespace ledgerline::collector {
@@ -11,12 +12,6 @@ namespace {
 
 QuarterHour start_of(const MaintenanceRule& rule, int64_t step) {
   return QuarterHour::of(Timestamp(step * rule.step.count()));
-}
-
-/// A fault of the store, not of something in it: nothing else can go on either.
-bool is_for_all(const Error& error) {
-  return error.code() == Errc::full || error.code() == Errc::internal ||
-         error.code() == Errc::retry;
 }
 
 }  // namespace
@@ -38,31 +33,27 @@ void MaintenanceRunner::set_catalog(Catalog catalog) {
       if (asset.model == rule.model) pairs_.push_back({&rule, &asset});
     }
   }
-  next_pair_ = pairs_.size();
-  next_round_ = Timestamp();
+  rounds_.reset(pairs_.size());
 }
 
 Result<MaintenanceReport> MaintenanceRunner::step(Timestamp now) {
   MaintenanceReport report;
-  if (pairs_.empty()) return report;
-  if (next_pair_ == pairs_.size()) {
-    if (now < next_round_) return report;
+  if (rounds_.is_over()) {
+    if (!rounds_.is_due(now)) return report;
     TRY(const auto tenant, tenant_of(*catalog_, store_));
     if (!tenant) return report;
     tenant_ = *tenant;
     TRY_VOID(usage_->load());
-    next_round_ = now + options_.round_interval;
-    next_pair_ = 0;
+    rounds_.begin(now, options_.round_interval);
   }
-  const size_t end = std::min(pairs_.size(), next_pair_ + options_.pairs_max);
-  for (; next_pair_ < end; ++next_pair_) {
-    const Pair& pair = pairs_[next_pair_];
+  for (size_t i = 0; i < options_.pairs_max && !rounds_.is_over(); ++i) {
+    const Pair& pair = pairs_[rounds_.take()];
     const auto status = look(pair, now, report);
     if (status) continue;
     if (is_for_all(status.error())) return fail(status.error());
     report.failed.emplace_back(pair.rule->name + " of " + pair.asset->name, status.error());
   }
-  report.more = report.more || next_pair_ < pairs_.size();
+  report.more = report.more || !rounds_.is_over();
   return report;
 }
 
@@ -159,7 +150,7 @@ Status MaintenanceRunner::look(const Pair& pair, Timestamp now, MaintenanceRepor
   // What is left of the pair is looked at in the next round, which then comes at once.
   if (decision || cut) {
     report.more = true;
-    next_round_ = now;
+    rounds_.hurry(now);
   }
   return {};
 }
