@@ -273,6 +273,8 @@ Result<int> perform(const CommandLine& options) {
       return usage(config, options, std::cout);
     case CommandLine::Verb::exceptions:
       return exceptions(config, options, clock, std::cout);
+    case CommandLine::Verb::accounts:
+      return accounts(config, options, std::cout);
     case CommandLine::Verb::try_maintenance:
       return try_maintenance(config, options, std::cout);
   }
