@@ -6,10 +6,12 @@ namespace ledgerline::collector {
 
 namespace {
 
-constexpr const char* kBefore = " the period before at the same share of it";
-
 Json text(std::string value) { return Json::string(std::move(value)); }
 Json number(int64_t value) { return Json::number(value); }
+
+std::string before(const AccountUpdateInput& input) {
+  return input.closed ? "the period before" : "the period before at the same share of it";
+}
 
 std::string name_of(const MeterUse& meter) { return meter.key.second + " of " + meter.key.first; }
 
@@ -59,17 +61,17 @@ std::optional<HealthPart> adoption_part(const std::vector<FeatureUse>& features,
   return HealthPart{"adoption", *mean.value(), weight, because};
 }
 
-std::optional<HealthPart> trend_part(const std::vector<MeterUse>& meters, int64_t weight) {
+std::optional<HealthPart> trend_part(const AccountUpdateInput& input, int64_t weight) {
   Mean mean;
   std::string because;
-  for (const MeterUse& meter : meters) {
+  for (const MeterUse& meter : input.meters) {
     if (!trend_of(meter)) continue;
     const Fraction share = *ratio(meter.complete_quantity, *meter.previous_quantity);
     mean.add(share);
-    append(because, name_of(meter) + " at " + percent(share) + " of");
+    append(because, name_of(meter) + " " + percent(share));
   }
   if (!mean.value()) return std::nullopt;
-  return HealthPart{"trend", *mean.value(), weight, because + kBefore};
+  return HealthPart{"trend", *mean.value(), weight, "of " + before(input) + ": " + because};
 }
 
 std::optional<HealthPart> data_part(const AccountUpdateInput& input, int64_t weight) {
@@ -101,9 +103,9 @@ std::optional<Fraction> trend_of(const MeterUse& meter) {
   return out;
 }
 
-Json signals_json(const AccountRule& rule, const std::vector<MeterUse>& meters) {
+Json signals_json(const AccountRule& rule, const AccountUpdateInput& input) {
   Json out = Json::array();
-  for (const MeterUse& meter : meters) {
+  for (const MeterUse& meter : input.meters) {
     const auto trend = trend_of(meter);
     if (!trend) continue;
     const bool expands = rule.expansion_above && compare(*trend, *rule.expansion_above) > 0;
@@ -112,7 +114,7 @@ Json signals_json(const AccountRule& rule, const std::vector<MeterUse>& meters) 
     const Fraction size{boost::multiprecision::abs(trend->numerator), trend->denominator};
     out.push(Json::object({{"kind", text(expands ? "expansion" : "churn")},
                            {"because", text(name_of(meter) + " is " + percent(size) +
-                                            (expands ? " above" : " below") + kBefore)}}));
+                                            (expands ? " above " : " below ") + before(input))}}));
   }
   return out;
 }
@@ -122,8 +124,8 @@ Json health_json(const AccountRule& rule, const AccountUpdateInput& input) {
   int64_t sum = 0;
   int64_t weights = 0;
   for (const auto& part :
-       {adoption_part(input.features, rule.weights.adoption),
-        trend_part(input.meters, rule.weights.trend), data_part(input, rule.weights.data)}) {
+       {adoption_part(input.features, rule.weights.adoption), trend_part(input, rule.weights.trend),
+        data_part(input, rule.weights.data)}) {
     if (!part || part->weight == 0) continue;
     sum += part->score * part->weight;
     weights += part->weight;

@@ -17,7 +17,7 @@ Result<Decimal> cut_off(const Fraction& value, int places);
 /// The change against the period before; nothing where there is none to compare with.
 std::optional<Fraction> trend_of(const MeterUse& meter);
 
-Json signals_json(const AccountRule& rule, const std::vector<MeterUse>& meters);
+Json signals_json(const AccountRule& rule, const AccountUpdateInput& input);
 Json health_json(const AccountRule& rule, const AccountUpdateInput& input);
 
 }  // namespace ledgerline::collector

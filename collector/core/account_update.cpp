@@ -143,7 +143,7 @@ Result<std::string> body_of(const Catalog& catalog, const Contract& contract,
                        {"period", std::move(period)},
                        {"meters", std::move(meters)},
                        {"features", std::move(features)},
-                       {"signals", signals_json(rule, input.meters)},
+                       {"signals", signals_json(rule, input)},
                        {"health", health_json(rule, input)},
                        {"catalog", text(catalog.hash().hex())},
                        {"evidence", evidence_json(input.evidence)}})

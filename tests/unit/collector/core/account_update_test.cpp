@@ -223,6 +223,8 @@ TEST_CASE("signals say what grew and what fell, beyond their limits only", "[acc
   CHECK(kinds("590") ==
         "churn: api.requests of aqua-api is 41 % below the period before at the "
         "same share of it");
+  world.input.closed = true;
+  CHECK(kinds("590") == "churn: api.requests of aqua-api is 41 % below the period before");
 }
 
 TEST_CASE("health is the weighted mean of the parts that say something", "[account_update]") {
@@ -306,8 +308,8 @@ TEST_CASE("an account update's body is canonical, byte for byte", "[account_upda
           R"("signals":[{"kind":"expansion","because":"api.requests of aqua-api is 110 % above )"
           R"(the period before at the same share of it"}],"health":{"score":55,"parts":[)"
           R"({"name":"adoption","score":25,"weight":40,"because":"search 3 of 12 subjects"},)"
-          R"({"name":"trend","score":100,"weight":30,"because":"api.requests of aqua-api at 210 % )"
-          R"(of the period before at the same share of it"},)"
+          R"({"name":"trend","score":100,"weight":30,"because":"of the period before at the )"
+          R"(same share of it: api.requests of aqua-api 210 %"},)"
           R"({"name":"data","score":50,"weight":30,"because":"readings of 1 of 2 devices are )"
           R"(there"}]},"catalog":")" +
           world.catalog.hash().hex() + R"(","evidence":{"log_leaves":17,"streams":[]}})");
