@@ -19,6 +19,26 @@ std::string catalog_with(const std::string& rule, const std::string& until = "")
   return out + link("*", kFrom) + "\n[[account_update]]\nname = \"health\"\nconnector = \"crm\"\n" +
          rule;
 }
+std::string other_contract(const std::string& device) {
+  return R"(
+[[contract]]
+name = "other-2026"
+account = "aqua"
+connector = "tryton"
+currency = "EUR"
+time_zone = "Europe/Brussels"
+anchor = "2026-01-05T10:00:00Z"
+period = "PT1H"
+  [[contract.subscription]]
+  name = "other-api"
+  rate_card = "standard"
+[[link]]
+subject = "other"
+subscription = "other-api"
+from = "2026-01-01T00:00:00Z"
+device = ")" +
+         device + "\"\n";
+}
 const std::string kLimits = "limits = [\"0.8\", \"1\"]\n";
 
 class Office {
@@ -127,6 +147,15 @@ TEST_CASE("usage is read again only where something of the contract was folded",
   office.world.record({{"a", "2026-01-05T10:10:00Z", 90}});
   CHECK(office.tell("2026-01-05T10:11:00Z").empty());  // every limit is crossed
   CHECK(office.summed == 0);
+
+  // Of two contracts with a device each, the one whose device sent something.
+  Office two(catalog_with(kLimits) + other_contract("app-2"));
+  two.world.record({{"a", "2026-01-05T10:05:00Z", 10}});
+  CHECK(two.tell("2026-01-05T10:06:00Z").empty());
+  CHECK(two.summed == 2);
+  two.world.record({{"a", "2026-01-05T10:07:00Z", 10}});
+  CHECK(two.tell("2026-01-05T10:08:00Z").empty());
+  CHECK(two.summed == 1);
 }
 
 TEST_CASE("a period that begins while the one before waits for a device is told of at once",
@@ -221,8 +250,17 @@ TEST_CASE("a renewal is told in its window, with what the contract came to", "[a
   CHECK(office.body().find("amount")->text() == "1.00");
   CHECK(office.newest.total.text() == "1.00");
   CHECK(office.tell("2026-01-06T12:00:00Z").empty());
+  const auto revision = [&] {
+    return office.world.store()
+        .rule_state(RuleKind::account_update, "demo", "health", "aqua-2026")
+        .value()
+        .value()
+        .revision;
+  };
+  const uint32_t before = revision();
   office.restart();
   CHECK(office.tell("2026-01-06T13:00:00Z").empty());
+  CHECK(revision() == before);
 
   Office late(catalog_with("renewal_window = \"1d\"\n", "2026-01-07T15:00:00Z"));
   CHECK(late.tell("2026-01-07T15:00:00Z").empty());
@@ -281,26 +319,7 @@ TEMPLATE_TEST_CASE("two collectors on one store tell everything once", "[account
 }
 
 TEST_CASE("damage in what is stored of one contract is told and stops no other", "[accounts]") {
-  std::string catalog = catalog_with(kLimits);
-  catalog += R"(
-[[contract]]
-name = "other-2026"
-account = "aqua"
-connector = "tryton"
-currency = "EUR"
-time_zone = "Europe/Brussels"
-anchor = "2026-01-05T10:00:00Z"
-period = "PT1H"
-  [[contract.subscription]]
-  name = "other-api"
-  rate_card = "standard"
-[[link]]
-device = "app-1"
-subject = "other"
-subscription = "other-api"
-from = "2026-01-01T00:00:00Z"
-)";
-  Office office(catalog);
+  Office office(catalog_with(kLimits) + other_contract("app-1"));
   CommercialChanges changes;
   changes.rules = {{{RuleKind::account_update, "demo", "health", "aqua-2026", 1, "{"}, 0}};
   REQUIRE(office.world.store().put_documents(changes));
