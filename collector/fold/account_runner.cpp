@@ -100,7 +100,7 @@ Status AccountRunner::tell_closed(Look& look, AccountReport& report) {
   TRY(const auto rows, store_.list_periods(tenant_, look.contract.name, look.state.next_closed,
                                            options_.closed_max));
   for (const PeriodRow& row : rows) {
-    if (!row.closed || look.stale) break;
+    if (!row.closed || look.stale) return {};
     std::vector<DocumentRow> documents;
     TRY(auto update, closing_update(look, row));
     if (update) documents.push_back(std::move(*update));
@@ -110,7 +110,7 @@ Status AccountRunner::tell_closed(Look& look, AccountReport& report) {
     look.state.next_closed = row.to;
     TRY_VOID(write(look, std::move(documents), report));
   }
-  if (!look.stale && look.newest->from >= look.state.next_closed) report.more = true;
+  if (!look.stale && rows.size() == options_.closed_max) report.more = true;
   return {};
 }
 

@@ -332,7 +332,21 @@ TEMPLATE_TEST_CASE("a restart at any time repeats nothing and loses nothing", "[
   CHECK(office.written() == through.written());
 }
 
-TEST_CASE("what another process wrote meanwhile is decided upon again", "[accounts]") {
+TEST_CASE("a state that another process changed is decided upon again", "[accounts]") {
+  Office office(catalog_with(kLimits));
+  office.world.record({{"a", "2026-01-05T10:05:00Z", 80}});
+  AccountState state;
+  state.next_closed = at("2026-01-05T10:00:00Z");
+  CommercialChanges changes;
+  changes.rules = {
+      {{RuleKind::account_update, "demo", "health", "aqua-2026", 1, to_json(state)}, 0}};
+  before_next_write(office.world.database(),
+                    [&] { REQUIRE(office.world.store().put_documents(changes)); });
+  CHECK(office.runner->step(at("2026-01-05T10:06:00Z"))->conflicts == 1);
+  CHECK(office.tell("2026-01-05T10:06:00Z") == "account-update.1");
+}
+
+TEST_CASE("what another process told meanwhile is told once", "[accounts]") {
   Office office(catalog_with(kLimits));
   office.world.record({{"a", "2026-01-05T10:05:00Z", 80}});
   AccountRunner other(office.world.store(), CommerceWorld::read(catalog_with(kLimits)),
