@@ -9,6 +9,7 @@
 #include "collector/api/metrics.h"
 #include "collector/api/setup.h"
 #include "collector/dispatch/dispatcher.h"
+#include "collector/fold/account_loop.h"
 #include "collector/fold/commerce_loop.h"
 #include "collector/fold/folder.h"
 #include "collector/fold/maintenance_loop.h"
@@ -55,6 +56,7 @@ class Collector {
         signer_(std::move(signer)),
         folder_(*store_, {}, &changed_series_),
         maintenance_(*store_, catalog),
+        accounts_(*store_, catalog, {.zone_database = read_zone_database()}),
         commerce_(*store_, std::move(catalog), {.zone_database = read_zone_database()},
                   &changed_series_),
         intake_(runtime_, clock_, *store_, *signer_, intake_options(config),
@@ -76,6 +78,11 @@ class Collector {
                                     .runner = &maintenance_,
                                     .counters = &maintenance_counters_,
                                     .on_documents = [this] { wake_dispatchers(); }}));
+    runtime_.spawn("accounts", run_accounts({.runtime = &runtime_,
+                                             .clock = &clock_,
+                                             .runner = &accounts_,
+                                             .counters = &account_counters_,
+                                             .on_documents = [this] { wake_dispatchers(); }}));
     fold();
     await_reload();
     io::log_info("ready", {kv("catalog", config_.catalog), kv("connectors", dispatchers_.size())});
@@ -126,7 +133,7 @@ class Collector {
     for (const auto& dispatcher : dispatchers_) dispatchers.push_back(dispatcher.get());
     return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
             .body = metrics_text(intake_.status(), fold_counters_, commerce_counters_,
-                                 maintenance_counters_, dispatchers)};
+                                 maintenance_counters_, account_counters_, dispatchers)};
   }
 
   /// One slice at a time, so that intake's transactions get their turn on the storage thread.
@@ -190,6 +197,7 @@ class Collector {
         runtime_,
         [this, next = std::make_shared<Catalog>(std::move(*catalog))] {
           maintenance_.set_catalog(*next);
+          accounts_.set_catalog(*next);
           commerce_.set_catalog(std::move(*next));
           return true;
         },
@@ -212,6 +220,7 @@ class Collector {
   ChangedSeries changed_series_;
   Folder folder_;
   MaintenanceRunner maintenance_;
+  AccountRunner accounts_;
   CommerceRunner commerce_;
   Intake intake_;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;
@@ -221,6 +230,7 @@ class Collector {
   std::string fold_error_;  // where it is stalled
   CommerceCounters commerce_counters_;
   MaintenanceCounters maintenance_counters_;
+  AccountCounters account_counters_;
   bool folding_ = false;
   bool fold_again_ = false;
 };
@@ -263,6 +273,8 @@ Result<int> perform(const CommandLine& options) {
       return usage(config, options, std::cout);
     case CommandLine::Verb::exceptions:
       return exceptions(config, options, clock, std::cout);
+    case CommandLine::Verb::accounts:
+      return accounts(config, options, std::cout);
     case CommandLine::Verb::try_maintenance:
       return try_maintenance(config, options, std::cout);
   }

@@ -87,6 +87,13 @@ void describe_maintenance(CLI::App& app, CommandLine& out) {
   tried->add_flag("--json", out.json, "answer in JSON");
 }
 
+void describe_accounts(CLI::App& app, CommandLine& out) {
+  CLI::App* accounts = add_verb(app, out, Verb::accounts, "accounts",
+                                "consumption, signals and health of each contract, as told last",
+                                "ledgerline-collector accounts --json");
+  accounts->add_flag("--json", out.json, "answer in JSON: the documents' bodies");
+}
+
 void describe_usage(CLI::App& app, CommandLine& out) {
   CLI::App* usage = add_verb(app, out, Verb::usage, "usage",
                              "what was metered, by subject and UTC quarter hour, hour or day",
@@ -125,6 +132,7 @@ void describe(CLI::App& app, CommandLine& out) {
   describe_devices(app, out);
   describe_documents(app, out);
   describe_maintenance(app, out);
+  describe_accounts(app, out);
   describe_usage(app, out);
 }
 

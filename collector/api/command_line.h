@@ -22,6 +22,7 @@ struct CommandLine {
     requeue,
     usage,
     exceptions,
+    accounts,
     try_maintenance
   };
   Verb verb = Verb::run;

@@ -29,6 +29,10 @@ Result<int> usage(const CollectorConfig& config, const CommandLine& options, std
 Result<int> exceptions(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                        std::ostream& out);
 
+/// The newest account update of each rule and contract.
+Result<int> accounts(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
+Result<int> accounts(Store& store, const CommandLine& options, std::ostream& out);
+
 /// What the maintenance rules would have ordered over everything that was folded so far; writes
 /// nothing.
 Result<int> try_maintenance(const CollectorConfig& config, const CommandLine& options,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "collector/api/commands.h"
+#include "collector/api/document_text.h"
 #include "collector/api/setup.h"
 #include "collector/api/state_names.h"
 #include "collector/api/table.h"
@@ -21,6 +22,15 @@ constexpr size_t kPage = 1000;
 Json number(uint64_t value) { return Json::number(std::to_string(value)); }
 Json string(std::string_view text) { return Json::string(std::string(text)); }
 
+/// Empty where the document is about no amount.
+std::string total_of(const DocumentRow& row) {
+  return row.currency.empty() ? std::string() : row.total.text() + " " + row.currency;
+}
+
+const std::string& about(const DocumentRow& row) {
+  return row.asset.empty() ? row.contract : row.asset;
+}
+
 Json as_json(const DocumentRow& row, const std::optional<DeliveryRow>& delivery) {
   Json out = Json::object(
       {{"id", string(row.id)},
@@ -33,7 +43,7 @@ Json as_json(const DocumentRow& row, const std::optional<DeliveryRow>& delivery)
        {"period_from", string(to_rfc3339(row.period_from))},
        {"period_until", string(to_rfc3339(row.period_to))},
        {"state", string(name_of(row.state))},
-       {"total", string(row.total.text())},
+       {"total", row.currency.empty() ? Json::null() : string(row.total.text())},
        {"currency", string(row.currency)},
        {"connector", string(row.connector)},
        {"external_id", string(row.external_id)},
@@ -60,24 +70,13 @@ Result<int> show_document(Store& store, const CommandLine& options, std::ostream
     return kExitOk;
   }
   out << row.id << " revision " << row.revision << ": " << row.kind << " for " << row.account
-      << ", contract " << row.contract << "\nperiod " << to_rfc3339(row.period_from) << " until "
-      << to_rfc3339(row.period_to) << "\n"
-      << row.total.text() << " " << row.currency << ", " << name_of(row.state);
+      << (row.asset.empty() ? ", contract " : ", asset ") << about(row) << "\nperiod "
+      << to_rfc3339(row.period_from) << " until " << to_rfc3339(row.period_to) << "\n"
+      << (row.currency.empty() ? "" : total_of(row) + ", ") << name_of(row.state);
   if (!row.external_id.empty())
     out << ", " << row.connector << " id " << printable(row.external_id);
   out << "\n\n";
-  TextTable table({"LINE", "PRODUCT", "METER", "QUANTITY", "BILLABLE", "PRICE", "AMOUNT"});
-  const Json* lines = body.find("lines");
-  for (const Json& line : lines == nullptr ? std::vector<Json>() : lines->items()) {
-    const auto text = [&line](const char* name) {
-      const Json* found = line.find(name);
-      return found == nullptr ? std::string() : found->text();
-    };
-    table.add({text("number"), text("product"), text("meter"),
-               text("quantity") + " " + text("unit"), text("billable_quantity"), text("unit_price"),
-               text("amount")});
-  }
-  table.print(out);
+  print_body(body, out);
   if (delivery) {
     out << "\ndelivery " << name_of(delivery->state) << " after " << delivery->attempt
         << " attempts: " << printable(delivery->reply) << "\n";
@@ -166,7 +165,7 @@ Result<int> documents(Store& store, const CommandLine& options, std::ostream& ou
   if (!options.document.empty()) return show_document(store, options, out);
   Json list = Json::array();
   TextTable table(
-      {"ID", "CONTRACT", "PERIOD FROM", "UNTIL", "TOTAL", "STATE", "DELIVERY", "EXTERNAL ID"});
+      {"ID", "ABOUT", "KIND", "FROM", "UNTIL", "TOTAL", "STATE", "DELIVERY", "EXTERNAL ID"});
   const auto read = [&](const std::string& after) {
     return store.list_documents({.after = after, .limit = kPage});
   };
@@ -175,8 +174,8 @@ Result<int> documents(Store& store, const CommandLine& options, std::ostream& ou
     if (options.json) {
       list.push(as_json(row, delivery));
     } else {
-      table.add({row.id, row.contract, to_rfc3339(row.period_from), to_rfc3339(row.period_to),
-                 row.total.text() + " " + row.currency, std::string(name_of(row.state)),
+      table.add({row.id, about(row), row.kind, to_rfc3339(row.period_from),
+                 to_rfc3339(row.period_to), total_of(row), std::string(name_of(row.state)),
                  delivery ? std::string(name_of(delivery->state)) : "-", row.external_id});
     }
     return {};

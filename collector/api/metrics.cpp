@@ -92,6 +92,7 @@ void dispatch_lines(const std::vector<const Dispatcher*>& dispatchers, Text& out
 
 std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
                          const CommerceCounters& commerce, const MaintenanceCounters& maintenance,
+                         const AccountCounters& accounts,
                          const std::vector<const Dispatcher*>& dispatchers) {
   Text out;
   intake_lines(intake, out);
@@ -111,6 +112,12 @@ std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
               "Further revisions of open maintenance orders");
   out.counter("maintenance_errors_total", maintenance.errors,
               "Rules and assets that could not be looked at, each time");
+  out.counter("account_updates_total", accounts.updates, "Revisions of account updates");
+  out.counter("opportunities_total", accounts.opportunities, "Opportunities opened");
+  out.counter("account_periods_summed_total", accounts.periods_summed,
+              "Open periods whose usage was read for their limits");
+  out.counter("account_errors_total", accounts.errors,
+              "Account updates and contracts that could not be looked at, each time");
   dispatch_lines(dispatchers, out);
   return out.take();
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "collector/dispatch/dispatcher.h"
+#include "collector/fold/account_loop.h"
 #include "collector/fold/commerce_loop.h"
 #include "collector/fold/maintenance_loop.h"
 #include "collector/intake/intake.h"
@@ -21,6 +22,7 @@ struct FoldCounters {
 
 std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
                          const CommerceCounters& commerce, const MaintenanceCounters& maintenance,
+                         const AccountCounters& accounts,
                          const std::vector<const Dispatcher*>& dispatchers);
 
 }  // namespace ledgerline::collector

@@ -98,12 +98,16 @@ Json canonical_asset(const Asset& asset) {
                        {"in_service_from", optional_text(asset.in_service_from)}});
 }
 
+Json canonical_where(const DimensionSet& where) {
+  Json out = Json::object();
+  for (const auto& [name, value] : where) out.set(name, text(value));
+  return out;
+}
+
 Json canonical_condition(const Condition& condition) {
-  Json where = Json::object();
-  for (const auto& [name, value] : condition.where) where.set(name, text(value));
   return Json::object({{"source", Json::number(static_cast<int64_t>(condition.source))},
                        {"meter", text(condition.meter)},
-                       {"where", std::move(where)},
+                       {"where", canonical_where(condition.where)},
                        {"value", text(std::string(to_string(condition.value)))},
                        {"window_ms", Json::number(condition.window.count())},
                        {"ahead_ms", Json::number(condition.ahead.count())},
@@ -134,6 +138,31 @@ Json canonical_rule(const MaintenanceRule& rule) {
                        {"needed", Json::number(static_cast<int64_t>(rule.needed))},
                        {"conditions", std::move(conditions)},
                        {"parts", std::move(parts)}});
+}
+
+Json canonical_account_rule(const AccountRule& rule) {
+  Json accounts = Json::array();
+  for (const std::string& account : rule.accounts) accounts.push(text(account));
+  Json limits = Json::array();
+  for (const Decimal& limit : rule.limits) limits.push(text(limit));
+  Json features = Json::array();
+  for (const AccountFeature& feature : rule.features) {
+    features.push(Json::object({{"name", text(feature.name)},
+                                {"meter", text(feature.meter)},
+                                {"where", canonical_where(feature.where)}}));
+  }
+  return Json::object({{"name", text(rule.name)},
+                       {"connector", text(rule.connector)},
+                       {"accounts", std::move(accounts)},
+                       {"limits", std::move(limits)},
+                       {"expansion_above", optional_text(rule.expansion_above)},
+                       {"churn_below", optional_text(rule.churn_below)},
+                       {"renewal_days", Json::number(rule.renewal_days)},
+                       {"overage_periods", Json::number(rule.overage_periods)},
+                       {"weights", Json::object({{"adoption", Json::number(rule.weights.adoption)},
+                                                 {"trend", Json::number(rule.weights.trend)},
+                                                 {"data", Json::number(rule.weights.data)}})},
+                       {"features", std::move(features)}});
 }
 
 }  // namespace
@@ -203,6 +232,9 @@ std::string Catalog::canonical() const {
   // Only where there are any: a catalog that was written before there were rules keeps its hash.
   if (!assets.items().empty()) out.set("assets", std::move(assets));
   if (!rules.items().empty()) out.set("maintenance", std::move(rules));
+  Json updates = Json::array();
+  for (const auto& [name, rule] : account_rules_) updates.push(canonical_account_rule(rule));
+  if (!updates.items().empty()) out.set("account_updates", std::move(updates));
   return out.dump();
 }
 

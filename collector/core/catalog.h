@@ -1,15 +1,16 @@
 #pragma once
 // The commercial side as written in catalog.d/*.toml: meters, rate cards, accounts, contracts with
-// their subscriptions, assets and their maintenance rules, and links of devices and subjects to
-// subscriptions and assets. A Catalog that exists is
-// whole: every name it uses is defined, so no later step meets an unknown one. It never changes; a
-// new set of files is a new Catalog with another hash. Pure: takes texts.
+// their subscriptions, assets and their maintenance rules, account updates, and links of devices
+// and subjects to subscriptions and assets. A Catalog that exists is whole: every name it uses is
+// defined, so no later step meets an unknown one. It never changes; a new set of files is a new
+// Catalog with another hash. Pure: takes texts.
 
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "collector/core/account_rule.h"
 #include "collector/core/maintenance_rule.h"
 #include "collector/core/periods.h"
 #include "common/decimal.h"
@@ -130,6 +131,9 @@ class Catalog {
   [[nodiscard]] const Asset* asset(const std::string& name) const;
   [[nodiscard]] const std::map<std::string, Asset>& assets() const { return assets_; }
   [[nodiscard]] const std::map<std::string, MaintenanceRule>& rules() const { return rules_; }
+  [[nodiscard]] const std::map<std::string, AccountRule>& account_rules() const {
+    return account_rules_;
+  }
 
  private:
   friend class CatalogReader;
@@ -146,6 +150,7 @@ class Catalog {
   std::vector<Link> links_;                         // by device, subject, from
   std::map<std::string, Asset> assets_;
   std::map<std::string, MaintenanceRule> rules_;
+  std::map<std::string, AccountRule> account_rules_;
   Digest hash_;
 };
 

@@ -56,19 +56,20 @@ void CatalogReader::check_rate_cards() {
   }
 }
 
+void CatalogReader::check_connector(const TomlTable& at, const std::string& name) {
+  if (!options_.connectors) return;
+  std::map<std::string, int> configured;
+  for (const std::string& one : *options_.connectors) configured[one] = 0;
+  if (!configured.contains(name)) complain(at, "connector", unknown("connector", name, configured));
+}
+
 void CatalogReader::check_contracts() {
   for (const WrittenContract& contract : contracts_) {
     const Contract& value = contract.value;
     if (!catalog_.accounts_.contains(value.account)) {
       complain(contract.at, "account", unknown("account", value.account, catalog_.accounts_));
     }
-    if (options_.connectors) {
-      std::map<std::string, int> configured;
-      for (const std::string& name : *options_.connectors) configured[name] = 0;
-      if (!configured.contains(value.connector)) {
-        complain(contract.at, "connector", unknown("connector", value.connector, configured));
-      }
-    }
+    check_connector(contract.at, value.connector);
     check_subscriptions(contract);
     if (!catalog_.contracts_.emplace(value.name, value).second) {
       complain(contract.at, "name", "the contract " + in_quotes(value.name) + " is defined twice");

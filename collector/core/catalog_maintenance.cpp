@@ -152,12 +152,7 @@ void CatalogReader::check_rule(const WrittenRule& rule, const std::set<std::stri
     complain(rule.at, "model",
              "no asset is a " + in_quotes(value.model) + did_you_mean(value.model, names));
   }
-  if (options_.connectors) {
-    std::map<std::string, int> configured;
-    for (const std::string& name : *options_.connectors) configured[name] = 0;
-    if (!configured.contains(value.connector))
-      complain(rule.at, "connector", unknown("connector", value.connector, configured));
-  }
+  check_connector(rule.at, value.connector);
   for (size_t i = 0; i < value.conditions.size(); ++i) {
     const Condition& condition = value.conditions[i];
     if (condition.meter.empty()) continue;

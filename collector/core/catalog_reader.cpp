@@ -55,6 +55,7 @@ Result<Catalog> CatalogReader::read(const std::vector<CatalogFile>& files) {
     check_rate_cards();
     check_contracts();
     check_maintenance();
+    check_account_updates();
     check_links();
   }
   if (!complaints_.empty()) {
@@ -105,6 +106,7 @@ Status CatalogReader::read_file(const CatalogFile& file) {
   TRY_VOID(read_tables(root, "link", &CatalogReader::read_link));
   TRY_VOID(read_tables(root, "asset", &CatalogReader::read_asset));
   TRY_VOID(read_tables(root, "maintenance", &CatalogReader::read_maintenance));
+  TRY_VOID(read_tables(root, "account_update", &CatalogReader::read_account_update));
   return root.finish();
 }
 

@@ -39,6 +39,11 @@ class CatalogReader {
     TomlTable at;
     std::vector<TomlTable> conditions;
   };
+  struct WrittenAccountRule {
+    AccountRule value;
+    TomlTable at;
+    std::vector<TomlTable> features;
+  };
 
   Status read_file(const CatalogFile& file);
   template <class Read>
@@ -52,6 +57,7 @@ class CatalogReader {
   Status read_link(TomlTable table);
   Status read_asset(TomlTable table);
   Status read_maintenance(TomlTable table);
+  Status read_account_update(TomlTable table);
   Result<Condition> read_condition(TomlTable& table, Duration step);
   Result<Part> read_part(TomlTable& table);
 
@@ -61,6 +67,8 @@ class CatalogReader {
   void check_links();
   void check_maintenance();
   void check_rule(const WrittenRule& rule, const std::set<std::string>& models);
+  void check_account_updates();
+  void check_connector(const TomlTable& at, const std::string& name);
 
   void complain(const Error& error);
   void complain(const TomlTable& at, std::string_view key, const std::string& message) {
@@ -74,6 +82,7 @@ class CatalogReader {
   std::vector<Written<Link>> links_;
   std::vector<Written<Asset>> assets_;
   std::vector<WrittenRule> rules_;
+  std::vector<WrittenAccountRule> account_rules_;
   std::vector<std::string> complaints_;
   size_t complaints_more_ = 0;
 };

@@ -79,6 +79,13 @@ std::string_view series_fault(const Catalog& catalog, const SeriesKey& key) {
   return {};
 }
 
+std::optional<Period> period_from(const Contract& contract, Timestamp from) {
+  if (contract.until && from >= *contract.until) return std::nullopt;
+  const auto regular = contract.rule.containing(from);
+  if (!regular) return std::nullopt;
+  return Period{from, contract.until ? std::min(regular->until, *contract.until) : regular->until};
+}
+
 std::string PeriodDetail::json() const {
   Json booked = Json::array();
   for (const BookedLine& line : lines) {

@@ -24,6 +24,11 @@ std::string_view series_fault(const Catalog& catalog, const SeriesKey& key);
 using LineKey = std::pair<std::string, std::string>;
 using PeriodUsage = std::map<LineKey, MeterUsage>;
 
+/// The contract's period that holds `from`, from there on: where the rule was changed, what is left
+/// of a regular one; cut at the contract's end. Nothing from there on, or beyond the years that the
+/// zone data covers.
+std::optional<Period> period_from(const Contract& contract, Timestamp from);
+
 /// What was booked for one line when its period closed.
 struct BookedLine {
   std::string subscription;

@@ -1,8 +1,8 @@
 #include "collector/core/documents.h"
 
 #include "collector/core/currency.h"
+#include "collector/core/document_parts.h"
 #include "common/check.h"
-#include "common/crypto.h"
 #include "common/json.h"
 
 namespace ledgerline::collector {
@@ -35,35 +35,11 @@ Json line_json(const RatedLine& line, size_t index) {
                                    {"version", Json::number(line.rate_card_version)}})}});
 }
 
-Json evidence_json(const EvidenceSummary& evidence) {
-  Json streams = Json::array();
-  for (const StreamProgress& stream : evidence.streams) {
-    streams.push(Json::object({{"stream", text(stream.stream.hex())},
-                               {"device", text(stream.device)},
-                               {"batches", number(stream.folded_number)},
-                               {"readings", number(stream.folded_seq)}}));
-  }
-  return Json::object(
-      {{"log_leaves", number(evidence.log_leaves)}, {"streams", std::move(streams)}});
-}
-
-Result<Json> period_json(const Contract& contract, const DocumentInput& input) {
-  const TimeZone& zone = contract.rule.zone();
-  TRY(std::string local_from, zone.local_text(input.period.from));
-  TRY(std::string local_until, zone.local_text(input.period.until));
-  return Json::object({{"from", text(to_rfc3339(input.period.from))},
-                       {"until", text(to_rfc3339(input.period.until))},
-                       {"local_from", text(std::move(local_from))},
-                       {"local_until", text(std::move(local_until))},
-                       {"time_zone", text(zone.name())},
-                       {"zone_database", text(input.zone_database)}});
-}
-
 Result<std::string> body_of(const Catalog& catalog, const Contract& contract,
                             const DocumentInput& input, const DocumentRow& row) {
   const Account* account = catalog.account(contract.account);
   CHECK_INVARIANT(account != nullptr);
-  TRY(Json period, period_json(contract, input));
+  TRY(Json period, period_json(contract.rule.zone(), input.period, input.zone_database));
   Json lines = Json::array();
   for (size_t i = 0; i < input.lines.size(); ++i) lines.push(line_json(input.lines[i], i));
   return Json::object(
@@ -72,9 +48,7 @@ Result<std::string> body_of(const Catalog& catalog, const Contract& contract,
               {"id", text(row.id)},
               {"revision", number(row.revision)},
               {"tenant", text(row.tenant)},
-              {"account", Json::object({{"name", text(account->name)},
-                                        {"legal_name", text(account->legal_name)},
-                                        {"external", text(account->external)}})},
+              {"account", account_json(*account)},
               {"contract", text(row.contract)},
               {"connector", text(row.connector)},
               {"approval", text(contract.approval == Approval::automatic ? "auto" : "manual")},
@@ -98,13 +72,9 @@ Status check_waits(const DocumentRow& document, const std::string& by) {
 
 std::string document_id(std::string_view tenant, std::string_view contract, Period period,
                         uint32_t revision) {
-  std::string tuple("ledgerline/document/v1\0", 23);
-  for (const std::string& part :
-       {std::string(kBillingSummary), std::string(tenant), std::string(contract),
-        to_rfc3339(period.from), to_rfc3339(period.until), std::to_string(revision)}) {
-    tuple += std::to_string(part.size()) + ":" + part;
-  }
-  return "bs-" + sha256(bytes_of(tuple)).hex().substr(0, 32);
+  return document_id_of(
+      "bs", {std::string(kBillingSummary), std::string(tenant), std::string(contract),
+             to_rfc3339(period.from), to_rfc3339(period.until), std::to_string(revision)});
 }
 
 Result<DocumentRow> make_document(const Catalog& catalog, const Contract& contract,

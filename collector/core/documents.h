@@ -27,8 +27,7 @@ namespace ledgerline::collector {
 
 inline constexpr std::string_view kBillingSummary = "billing-summary";
 
-/// "bs-" and the first 32 hexadecimal digits of SHA-256("ledgerline/document/v1\0" || each of kind,
-/// tenant, contract, period from, period until, revision as "<length>:<text>").
+/// document_id_of() "bs" and kind, tenant, contract, period from, period until, revision.
 std::string document_id(std::string_view tenant, std::string_view contract, Period period,
                         uint32_t revision);
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "collector/core/document_parts.h"
 #include "common/check.h"
-#include "common/crypto.h"
 #include "common/json.h"
 
 namespace ledgerline::collector {
@@ -92,12 +92,10 @@ Json evidence_json(const OrderInput& input) {
                        {"batches_more", number(input.batches.size() - shown)}});
 }
 
-Json account_json(const Catalog& catalog, const Asset& asset) {
+Json owner_json(const Catalog& catalog, const Asset& asset) {
   const Account* account = catalog.account(asset.account);
   if (account == nullptr) return Json::null();
-  return Json::object({{"name", text(account->name)},
-                       {"legal_name", text(account->legal_name)},
-                       {"external", text(account->external)}});
+  return account_json(*account);
 }
 
 Result<std::string> body_of(const Catalog& catalog, const MaintenanceRule& rule, const Asset& asset,
@@ -127,7 +125,7 @@ Result<std::string> body_of(const Catalog& catalog, const MaintenanceRule& rule,
                                                {"model", text(asset.model)},
                                                {"site", text(asset.site)},
                                                {"external", text(asset.external)}})},
-                       {"account", account_json(catalog, asset)},
+                       {"account", owner_json(catalog, asset)},
                        {"connector", text(row.connector)},
                        {"rule", text(rule.name)},
                        {"description", text(rule.description)},
@@ -149,12 +147,8 @@ Result<std::string> body_of(const Catalog& catalog, const MaintenanceRule& rule,
 
 std::string order_id(std::string_view tenant, std::string_view rule, std::string_view asset,
                      uint32_t number) {
-  std::string tuple("ledgerline/document/v1\0", 23);
-  for (const std::string& part : {std::string(kMaintenanceOrder), std::string(tenant),
-                                  std::string(rule), std::string(asset), std::to_string(number)}) {
-    tuple += std::to_string(part.size()) + ":" + part;
-  }
-  return "mo-" + sha256(bytes_of(tuple)).hex().substr(0, 32);
+  return document_id_of("mo", {std::string(kMaintenanceOrder), std::string(tenant),
+                               std::string(rule), std::string(asset), std::to_string(number)});
 }
 
 Result<DocumentRow> make_order(const Catalog& catalog, const MaintenanceRule& rule,

@@ -28,8 +28,8 @@ inline constexpr std::string_view kMaintenanceOrder = "maintenance-order";
 inline constexpr size_t kReadingsShown = 24;
 inline constexpr size_t kBatchesShown = 64;
 
-/// "mo-" and the first 32 hexadecimal digits of SHA-256("ledgerline/document/v1\0" || each of kind,
-/// tenant, rule, asset, number as "<length>:<text>"). All revisions of an order have one id.
+/// document_id_of() "mo" and kind, tenant, rule, asset, number. All revisions of an order have one
+/// id.
 std::string order_id(std::string_view tenant, std::string_view rule, std::string_view asset,
                      uint32_t number);
 

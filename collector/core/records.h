@@ -340,14 +340,17 @@ struct PeriodRow {
   friend bool operator==(const PeriodRow&, const PeriodRow&) = default;
 };
 
-/// What a maintenance rule remembers of one asset.
-struct MaintenanceRow {
+enum class RuleKind : uint8_t { maintenance = 1, account_update = 2 };
+
+/// What a rule of the catalog remembers of one thing that it is about.
+struct RuleRow {
+  RuleKind kind = RuleKind::maintenance;
   std::string tenant;
   std::string rule;
-  std::string asset;
+  std::string about;      // maintenance: the asset; account_update: the contract
   uint32_t revision = 0;  // rises with each change; 0: not stored
-  std::string state;      // RuleState as canonical JSON
-  friend bool operator==(const MaintenanceRow&, const MaintenanceRow&) = default;
+  std::string state;      // canonical JSON: RuleState, AccountState
+  friend bool operator==(const RuleRow&, const RuleRow&) = default;
 };
 
 /// A fenced right to do something alone, such as working on the outbox.

@@ -3,6 +3,7 @@
 
 #include "collector/core/exceptions.h"
 #include "collector/fold/commerce_runner.h"
+#include "collector/fold/faults.h"
 #include "common/check.h"
 
 namespace ledgerline::collector {

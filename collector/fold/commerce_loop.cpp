@@ -1,10 +1,9 @@
 #include "collector/fold/commerce_loop.h"
 
-#include <sysexits.h>
 #include <algorithm>
-#include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 
+#include "collector/fold/step_loop.h"
 #include "common/io/log.h"
 #include "common/io/system.h"
 
@@ -42,31 +41,22 @@ void account_for(const CommerceLoop& loop, const CommerceReport& report) {
   if (!report.documents.empty() && loop.on_documents) loop.on_documents();
 }
 
-/// False where the process has to stop.
-bool survive(const CommerceLoop& loop, const Error& error) {
-  ++loop.counters->errors;
-  io::log_error("commerce_failed", {io::kv("error", error)});
-  return error.code() != Errc::full && error.code() != Errc::internal;
-}
-
 }  // namespace
 
 boost::asio::awaitable<void> run_commerce(CommerceLoop loop) {
-  boost::asio::steady_timer timer(loop.runtime->context());
-  for (;;) {
-    const Timestamp now = loop.clock->now();
-    auto work = [runner = loop.runner, now] { return runner->step(now); };
-    auto report = co_await io::storage_call(*loop.runtime, work);
-    if (report) {
-      account_for(loop, *report);
-    } else if (!survive(loop, report.error())) {
-      loop.runtime->stop(EX_TEMPFAIL);
-      co_return;
-    }
-    if (report && report->more) continue;
-    timer.expires_after(loop.interval);
-    co_await timer.async_wait(boost::asio::use_awaitable);
-  }
+  const auto step = [loop](Timestamp now) -> Result<StepLoop::Account> {
+    TRY(auto report, loop.runner->step(now));
+    return [loop, report = std::move(report)] {
+      account_for(loop, report);
+      return report.more;
+    };
+  };
+  return run_steps({.runtime = loop.runtime,
+                    .clock = loop.clock,
+                    .errors = &loop.counters->errors,
+                    .name = "commerce",
+                    .step = step,
+                    .interval = loop.interval});
 }
 
 Result<Catalog> load_catalog(const std::string& folder, const CatalogOptions& options) {

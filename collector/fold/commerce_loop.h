@@ -33,8 +33,7 @@ struct CommerceLoop {
   std::function<void()> on_documents;  // there is something in the outbox
 };
 
-/// Spawn it by name. Ends never; stops the process where the store asks for it (Errc::full,
-/// internal), with EX_TEMPFAIL so that a supervisor starts it again from the durable state.
+/// As run_steps().
 boost::asio::awaitable<void> run_commerce(CommerceLoop loop);
 
 /// Reads catalog.d: every *.toml of the folder in the order of names. Errc::config where there is

@@ -1,4 +1,5 @@
 #include "collector/fold/commerce_runner.h"
+#include "collector/fold/faults.h"
 #include "collector/fold/tenant.h"
 
 #include <algorithm>
@@ -67,11 +68,6 @@ Status CommerceRunner::visit_contracts(Timestamp now, CommerceReport& report) {
   return {};
 }
 
-bool CommerceRunner::is_for_all(const Error& error) {
-  return error.code() == Errc::full || error.code() == Errc::internal ||
-         error.code() == Errc::retry;
-}
-
 Status CommerceRunner::isolate(const std::string& contract, const Status& status,
                                CommerceReport& report) {
   if (status || is_for_all(status.error())) return status;
@@ -104,20 +100,7 @@ Status CommerceRunner::close_due(const Contract& contract, Timestamp now, Commer
 Result<std::optional<Period>> CommerceRunner::next_period(const Contract& contract) {
   TRY(const auto newest, store_.newest_period(tenant_, contract.name));
   const Timestamp anchor = contract.rule.anchor();
-  const Timestamp from = newest ? std::max(newest->to, anchor) : anchor;
-  if (contract.until && from >= *contract.until) return std::optional<Period>();
-  const auto regular = contract.rule.containing(from);
-  if (!regular) return std::optional<Period>();  // beyond the years that the zone data covers
-  // Where the rule was changed, the first period after the change is what is left of a regular one.
-  return Period{from, contract.until ? std::min(regular->until, *contract.until) : regular->until};
-}
-
-Result<std::vector<DeviceNeed>> CommerceRunner::needs_of(const Contract& contract, Period period) {
-  auto needs = mapping_->devices_of(contract, period);
-  for (DeviceNeed& need : needs) {
-    TRY(need.streams, store_.progress(tenant_, need.device));
-  }
-  return needs;
+  return period_from(contract, newest ? std::max(newest->to, anchor) : anchor);
 }
 
 Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
@@ -130,7 +113,7 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
 
   // Read before the usage: what is folded in between makes the write a conflict.
   TRY(const FoldCursor fold, store_.fold_cursor());
-  TRY(const auto needs, needs_of(contract, *next));
+  TRY(const auto needs, usage().needs(contract, *next));
   const auto waiting = waiting_for(needs);
   if (!waiting.empty()) {
     TRY_VOID(hold(contract, *next, needs, waiting, now, report));
@@ -139,13 +122,9 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
   CloseInput input{.tenant = tenant_,
                    .period = *next,
                    .usage = {},
-                   .evidence = {.log_leaves = fold.cursor, .streams = {}},
+                   .evidence = evidence_of(needs, fold.cursor),
                    .zone_database = options_.zone_database,
                    .now = now};
-  for (const DeviceNeed& need : needs) {
-    input.evidence.streams.insert(input.evidence.streams.end(), need.streams.begin(),
-                                  need.streams.end());
-  }
   auto used = usage().of(contract, *next);
   if (!used && used.error().code() != Errc::reject) return fail(used.error());
   if (used && used->empty()) {
@@ -199,7 +178,7 @@ Result<Period> CommerceRunner::widened_while_empty(const Contract& contract, Per
   Timestamp horizon = now - contract.grace;
   if (contract.until) horizon = std::min(horizon, *contract.until);
   if (horizon <= period.until) return period;
-  TRY(const auto needs, needs_of(contract, {period.from, horizon}));
+  TRY(const auto needs, usage().needs(contract, {period.from, horizon}));
   for (const Waiting& one : waiting_for(needs)) {
     if (!one.complete_through) return period;
     horizon = std::min(horizon, *one.complete_through);

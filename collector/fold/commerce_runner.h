@@ -111,8 +111,6 @@ class CommerceRunner {
     friend bool operator==(const SeriesNote&, const SeriesNote&) = default;
   };
 
-  /// A fault of the store, not of something in it: nothing else can go on either.
-  static bool is_for_all(const Error& error);
   /// What is wrong with one contract keeps no other from closing. An error is one to stop for.
   static Status isolate(const std::string& contract, const Status& status, CommerceReport& report);
   Status settle_touches(Timestamp now, CommerceReport& report);
@@ -136,7 +134,6 @@ class CommerceRunner {
   Status close_due(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<bool> close_next(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<std::optional<Period>> next_period(const Contract& contract);
-  Result<std::vector<DeviceNeed>> needs_of(const Contract& contract, Period period);
   Result<Period> widened_while_empty(const Contract& contract, Period period, Timestamp now);
   std::vector<ExceptionUpsert> closing_exceptions(const Contract& contract, Period period,
                                                   const std::vector<DeviceNeed>& needs,

@@ -4,6 +4,7 @@
 
 #include "collector/fold/commerce_runner.h"
 #include "collector/fold/evidence.h"
+#include "collector/fold/faults.h"
 #include "common/toml.h"
 
 namespace ledgerline::collector {

@@ -1,6 +1,7 @@
 #include "collector/fold/contract_usage.h"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include "collector/fold/evidence.h"
@@ -14,6 +15,16 @@ const Subscription* subscription_of(const Contract& contract, const std::string&
     if (subscription.name == name) return &subscription;
   }
   return nullptr;
+}
+
+std::pair<std::string, std::string> subject_name(const std::string& device,
+                                                 const std::string& subject) {
+  return {subject.empty() ? device : std::string(), subject};
+}
+
+bool is_of(const AccountFeature& feature, const SeriesKey& key) {
+  return key.meter == feature.meter && std::includes(key.dimensions.begin(), key.dimensions.end(),
+                                                     feature.where.begin(), feature.where.end());
 }
 
 bool is_priced(const RateCard* card, const std::string& meter) {
@@ -32,6 +43,13 @@ Status for_each_series(Store& store, const std::string& tenant, const std::strin
     if (rows.size() < filter.limit) return {};
     filter.after = rows.back().id;
   }
+}
+
+EvidenceSummary evidence_of(const std::vector<DeviceNeed>& needs, LeafNumber log_leaves) {
+  EvidenceSummary out{.log_leaves = log_leaves, .streams = {}};
+  for (const DeviceNeed& need : needs)
+    out.streams.insert(out.streams.end(), need.streams.begin(), need.streams.end());
+  return out;
 }
 
 Status ContractUsage::visit(const Contract& contract, Period period, const Visit& visitor) {
@@ -78,6 +96,53 @@ Result<PeriodUsage> ContractUsage::of(const Contract& contract, Period period,
       TRY_VOID(out[group.lines[i].first].add(value->second, group.lines[i].second));
     }
   }
+  return out;
+}
+
+Result<std::vector<DeviceNeed>> ContractUsage::needs(const Contract& contract, Period period) {
+  auto needs = mapping_.devices_of(contract, period);
+  for (DeviceNeed& need : needs) {
+    TRY(need.streams, store_.progress(tenant_, need.device));
+  }
+  return needs;
+}
+
+std::set<ContractUsage::SubjectName> ContractUsage::linked_subjects(const Contract& contract,
+                                                                    Period period) const {
+  std::set<SubjectName> out;
+  for (const Link& link : catalog_.links()) {
+    const bool overlaps = link.from < period.until && (!link.until || *link.until > period.from);
+    if (!overlaps || link.subject == kEverySubject ||
+        subscription_of(contract, link.subscription) == nullptr)
+      continue;
+    out.insert(subject_name(link.device, link.subject));
+  }
+  return out;
+}
+
+Result<std::vector<FeatureUse>> ContractUsage::features(
+    const Contract& contract, Period period, const std::vector<AccountFeature>& features) {
+  std::vector<FeatureUse> out;
+  if (features.empty()) return out;
+  std::set<SubjectName> known = linked_subjects(contract, period);
+  std::vector<std::set<SubjectName>> active(features.size());
+  TRY_VOID(visit(contract, period, [&](const SeriesRow& series, const MappedSpan& span) -> Status {
+    const SubjectName subject = subject_name(series.key.device, series.key.subject);
+    known.insert(subject);
+    std::optional<bool> is_active;  // read once, for the first feature that asks
+    for (size_t i = 0; i < features.size(); ++i) {
+      if (!is_of(features[i], series.key) || active[i].contains(subject)) continue;
+      if (!is_active) {
+        TRY(const auto used, exact_usage(store_, std::array{series.id}, span.from, span.until));
+        const auto value = used.find(series.id);
+        is_active = value != used.end() && (value->second.min != 0 || value->second.max != 0);
+      }
+      if (*is_active) active[i].insert(subject);
+    }
+    return {};
+  }));
+  for (size_t i = 0; i < features.size(); ++i)
+    out.push_back({features[i].name, active[i].size(), known.size()});
   return out;
 }
 

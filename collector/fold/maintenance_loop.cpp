@@ -1,10 +1,6 @@
 #include "collector/fold/maintenance_loop.h"
 
-#include <sysexits.h>
-
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
+#include "collector/fold/step_loop.h"
 #include "common/io/log.h"
 
 namespace ledgerline::collector {
@@ -31,25 +27,19 @@ void account_for(const MaintenanceLoop& loop, const MaintenanceReport& report) {
 }  // namespace
 
 boost::asio::awaitable<void> run_maintenance(MaintenanceLoop loop) {
-  boost::asio::steady_timer timer(loop.runtime->context());
-  for (;;) {
-    const Timestamp now = loop.clock->now();
-    auto work = [runner = loop.runner, now] { return runner->step(now); };
-    auto report = co_await io::storage_call(*loop.runtime, work);
-    if (report) {
-      account_for(loop, *report);
-    } else {
-      ++loop.counters->errors;
-      io::log_error("maintenance_failed", {kv("error", report.error())});
-      if (report.error().code() == Errc::full || report.error().code() == Errc::internal) {
-        loop.runtime->stop(EX_TEMPFAIL);
-        co_return;
-      }
-    }
-    if (report && report->more) continue;
-    timer.expires_after(loop.interval);
-    co_await timer.async_wait(boost::asio::use_awaitable);
-  }
+  const auto step = [loop](Timestamp now) -> Result<StepLoop::Account> {
+    TRY(auto report, loop.runner->step(now));
+    return [loop, report = std::move(report)] {
+      account_for(loop, report);
+      return report.more;
+    };
+  };
+  return run_steps({.runtime = loop.runtime,
+                    .clock = loop.clock,
+                    .errors = &loop.counters->errors,
+                    .name = "maintenance",
+                    .step = step,
+                    .interval = loop.interval});
 }
 
 }  // namespace ledgerline::collector

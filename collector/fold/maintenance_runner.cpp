@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "collector/fold/faults.h"
 #include "collector/fold/tenant.h"
 
 namespace ledgerline::collector {
@@ -11,12 +12,6 @@ namespace {
 
 QuarterHour start_of(const MaintenanceRule& rule, int64_t step) {
   return QuarterHour::of(Timestamp(step * rule.step.count()));
-}
-
-/// A fault of the store, not of something in it: nothing else can go on either.
-bool is_for_all(const Error& error) {
-  return error.code() == Errc::full || error.code() == Errc::internal ||
-         error.code() == Errc::retry;
 }
 
 }  // namespace
@@ -38,32 +33,33 @@ void MaintenanceRunner::set_catalog(Catalog catalog) {
       if (asset.model == rule.model) pairs_.push_back({&rule, &asset});
     }
   }
-  next_pair_ = pairs_.size();
-  next_round_ = Timestamp();
+  rounds_.reset(pairs_.size());
 }
 
 Result<MaintenanceReport> MaintenanceRunner::step(Timestamp now) {
   MaintenanceReport report;
-  if (pairs_.empty()) return report;
-  if (next_pair_ == pairs_.size()) {
-    if (now < next_round_) return report;
+  if (rounds_.is_over()) {
+    if (!rounds_.is_due(now)) return report;
     TRY(const auto tenant, tenant_of(*catalog_, store_));
     if (!tenant) return report;
     tenant_ = *tenant;
     TRY_VOID(usage_->load());
-    next_round_ = now + options_.round_interval;
-    next_pair_ = 0;
+    rounds_.begin(now, options_.round_interval);
   }
-  const size_t end = std::min(pairs_.size(), next_pair_ + options_.pairs_max);
-  for (; next_pair_ < end; ++next_pair_) {
-    const Pair& pair = pairs_[next_pair_];
+  for (size_t i = 0; i < options_.pairs_max && !rounds_.is_over(); ++i) {
+    const Pair& pair = pairs_[rounds_.take()];
     const auto status = look(pair, now, report);
     if (status) continue;
     if (is_for_all(status.error())) return fail(status.error());
     report.failed.emplace_back(pair.rule->name + " of " + pair.asset->name, status.error());
   }
-  report.more = report.more || next_pair_ < pairs_.size();
+  report.more = report.more || !rounds_.is_over();
   return report;
+}
+
+Result<std::optional<RuleRow>> MaintenanceRunner::stored_state(const std::string& rule,
+                                                               const std::string& asset) {
+  return store_.rule_state(RuleKind::maintenance, tenant_, rule, asset);
 }
 
 Result<std::optional<Timestamp>> MaintenanceRunner::complete_through(const Asset& asset) {
@@ -109,7 +105,7 @@ Status MaintenanceRunner::look(const Pair& pair, Timestamp now, MaintenanceRepor
   TRY(const FoldCursor fold, store_.fold_cursor());
   TRY(const auto promised, complete_through(*pair.asset));
   if (!promised) return {};
-  TRY(const auto stored, store_.maintenance(tenant_, rule.name, pair.asset->name));
+  TRY(const auto stored, stored_state(rule.name, pair.asset->name));
   RuleState state = initial_state(rule, *pair.asset);
   if (stored) {
     TRY(state, parse_rule_state(stored->state, rule));
@@ -137,8 +133,13 @@ Status MaintenanceRunner::look(const Pair& pair, Timestamp now, MaintenanceRepor
     changes.documents.push_back({document, decision->revision - 1});
   }
   const uint32_t revision = stored ? stored->revision : 0;
-  changes.maintenance.push_back(
-      {{tenant_, rule.name, pair.asset->name, revision + 1, to_json(state, rule)}, revision});
+  changes.rules.push_back({{.kind = RuleKind::maintenance,
+                            .tenant = tenant_,
+                            .rule = rule.name,
+                            .about = pair.asset->name,
+                            .revision = revision + 1,
+                            .state = to_json(state, rule)},
+                           revision});
   const auto written = store_.put_documents(changes);
   if (!written && written.error().code() == Errc::conflict) {
     ++report.conflicts;
@@ -149,7 +150,7 @@ Status MaintenanceRunner::look(const Pair& pair, Timestamp now, MaintenanceRepor
   // What is left of the pair is looked at in the next round, which then comes at once.
   if (decision || cut) {
     report.more = true;
-    next_round_ = now;
+    rounds_.hurry(now);
   }
   return {};
 }
@@ -175,7 +176,7 @@ Result<std::vector<OpenWork>> MaintenanceRunner::open_work(const std::string& co
   for (const Pair& pair : pairs_) {
     if (pair.rule->connector != connector) continue;
     // A row that cannot be read is reported by step() and holds up no other.
-    const auto stored = store_.maintenance(tenant_, pair.rule->name, pair.asset->name);
+    const auto stored = stored_state(pair.rule->name, pair.asset->name);
     if (!stored && is_for_all(stored.error())) return fail(stored.error());
     if (!stored || !*stored) continue;
     const auto state = parse_rule_state((*stored)->state, *pair.rule);
@@ -198,7 +199,7 @@ Result<std::vector<OpenWork>> MaintenanceRunner::open_work(const std::string& co
 Status MaintenanceRunner::close_work(const OpenWork& work, const WorkProgress& progress,
                                      Timestamp now) {
   const auto found = catalog_->rules().find(work.rule);
-  TRY(const auto stored, store_.maintenance(tenant_, work.rule, work.asset));
+  TRY(const auto stored, stored_state(work.rule, work.asset));
   if (found == catalog_->rules().end() || !stored)
     return fail(Errc::conflict, "the order's rule is gone");
   const MaintenanceRule& rule = found->second;
@@ -208,9 +209,13 @@ Status MaintenanceRunner::close_work(const OpenWork& work, const WorkProgress& p
   const Timestamp at = std::min(progress.closed_at.value_or(now), now);
   on_service(rule, state, std::max(at, state.open->opened_at));
   CommercialChanges changes;
-  changes.maintenance.push_back(
-      {{tenant_, work.rule, work.asset, stored->revision + 1, to_json(state, rule)},
-       stored->revision});
+  changes.rules.push_back({{.kind = RuleKind::maintenance,
+                            .tenant = tenant_,
+                            .rule = work.rule,
+                            .about = work.asset,
+                            .revision = stored->revision + 1,
+                            .state = to_json(state, rule)},
+                           stored->revision});
   changes.decisions.push_back({.id = work.document,
                                .revision = work.revision,
                                .expected = DocumentState::confirmed,

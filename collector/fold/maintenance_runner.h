@@ -13,6 +13,7 @@
 #include "collector/core/field_work.h"
 #include "collector/core/maintenance_order.h"
 #include "collector/fold/asset_usage.h"
+#include "collector/fold/rounds.h"
 #include "collector/store/store.h"
 
 namespace ledgerline::collector {
@@ -51,6 +52,7 @@ class MaintenanceRunner final : public WorkBook {
     const Asset* asset = nullptr;
   };
 
+  Result<std::optional<RuleRow>> stored_state(const std::string& rule, const std::string& asset);
   Status look(const Pair& pair, Timestamp now, MaintenanceReport& report);
   /// Everything of the asset before it is folded, late readings excepted; nothing: not known.
   Result<std::optional<Timestamp>> complete_through(const Asset& asset);
@@ -65,8 +67,7 @@ class MaintenanceRunner final : public WorkBook {
   std::unique_ptr<const Mapping> mapping_;
   std::unique_ptr<AssetUsage> usage_;
   std::vector<Pair> pairs_;
-  size_t next_pair_ = 0;  // of this round; pairs_.size(): it is over
-  Timestamp next_round_;
+  Rounds rounds_;
 };
 
 }  // namespace ledgerline::collector

@@ -58,20 +58,23 @@ Status put_period(Rows& rows, const PeriodPut& put) {
   return rows.put(key, put.row);
 }
 
-Key maintenance_key(const std::string& tenant, const std::string& rule, const std::string& asset) {
-  return Key(Table::maintenance).text(tenant).text(rule).text(asset);
+/// The kind is in the table, not in the record.
+Key rule_key(RuleKind kind, const std::string& tenant, const std::string& rule,
+             const std::string& about) {
+  const Table table = kind == RuleKind::maintenance ? Table::maintenance_rule : Table::account_rule;
+  return Key(table).text(tenant).text(rule).text(about);
 }
 
-Status put_maintenance(Rows& rows, const MaintenancePut& put) {
+Status put_rule(Rows& rows, const RulePut& put) {
   TRY_VOID(check_stored_name("a rule's name", put.row.rule));
-  TRY_VOID(check_stored_name("an asset's name", put.row.asset));
+  TRY_VOID(check_stored_name("what a rule is about", put.row.about));
   CHECK_INVARIANT(put.row.revision == put.expected_revision + 1);
-  const Key key = maintenance_key(put.row.tenant, put.row.rule, put.row.asset);
-  TRY(const auto stored, rows.find<MaintenanceRow>(key));
+  const Key key = rule_key(put.row.kind, put.row.tenant, put.row.rule, put.row.about);
+  TRY(const auto stored, rows.find<RuleRow>(key));
   if ((stored ? stored->revision : 0) == put.expected_revision) return rows.put(key, put.row);
   return fail(Error(Errc::conflict, "the rule's state was changed meanwhile")
                   .with("rule", put.row.rule)
-                  .with("asset", put.row.asset));
+                  .with("about", put.row.about));
 }
 
 Status settle_touch(Rows& rows, const TouchedUsage& touch) {
@@ -138,7 +141,7 @@ Status EmbeddedStore::put_documents(const CommercialChanges& changes) {
     for (const DeliveryRow& delivery : changes.deliveries)
       TRY_VOID(insert_delivery(rows, delivery));
     for (const PeriodPut& put : changes.periods) TRY_VOID(put_period(rows, put));
-    for (const MaintenancePut& put : changes.maintenance) TRY_VOID(put_maintenance(rows, put));
+    for (const RulePut& put : changes.rules) TRY_VOID(put_rule(rows, put));
     for (const DocumentDecision& one : changes.decisions) TRY_VOID(decide(rows, one));
     for (const TouchedUsage& touch : changes.settled_touches) TRY_VOID(settle_touch(rows, touch));
     return write_exceptions(rows, changes.exceptions);
@@ -187,11 +190,14 @@ Result<std::optional<PeriodRow>> EmbeddedStore::period(const std::string& tenant
   return read([&](Rows& rows) { return rows.find<PeriodRow>(period_key(tenant, contract, from)); });
 }
 
-Result<std::optional<MaintenanceRow>> EmbeddedStore::maintenance(const std::string& tenant,
-                                                                 const std::string& rule,
-                                                                 const std::string& asset) {
-  return read(
-      [&](Rows& rows) { return rows.find<MaintenanceRow>(maintenance_key(tenant, rule, asset)); });
+Result<std::optional<RuleRow>> EmbeddedStore::rule_state(RuleKind kind, const std::string& tenant,
+                                                         const std::string& rule,
+                                                         const std::string& about) {
+  return read([&](Rows& rows) -> Result<std::optional<RuleRow>> {
+    TRY(auto row, rows.find<RuleRow>(rule_key(kind, tenant, rule, about)));
+    if (row) row->kind = kind;
+    return row;
+  });
 }
 
 Result<std::optional<PeriodRow>> EmbeddedStore::newest_period(const std::string& tenant,

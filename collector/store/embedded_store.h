@@ -65,9 +65,9 @@ class EmbeddedStore final : public Store {
                                           Timestamp from) override;
   Result<std::optional<PeriodRow>> newest_period(const std::string& tenant,
                                                  const std::string& contract) override;
-  Result<std::optional<MaintenanceRow>> maintenance(const std::string& tenant,
-                                                    const std::string& rule,
-                                                    const std::string& asset) override;
+  Result<std::optional<RuleRow>> rule_state(RuleKind kind, const std::string& tenant,
+                                            const std::string& rule,
+                                            const std::string& about) override;
   Result<std::vector<PeriodRow>> list_periods(const std::string& tenant,
                                               const std::string& contract, Timestamp from,
                                               size_t limit) override;

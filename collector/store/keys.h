@@ -59,7 +59,8 @@ enum class Table : uint8_t {
   period = 0x44,            // text tenant, text contract, time PeriodRow
   closed_until = 0x45,      // text tenant ("": of any)         u64 ms, latest end of a closed period
   lease = 0x46,             // text name                        Lease
-  maintenance = 0x47,       // text tenant, text rule, text asset  MaintenanceRow
+  maintenance_rule = 0x47,  // text tenant, text rule, text asset     RuleRow without its kind
+  account_rule = 0x48,      // text tenant, text rule, text contract  likewise
   exception = 0x50,         // text id                          ExceptionRow
 };
 // clang-format on

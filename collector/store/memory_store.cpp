@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "collector/store/embedded_store.h"
 #include "common/check.h"
@@ -13,6 +14,8 @@ class MemoryDatabase {
   std::mutex mutex;  // held for a transaction's lifetime
   std::map<Bytes, Bytes> entries;
   uint64_t read = 0;
+  std::optional<CommitFault> fault;
+  std::function<void()> before_write;
 };
 
 namespace {
@@ -72,7 +75,9 @@ class MemoryTxn final : public KeyValueTxn {
   }
 
   Status commit() override {
-    before_.clear();
+    const auto fault = std::exchange(database_.fault, std::nullopt);
+    if (fault != CommitFault::before) before_.clear();
+    if (fault) return fail(Errc::internal, "the process died");
     return {};
   }
 
@@ -94,8 +99,11 @@ class MemoryEngine final : public KeyValueEngine {
   explicit MemoryEngine(std::shared_ptr<MemoryDatabase> database)
       : database_(std::move(database)) {}
 
-  Result<std::unique_ptr<KeyValueTxn>> begin_read() override { return begin_write(); }
+  Result<std::unique_ptr<KeyValueTxn>> begin_read() override {
+    return std::make_unique<MemoryTxn>(*database_);
+  }
   Result<std::unique_ptr<KeyValueTxn>> begin_write() override {
+    if (const auto action = std::exchange(database_->before_write, nullptr)) action();
     return std::make_unique<MemoryTxn>(*database_);
   }
   Result<StoreUsage> usage() override {
@@ -130,6 +138,16 @@ bool flip_bit(MemoryDatabase& database, uint8_t table, size_t n, size_t bit) {
     return true;
   }
   return false;
+}
+
+void set_commit_fault(MemoryDatabase& database, std::optional<CommitFault> fault) {
+  const std::lock_guard lock(database.mutex);
+  database.fault = fault;
+}
+
+void before_next_write(MemoryDatabase& database, std::function<void()> action) {
+  const std::lock_guard lock(database.mutex);
+  database.before_write = std::move(action);
 }
 
 uint64_t entries_read(MemoryDatabase& database) {

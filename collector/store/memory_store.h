@@ -18,6 +18,14 @@ inline std::unique_ptr<Store> make_memory_store() {
 /// there is none.
 bool flip_bit(MemoryDatabase& database, uint8_t table, size_t n, size_t bit);
 
+/// For tests of crashes: the next commit of any handle fails, as if the process had died just
+/// before (nothing is stored) or just after it (everything is). Nothing: none does.
+enum class CommitFault { before, after };
+void set_commit_fault(MemoryDatabase& database, std::optional<CommitFault> fault);
+
+/// For tests of races: runs once, before the next write transaction of any handle begins.
+void before_next_write(MemoryDatabase& database, std::function<void()> action);
+
 /// For tests of cost: how many entries were looked up or walked over since the database was made.
 uint64_t entries_read(MemoryDatabase& database);
 

@@ -129,9 +129,9 @@ void describe(A& a, V& v) {
     v.released_at_attempt, v.lookup_first, v.lease_epoch, v.next_attempt_at, v.first_sent_at,
     v.external_id, v.reply, v.created_at, v.updated_at);
 }
-template <class A, Is<MaintenanceRow> V>
+template <class A, Is<RuleRow> V>
 void describe(A& a, V& v) {
-  a(v.tenant, v.rule, v.asset, v.revision, v.state);
+  a(v.tenant, v.rule, v.about, v.revision, v.state);
 }
 template <class A, Is<PeriodRow> V>
 void describe(A& a, V& v) {
@@ -395,7 +395,7 @@ LEDGERLINE_RECORD(ExceptionRow);
 LEDGERLINE_RECORD(DocumentRow);
 LEDGERLINE_RECORD(DeliveryRow);
 LEDGERLINE_RECORD(PeriodRow);
-LEDGERLINE_RECORD(MaintenanceRow);
+LEDGERLINE_RECORD(RuleRow);
 LEDGERLINE_RECORD(Lease);
 
 }  // namespace ledgerline::collector

@@ -142,12 +142,12 @@ struct DocumentDecision {
   std::optional<DeliveryRow> delivery;  // enters the outbox in the same transaction
 };
 
-struct MaintenancePut {
-  MaintenanceRow row;  // row.revision == expected_revision + 1
+struct RulePut {
+  RuleRow row;  // row.revision == expected_revision + 1
   uint32_t expected_revision = 0;
 };
 
-/// What closing periods, maintenance rules, rating and late usage write: ONE transaction (A6).
+/// What closing periods, rules, rating and late usage write: ONE transaction (A6).
 struct CommercialChanges {
   /// Conflict where the fold has moved on since the usage was read: a reading must not slip between
   /// rating and close.
@@ -155,7 +155,7 @@ struct CommercialChanges {
   std::vector<DocumentPut> documents;
   std::vector<DeliveryRow> deliveries;  // new ones; conflict where the id exists
   std::vector<PeriodPut> periods;
-  std::vector<MaintenancePut> maintenance;
+  std::vector<RulePut> rules;
   std::vector<DocumentDecision> decisions;
   std::vector<ExceptionUpsert> exceptions;
   std::vector<TouchedUsage>
@@ -326,9 +326,9 @@ class Store {
   virtual Result<std::vector<PeriodRow>> list_periods(const std::string& tenant,
                                                       const std::string& contract, Timestamp from,
                                                       size_t limit = 1000) = 0;
-  virtual Result<std::optional<MaintenanceRow>> maintenance(const std::string& tenant,
-                                                            const std::string& rule,
-                                                            const std::string& asset) = 0;
+  virtual Result<std::optional<RuleRow>> rule_state(RuleKind kind, const std::string& tenant,
+                                                    const std::string& rule,
+                                                    const std::string& about) = 0;
 
   // ---- Outbox
   /// Due deliveries of the connector (pending, retry, unknown), oldest due first, each marked

@@ -1,6 +1,6 @@
 #pragma once
-// A collector in memory with one device that really seals batches: readings in, documents and
-// exceptions out.
+// A collector, in memory unless it is given a store, with one device that really seals batches:
+// readings in, documents and exceptions out.
 
 #include <algorithm>
 #include <array>
@@ -27,13 +27,15 @@ struct Sample {
   /// 1 api.requests, 2 seats, 3 api.request (unknown), 4 bytes in the wrong unit,
   /// 5 api.requests at scale 18
   uint32_t meter = 1;
+  DimensionSet dimensions = {};
 };
 
 class CommerceWorld {
  public:
   explicit CommerceWorld(const std::string& catalog,
-                         CommerceOptions options = {.zone_database = "test"})
-      : store_(open_memory_store(database_)),
+                         CommerceOptions options = {.zone_database = "test"},
+                         std::unique_ptr<Store> store = nullptr)
+      : store_(store != nullptr ? std::move(store) : open_memory_store(database_)),
         folder_(*store_, {}, &changed_),
         options_(std::move(options)) {
     signer_ = signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
@@ -73,6 +75,7 @@ class CommerceWorld {
       Reading reading;
       reading.meter = sample.meter;
       reading.subject = sample.subject;
+      reading.dimensions = sample.dimensions;
       reading.time_ms = at(sample.time).unix_ms();
       reading.value = sample.value;
       builder.add(reading);

@@ -171,12 +171,12 @@ TEST_CASE("a rule's state that cannot be read is reported and holds up no other 
   shop.world.heartbeat("2026-01-05T00:15:00Z");
   REQUIRE(shop.look("2026-01-05T00:16:00Z") == "1@15");
   Store& store = shop.world.store();
-  const auto row = store.maintenance(shop.newest.tenant, "busy", "pump-1");
+  const auto row = store.rule_state(RuleKind::maintenance, shop.newest.tenant, "busy", "pump-1");
   CommercialChanges changes;
   changes.expected_cursor = store.fold_cursor()->cursor;
-  changes.maintenance.push_back({**row, (*row)->revision});
-  ++changes.maintenance[0].row.revision;
-  changes.maintenance[0].row.state = "{";
+  changes.rules.push_back({**row, (*row)->revision});
+  ++changes.rules[0].row.revision;
+  changes.rules[0].row.state = "{";
   REQUIRE(store.put_documents(changes));
 
   CHECK(shop.runner.open_work("tryton")->empty());

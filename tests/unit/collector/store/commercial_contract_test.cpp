@@ -155,22 +155,26 @@ TEMPLATE_TEST_CASE("a rule's state is compared, and written with its order or no
                    "[store]", MemoryBackend, LmdbBackend) {
   TestType backend;
   auto store = backend.open();
-  const auto row = [](uint32_t revision) {
-    return MaintenanceRow{"demo", "rule", "pump", revision, "{}"};
+  const auto kind = GENERATE(RuleKind::maintenance, RuleKind::account_update);
+  const auto other =
+      kind == RuleKind::maintenance ? RuleKind::account_update : RuleKind::maintenance;
+  const auto row = [&](uint32_t revision) {
+    return RuleRow{kind, "demo", "rule", "pump", revision, "{}"};
   };
-  REQUIRE_FALSE(must(store->maintenance("demo", "rule", "pump")).has_value());
+  REQUIRE_FALSE(must(store->rule_state(kind, "demo", "rule", "pump")).has_value());
   CommercialChanges changes;
-  changes.maintenance = {{row(1), 0}};
+  changes.rules = {{row(1), 0}};
   must(store->put_documents(changes));
-  REQUIRE(must(backend.open()->maintenance("demo", "rule", "pump")) == row(1));
-  REQUIRE_FALSE(must(store->maintenance("demo", "rul", "epump")).has_value());
+  REQUIRE(must(backend.open()->rule_state(kind, "demo", "rule", "pump")) == row(1));
+  REQUIRE_FALSE(must(store->rule_state(kind, "demo", "rul", "epump")).has_value());
+  REQUIRE_FALSE(must(store->rule_state(other, "demo", "rule", "pump")).has_value());
 
   changes.documents = {{document("order"), 0}};
   REQUIRE(failed_with(store->put_documents(changes), Errc::conflict));
   REQUIRE(failed_with(store->document("order"), Errc::not_found));
-  changes.maintenance = {{row(2), 1}};
+  changes.rules = {{row(2), 1}};
   must(store->put_documents(changes));
-  REQUIRE(must(store->maintenance("demo", "rule", "pump"))->revision == 2);
+  REQUIRE(must(store->rule_state(kind, "demo", "rule", "pump"))->revision == 2);
 }
 
 TEMPLATE_TEST_CASE("a claimed delivery is in flight before anybody can send it, and only once",

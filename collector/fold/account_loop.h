@@ -1,0 +1,34 @@
+#pragma once
+// The account step as it runs in the collector: at each tick, on the storage thread, logged and
+// counted.
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+
+#include "collector/fold/account_runner.h"
+#include "common/io/runtime.h"
+
+namespace ledgerline::collector {
+
+/// For /metrics; read and written on the context's thread.
+struct AccountCounters {
+  uint64_t updates = 0;        // revisions of account updates
+  uint64_t opportunities = 0;  // opened
+  uint64_t periods_summed = 0;
+  uint64_t conflicts = 0;
+  uint64_t errors = 0;
+};
+
+struct AccountLoop {
+  io::Runtime* runtime = nullptr;  // these four outlive the coroutine
+  Clock* clock = nullptr;
+  AccountRunner* runner = nullptr;
+  AccountCounters* counters = nullptr;
+  Duration interval{1000};
+  std::function<void()> on_documents;  // there is something in the outbox
+};
+
+/// As run_steps().
+boost::asio::awaitable<void> run_accounts(AccountLoop loop);
+
+}  // namespace ledgerline::collector
