@@ -60,8 +60,12 @@ void on_service(const MaintenanceRule& rule, RuleState& state, Timestamp at) {
 
 RuleMachine::RuleMachine(const MaintenanceRule& rule, const std::vector<Samples>& samples,
                          RuleState& state)
-    : rule_(rule), samples_(samples), state_(state), positions_(rule.conditions.size()) {
+    : rule_(rule), samples_(samples), state_(state) {
   CHECK_INVARIANT(samples.size() == rule.conditions.size());
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const Condition& condition = rule.conditions[i];
+    positions_.push_back({.window = {condition, samples[i], condition.ahead / rule.step}});
+  }
   state_.conditions.resize(rule.conditions.size());
   if (!state_.next_step) state_.next_step = first_step_with_data(samples);
   if (!state_.next_step) return;
@@ -92,12 +96,8 @@ std::optional<Fraction> RuleMachine::value_at(size_t index, int64_t step) {
       sum += to_big(all.samples[at.added].value.sum);
     return Fraction{sum, power_of_ten(all.scale)};
   }
-  const int64_t after = step - condition.window / rule_.step;  // the window begins behind it
-  while (at.end < all.samples.size() && all.samples[at.end].step <= step) ++at.end;
-  while (at.begin < at.end && all.samples[at.begin].step <= after) ++at.begin;
-  const StepSample* data = all.samples.data();
-  return window_value(condition, {data + at.begin, data + at.end}, all.scale,
-                      condition.ahead / rule_.step);
+  at.window.move(step - condition.window / rule_.step, step);
+  return at.window.value();
 }
 
 std::vector<Finding> RuleMachine::look(int64_t step) {

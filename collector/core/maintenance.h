@@ -71,11 +71,10 @@ class RuleMachine {
   const std::vector<Samples>& samples_;
   RuleState& state_;
   struct Position {
-    size_t begin = 0;  // of the window
-    size_t end = 0;
+    MovingWindow window;
     size_t added = 0;  // samples before it are in since_service, or before the state began
   };
-  std::vector<Position> positions_;
+  std::vector<Position> positions_;  // one per condition
 };
 
 /// Service was done: counters, calendar and conditions begin again with the first step after it,

@@ -1,6 +1,7 @@
 #include "collector/core/maintenance.h"
 
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "tests/unit/collector/core/catalog_examples.h"
 
@@ -64,8 +65,9 @@ std::string text(const std::optional<Fraction>& value, int scale = 3) {
 
 std::optional<Fraction> value_in(const Condition& condition, const Samples& samples,
                                  int64_t ahead = 0) {
-  const StepSample* data = samples.samples.data();
-  return window_value(condition, {data, data + samples.samples.size()}, samples.scale, ahead);
+  MovingWindow window(condition, samples, ahead);
+  window.move(std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
+  return window.value();
 }
 
 }  // namespace
@@ -110,6 +112,41 @@ TEST_CASE("a trend is the straight line through the steps, read ahead", "[mainte
   // Extremes need more than 128 bits on the way.
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
   CHECK(value_in(trend, samples_from(1'700'000'000, {-kMax, kMax, -kMax, kMax}), 10'000));
+}
+
+TEST_CASE("a window that moved has the value of one that began where it is", "[maintenance]") {
+  std::mt19937 choose(7);
+  Samples samples{.scale = 1, .samples = {}};
+  for (int64_t step = -150; step < 300; step += choose() % 5 == 0 ? 9 : 1) {
+    const auto reading = [&] { return static_cast<int64_t>(choose() % 40) - 20; };
+    samples.samples.push_back({step, value_of({reading(), reading(), reading()})});
+  }
+  for (const WindowValue what :
+       {WindowValue::mean, WindowValue::min, WindowValue::max, WindowValue::last, WindowValue::sum,
+        WindowValue::count, WindowValue::trend}) {
+    for (const int64_t length : {1, 4, 7, 40}) {
+      Condition wanted = condition(what, length, "0");
+      MovingWindow moved(wanted, samples, 3);
+      for (int64_t step = -160; step < 320; ++step) {
+        MovingWindow fresh(wanted, samples, 3);
+        moved.move(step - length, step);
+        fresh.move(step - length, step);
+        CAPTURE(to_string(what), length, step);
+        REQUIRE(text(moved.value(), 18) == text(fresh.value(), 18));
+      }
+    }
+  }
+}
+
+TEST_CASE("a year of quarter hours under the longest windows", "[maintenance]") {
+  std::vector<Condition> conditions;
+  for (const WindowValue what : {WindowValue::trend, WindowValue::mean, WindowValue::max})
+    conditions.push_back(condition(what, 10'000, "49999"));
+  std::vector<int64_t> rising;
+  for (int64_t i = 0; i < 60'000; ++i) rising.push_back(i);
+  const std::vector<Samples> samples(3, samples_from(0, rising));
+  RuleState state;
+  CHECK(run(rule_of(conditions), samples, state, 60'000) == "1.1@55000");
 }
 
 TEST_CASE("an order opens when the condition is met and stays one while it is", "[maintenance]") {
