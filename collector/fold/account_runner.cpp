@@ -29,7 +29,10 @@ std::set<LineKey> undecided(const AccountRule& rule, const std::vector<MeterUse>
   for (const MeterUse& meter : meters) {
     if (meter.included.is_zero()) continue;
     const auto found = crossed.find(meter.key);
-    if (found == crossed.end() || found->second.size() < rule.limits.size()) out.insert(meter.key);
+    const bool all =
+        found != crossed.end() && std::includes(found->second.begin(), found->second.end(),
+                                                rule.limits.begin(), rule.limits.end());
+    if (!all) out.insert(meter.key);
   }
   return out;
 }

@@ -188,6 +188,29 @@ TEST_CASE("a period that begins while the one before waits for a device is told 
   CHECK(office.of_meter("trend") == "\"0.2500\"");
 }
 
+TEST_CASE("behind the oldest open periods nothing is told before a silent device is back",
+          "[accounts]") {
+  Office office(catalog_with(kLimits));
+  office.world.heartbeat("2026-01-05T10:30:00Z");
+  office.world.record({{"a", "2026-01-05T13:05:00Z", 80}, {"a", "2026-01-05T14:05:00Z", 80}});
+  CHECK(office.tell("2026-01-05T14:10:00Z") == "account-update.1");
+  CHECK(office.newest.period_from == at("2026-01-05T13:00:00Z"));
+  CHECK(office.summed == 4);
+  office.world.heartbeat("2026-01-05T14:11:00Z");
+  CHECK(office.tell("2026-01-05T14:11:00Z") == "account-update.2 account-update.1");
+  CHECK(office.newest.period_from == at("2026-01-05T14:00:00Z"));
+}
+
+TEST_CASE("limits that the catalog changes hold at once, for what was crossed before too",
+          "[accounts]") {
+  Office office(catalog_with(kLimits));
+  office.world.record({{"a", "2026-01-05T10:05:00Z", 100}});
+  CHECK(office.tell("2026-01-05T10:06:00Z") == "account-update.1");
+  office.runner->set_catalog(CommerceWorld::read(catalog_with("limits = [\"0.5\", \"1.2\"]\n")));
+  CHECK(office.tell("2026-01-05T10:07:00Z") == "account-update.2");
+  CHECK(office.of_meter("limits_crossed") == R"(["0.5","0.8","1"])");
+}
+
 TEST_CASE("a trend compares the same share of two periods", "[accounts]") {
   Office office(catalog_with(kLimits + "expansion_above = \"0.5\"\nchurn_below = \"-0.5\"\n"));
   office.world.record({{"a", "2026-01-05T10:05:00Z", 40}, {"a", "2026-01-05T10:45:00Z", 30}});
