@@ -92,6 +92,10 @@ Status AccountRunner::look(size_t pair, Timestamp now, AccountReport& report) {
   if (stored) {
     TRY(look.state, parse_account_state(stored->state));
     look.revision = stored->revision;
+  } else {
+    // Where the rule begins is kept: what closes before the next look is not its past.
+    TRY_VOID(write(look, {}, report));
+    if (look.stale) return {};
   }
   TRY_VOID(tell_closed(look, report));
   TRY_VOID(tell_renewal(look, report));
@@ -144,13 +148,12 @@ Result<std::optional<DocumentRow>> AccountRunner::overage(Look& look, const Peri
   OpportunityInput input{.tenant = tenant_,
                          .reason = OpportunityInput::Reason::overage,
                          .opened_at = row.to,
-                         .due_at = {},
+                         .due_at = running ? running->until : row.to + (row.to - row.from),
                          .about = row.from,
                          .periods = periods,
                          .only = std::move(lines),
                          .log_leaves = look.cursor,
                          .now = look.now};
-  if (running) input.due_at = running->until;
   TRY(auto document, make_opportunity(*catalog_, look.contract, look.rule, input));
   return std::optional(std::move(document));
 }
@@ -168,7 +171,7 @@ Status AccountRunner::tell_renewal(Look& look, AccountReport& report) {
                                       {.tenant = tenant_,
                                        .reason = OpportunityInput::Reason::renewal,
                                        .opened_at = window->from,
-                                       .due_at = until,
+                                       .due_at = *until,
                                        .about = *until,
                                        .periods = periods,
                                        .only = {},

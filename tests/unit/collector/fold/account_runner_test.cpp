@@ -316,6 +316,25 @@ TEST_CASE("a rule that is new tells of the newest closed period and goes on from
   CHECK(office.newest.period_from == at("2026-01-05T12:00:00Z"));
 }
 
+TEST_CASE("periods that close between two looks are told each", "[accounts]") {
+  Office office(catalog_with(kLimits));
+  CHECK(office.tell("2026-01-05T10:01:00Z").empty());
+  for (const char* time : {"2026-01-05T10:05:00Z", "2026-01-05T11:05:00Z", "2026-01-05T12:05:00Z"})
+    office.world.record({{"a", time, 10}});
+  office.world.heartbeat("2026-01-05T13:00:30Z");
+  CHECK(office.tell("2026-01-05T13:00:40Z") ==
+        "account-update.1 account-update.1 account-update.1");
+}
+
+TEST_CASE("overage in the last periods of a contract is due some time after its end",
+          "[accounts]") {
+  Office office(catalog_with("overage_periods = 1\n", "2026-01-05T11:00:00Z"));
+  office.world.record({{"a", "2026-01-05T10:05:00Z", 101}});
+  office.world.heartbeat("2026-01-05T11:00:30Z");
+  CHECK(office.tell("2026-01-05T11:00:40Z") == "account-update.1 opportunity.1");
+  CHECK(office.body().find("due_at")->text() == "2026-01-05T12:00:00.000Z");
+}
+
 /// Ten hours in the life of an account.
 void live(Office& office) {
   Timestamp now = at("2026-01-05T10:00:00Z");
@@ -357,12 +376,13 @@ TEMPLATE_TEST_CASE("a restart at any time repeats nothing and loses nothing", "[
 
 TEST_CASE("a state that another process changed is decided upon again", "[accounts]") {
   Office office(catalog_with(kLimits));
+  CHECK(office.tell("2026-01-05T10:01:00Z").empty());
   office.world.record({{"a", "2026-01-05T10:05:00Z", 80}});
   AccountState state;
   state.next_closed = at("2026-01-05T10:00:00Z");
   CommercialChanges changes;
   changes.rules = {
-      {{RuleKind::account_update, "demo", "health", "aqua-2026", 1, to_json(state)}, 0}};
+      {{RuleKind::account_update, "demo", "health", "aqua-2026", 2, to_json(state)}, 1}};
   before_next_write(office.world.database(),
                     [&] { REQUIRE(office.world.store().put_documents(changes)); });
   CHECK(office.runner->step(at("2026-01-05T10:06:00Z"))->conflicts == 1);
