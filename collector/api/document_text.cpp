@@ -64,7 +64,7 @@ void print_update(const Json& body, std::ostream& out) {
     out << "signal " << text_of(signal, "kind") << ": " << printable(text_of(signal, "because"))
         << "\n";
   const Json* health = body.find("health");
-  if (health == nullptr) return;
+  if (health == nullptr || health->is(Json::Kind::null)) return;
   out << "health " << text_of(*health, "score") << "\n";
   for (const Json& part : items_of(*health, "parts"))
     out << "    " << text_of(part, "name") << " " << text_of(part, "score") << ", weight "

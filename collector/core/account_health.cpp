@@ -134,8 +134,9 @@ Json health_json(const AccountRule& rule, const AccountUpdateInput& input) {
                              {"weight", number(part->weight)},
                              {"because", text(part->because)}}));
   }
-  Json score = weights == 0 ? Json::null() : number((2 * sum + weights) / (2 * weights));
-  return Json::object({{"score", std::move(score)}, {"parts", std::move(parts)}});
+  if (weights == 0) return Json::null();
+  return Json::object(
+      {{"score", number((2 * sum + weights) / (2 * weights))}, {"parts", std::move(parts)}});
 }
 
 }  // namespace ledgerline::collector

@@ -33,8 +33,8 @@
 // known      subjects of the contract in the period: those that a link names, and those that were
 //            ever seen on a link for every subject. adoption is active / known, 4 places.
 // health     the mean of its parts by weight, 0 to 100. Parts that say nothing (no feature, no
-//            period before, no device) are left out. All integers are cut off, but the mean, which
-//            is rounded half up:
+//            period before, no device) are left out; health is null where none is left. All
+//            integers are cut off, but the mean, which is rounded half up:
 //   adoption   the mean over the features of 100 x active / known
 //   trend      the mean over the meters with a trend of 100 x quantity / previous quantity, at most
 //              100: use that holds or grows is healthy, whatever its size

@@ -133,7 +133,7 @@ Result<std::string> body_of(const Catalog& catalog, const Contract& contract,
                        {"reason", text(word(input.reason))},
                        {"description", text(std::move(description))},
                        {"opened_at", text(to_rfc3339(input.opened_at))},
-                       {"due_at", input.due_at ? text(to_rfc3339(*input.due_at)) : Json::null()},
+                       {"due_at", text(to_rfc3339(input.due_at))},
                        {"currency", text(row.currency)},
                        {"amount", amount ? Json::string(amount->text()) : Json::null()},
                        {"lines", std::move(lines)},
@@ -184,7 +184,7 @@ Result<DocumentRow> make_opportunity(const Catalog& catalog, const Contract& con
   row.account = contract.account;
   row.contract = contract.name;
   row.period_from = input.opened_at;
-  row.period_to = input.due_at.value_or(input.opened_at);
+  row.period_to = input.due_at;
   row.connector = rule.connector;
   row.currency = contract.currency;
   row.total = amount.value_or(Decimal(0, *exponent));

@@ -15,10 +15,11 @@
 //   amount, lines [{subscription, meter, unit, quantity, included, periods}], catalog (hash),
 //   evidence {log_leaves}
 // opened_at is when the window opened, or the last of the periods ended; due_at the contract's end,
-// or the end of the period that now runs. amount is the mean of the bills of the periods looked at,
-// rounded half to even to the currency's places; quantity the mean of theirs, rounded to two more
-// places than they have; periods how many they were: for a renewal the newest closed ones, at most
-// kPeriodsShown without a gap, for overage those in a row. included is one period's.
+// or the end of the period that now runs (of one as long as the last, where the contract has
+// ended). amount is the mean of the bills of the periods looked at, rounded half to even to the
+// currency's places; quantity the mean of theirs, rounded to two more places than they have;
+// periods how many they were: for a renewal the newest closed ones, at most kPeriodsShown without a
+// gap, for overage those in a row. included is one period's.
 
 #include <optional>
 #include <set>
@@ -55,7 +56,7 @@ struct OpportunityInput {
   std::string tenant;
   Reason reason = Reason::renewal;
   Timestamp opened_at;
-  std::optional<Timestamp> due_at;
+  Timestamp due_at;
   /// Makes the id: the contract's end, or the start of the last period in the row.
   Timestamp about;
   std::span<const ClosedPeriod> periods;  // newest first

@@ -29,7 +29,10 @@ std::set<LineKey> undecided(const AccountRule& rule, const std::vector<MeterUse>
   for (const MeterUse& meter : meters) {
     if (meter.included.is_zero()) continue;
     const auto found = crossed.find(meter.key);
-    if (found == crossed.end() || found->second.size() < rule.limits.size()) out.insert(meter.key);
+    const bool all =
+        found != crossed.end() && std::includes(found->second.begin(), found->second.end(),
+                                                rule.limits.begin(), rule.limits.end());
+    if (!all) out.insert(meter.key);
   }
   return out;
 }
@@ -89,6 +92,10 @@ Status AccountRunner::look(size_t pair, Timestamp now, AccountReport& report) {
   if (stored) {
     TRY(look.state, parse_account_state(stored->state));
     look.revision = stored->revision;
+  } else {
+    // Where the rule begins is kept: what closes before the next look is not its past.
+    TRY_VOID(write(look, {}, report));
+    if (look.stale) return {};
   }
   TRY_VOID(tell_closed(look, report));
   TRY_VOID(tell_renewal(look, report));
@@ -141,13 +148,12 @@ Result<std::optional<DocumentRow>> AccountRunner::overage(Look& look, const Peri
   OpportunityInput input{.tenant = tenant_,
                          .reason = OpportunityInput::Reason::overage,
                          .opened_at = row.to,
-                         .due_at = {},
+                         .due_at = running ? running->until : row.to + (row.to - row.from),
                          .about = row.from,
                          .periods = periods,
                          .only = std::move(lines),
                          .log_leaves = look.cursor,
                          .now = look.now};
-  if (running) input.due_at = running->until;
   TRY(auto document, make_opportunity(*catalog_, look.contract, look.rule, input));
   return std::optional(std::move(document));
 }
@@ -165,7 +171,7 @@ Status AccountRunner::tell_renewal(Look& look, AccountReport& report) {
                                       {.tenant = tenant_,
                                        .reason = OpportunityInput::Reason::renewal,
                                        .opened_at = window->from,
-                                       .due_at = until,
+                                       .due_at = *until,
                                        .about = *until,
                                        .periods = periods,
                                        .only = {},

@@ -135,7 +135,7 @@ TEST_CASE("a renewal without a past has no amount, one with a past names every l
   OpportunityInput input{.tenant = "demo",
                          .reason = Reason::renewal,
                          .opened_at = at("2026-11-01T23:00:00Z"),
-                         .due_at = contract.until,
+                         .due_at = *contract.until,
                          .about = *contract.until,
                          .periods = {},
                          .only = {},

@@ -188,6 +188,29 @@ TEST_CASE("a period that begins while the one before waits for a device is told 
   CHECK(office.of_meter("trend") == "\"0.2500\"");
 }
 
+TEST_CASE("behind the oldest open periods nothing is told before a silent device is back",
+          "[accounts]") {
+  Office office(catalog_with(kLimits));
+  office.world.heartbeat("2026-01-05T10:30:00Z");
+  office.world.record({{"a", "2026-01-05T13:05:00Z", 80}, {"a", "2026-01-05T14:05:00Z", 80}});
+  CHECK(office.tell("2026-01-05T14:10:00Z") == "account-update.1");
+  CHECK(office.newest.period_from == at("2026-01-05T13:00:00Z"));
+  CHECK(office.summed == 4);
+  office.world.heartbeat("2026-01-05T14:11:00Z");
+  CHECK(office.tell("2026-01-05T14:11:00Z") == "account-update.2 account-update.1");
+  CHECK(office.newest.period_from == at("2026-01-05T14:00:00Z"));
+}
+
+TEST_CASE("limits that the catalog changes hold at once, for what was crossed before too",
+          "[accounts]") {
+  Office office(catalog_with(kLimits));
+  office.world.record({{"a", "2026-01-05T10:05:00Z", 100}});
+  CHECK(office.tell("2026-01-05T10:06:00Z") == "account-update.1");
+  office.runner->set_catalog(CommerceWorld::read(catalog_with("limits = [\"0.5\", \"1.2\"]\n")));
+  CHECK(office.tell("2026-01-05T10:07:00Z") == "account-update.2");
+  CHECK(office.of_meter("limits_crossed") == R"(["0.5","0.8","1"])");
+}
+
 TEST_CASE("a trend compares the same share of two periods", "[accounts]") {
   Office office(catalog_with(kLimits + "expansion_above = \"0.5\"\nchurn_below = \"-0.5\"\n"));
   office.world.record({{"a", "2026-01-05T10:05:00Z", 40}, {"a", "2026-01-05T10:45:00Z", 30}});
@@ -293,6 +316,25 @@ TEST_CASE("a rule that is new tells of the newest closed period and goes on from
   CHECK(office.newest.period_from == at("2026-01-05T12:00:00Z"));
 }
 
+TEST_CASE("periods that close between two looks are told each", "[accounts]") {
+  Office office(catalog_with(kLimits));
+  CHECK(office.tell("2026-01-05T10:01:00Z").empty());
+  for (const char* time : {"2026-01-05T10:05:00Z", "2026-01-05T11:05:00Z", "2026-01-05T12:05:00Z"})
+    office.world.record({{"a", time, 10}});
+  office.world.heartbeat("2026-01-05T13:00:30Z");
+  CHECK(office.tell("2026-01-05T13:00:40Z") ==
+        "account-update.1 account-update.1 account-update.1");
+}
+
+TEST_CASE("overage in the last periods of a contract is due some time after its end",
+          "[accounts]") {
+  Office office(catalog_with("overage_periods = 1\n", "2026-01-05T11:00:00Z"));
+  office.world.record({{"a", "2026-01-05T10:05:00Z", 101}});
+  office.world.heartbeat("2026-01-05T11:00:30Z");
+  CHECK(office.tell("2026-01-05T11:00:40Z") == "account-update.1 opportunity.1");
+  CHECK(office.body().find("due_at")->text() == "2026-01-05T12:00:00.000Z");
+}
+
 /// Ten hours in the life of an account.
 void live(Office& office) {
   Timestamp now = at("2026-01-05T10:00:00Z");
@@ -334,12 +376,13 @@ TEMPLATE_TEST_CASE("a restart at any time repeats nothing and loses nothing", "[
 
 TEST_CASE("a state that another process changed is decided upon again", "[accounts]") {
   Office office(catalog_with(kLimits));
+  CHECK(office.tell("2026-01-05T10:01:00Z").empty());
   office.world.record({{"a", "2026-01-05T10:05:00Z", 80}});
   AccountState state;
   state.next_closed = at("2026-01-05T10:00:00Z");
   CommercialChanges changes;
   changes.rules = {
-      {{RuleKind::account_update, "demo", "health", "aqua-2026", 1, to_json(state)}, 0}};
+      {{RuleKind::account_update, "demo", "health", "aqua-2026", 2, to_json(state)}, 1}};
   before_next_write(office.world.database(),
                     [&] { REQUIRE(office.world.store().put_documents(changes)); });
   CHECK(office.runner->step(at("2026-01-05T10:06:00Z"))->conflicts == 1);
