@@ -5,6 +5,7 @@
 #include "agent/inputs/file.h"
 #include "agent/inputs/host.h"
 #include "agent/inputs/http.h"
+#include "agent/inputs/statsd.h"
 
 namespace ledgerline::agent {
 
@@ -26,6 +27,7 @@ std::span<const InputKind> input_kinds() {
       InputKind{"http", once<prepare_http_input>},
       InputKind{"host", once<prepare_host_input>},
       InputKind{"file", prepare_file_input},
+      InputKind{"statsd", prepare_statsd_input},
   };
   return kKinds;
 }

@@ -80,6 +80,25 @@ TEST_CASE("a followed file is shown with its newest bad lines") {
         std::string::npos);
 }
 
+TEST_CASE("statsd is shown with what it could not count") {
+  LiveReport live;
+  live.inputs.set(
+      "statsd",
+      *parse_json(R"({"listen":"127.0.0.1:8125","socket":"/run/s.sock","state":"receiving",)"
+                  R"("problem":"","lines":9,"samples":6,"readings":4,"bad_lines":1,)"
+                  R"("unmapped_lines":2,"over_limit_lines":0,"kernel_drops":3,"kept_series":0,)"
+                  R"("dropped_samples":0,"unmapped":[{"name":"other","lines":2}],)"
+                  R"("newest_bad":[{"reason":"it has no type","line":"x\\xff"}]})"));
+
+  const std::string text = status_text(status_report(config(), journal(), live));
+
+  CHECK(text.find("statsd     127.0.0.1:8125, /run/s.sock: receiving, 9 lines, 6 samples, "
+                  "4 readings; 3 datagrams were dropped by the kernel\n") != std::string::npos);
+  CHECK(text.find("bad lines  1, the newest:\n      it has no type: x\\xff\n") !=
+        std::string::npos);
+  CHECK(text.find("not mapped 2 lines: other (2)\n") != std::string::npos);
+}
+
 TEST_CASE("counters have a type and a name of ours") {
   LiveReport live;
   live.commits.readings = 5;
