@@ -5,6 +5,7 @@
 #include "agent/inputs/file.h"
 #include "agent/inputs/host.h"
 #include "agent/inputs/http.h"
+#include "agent/inputs/prometheus.h"
 #include "agent/inputs/statsd.h"
 
 namespace ledgerline::agent {
@@ -28,6 +29,7 @@ std::span<const InputKind> input_kinds() {
       InputKind{"host", once<prepare_host_input>},
       InputKind{"file", prepare_file_input},
       InputKind{"statsd", prepare_statsd_input},
+      InputKind{"prometheus", prepare_prometheus_input},
   };
   return kKinds;
 }

@@ -74,6 +74,20 @@ std::string statsd_text(const Json& statsd) {
   return out + "\n";
 }
 
+std::string target_text(const Json& target) {
+  std::string out = "  prometheus " + text_at(target, "url") + ": " + text_at(target, "state");
+  if (const std::string problem = text_at(target, "problem"); !problem.empty())
+    out += " (" + problem + ")";
+  out += ", " + text_at(target, "scrapes") + " scrapes, " + text_at(target, "failed_scrapes") +
+         " failed, " + text_at(target, "readings") + " readings; newest " +
+         text_at(target, "samples") + " samples, " + text_at(target, "unmapped") +
+         " of them not mapped\n";
+  if (text_at(target, "bad_samples") != "0")
+    out += "    bad        " + text_at(target, "bad_samples") +
+           ", of the newest scrape with any:\n" + newest_bad_text(target);
+  return out;
+}
+
 }  // namespace
 
 std::string text_at(const Json& report, std::string_view name) {
@@ -87,6 +101,9 @@ std::string inputs_text(const Json& inputs) {
     for (const Json& file : files->items()) out += file_text(file);
   }
   if (const Json* statsd = inputs.find("statsd")) out += statsd_text(*statsd);
+  if (const Json* targets = inputs.find("prometheus")) {
+    for (const Json& target : targets->items()) out += target_text(target);
+  }
   return out;
 }
 

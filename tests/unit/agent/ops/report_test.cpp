@@ -99,6 +99,23 @@ TEST_CASE("statsd is shown with what it could not count") {
   CHECK(text.find("not mapped 2 lines: other (2)\n") != std::string::npos);
 }
 
+TEST_CASE("a scraped target is shown with why it fails and what it could not count") {
+  LiveReport live;
+  live.inputs.set(
+      "prometheus",
+      *parse_json(R"([{"url":"http://127.0.0.1:9100/metrics","state":"failing",)"
+                  R"("problem":"cannot connect","scrapes":9,"failed_scrapes":2,"samples":70,)"
+                  R"("unmapped":60,"readings":40,"bad_samples":1,)"
+                  R"("newest_bad":[{"reason":"it has no value","line":"up"}]}])"));
+
+  const std::string text = status_text(status_report(config(), journal(), live));
+
+  CHECK(text.find("prometheus http://127.0.0.1:9100/metrics: failing (cannot connect), 9 scrapes, "
+                  "2 failed, 40 readings; newest 70 samples, 60 of them not mapped\n") !=
+        std::string::npos);
+  CHECK(text.find("it has no value: up\n") != std::string::npos);
+}
+
 TEST_CASE("counters have a type and a name of ours") {
   LiveReport live;
   live.commits.readings = 5;
