@@ -83,6 +83,23 @@ Status check_kind(TomlTable& table, const StatsdRule& rule, const MeterRow& mete
   return {};
 }
 
+/// One meter holds one statistic, and counts no line twice.
+Status check_together(TomlTable& table, const StatsdRule& before, const StatsdRule& rule) {
+  if (before.meter != rule.meter) return {};
+  const bool other_statistic = before.type == StatsdType::timer && rule.type == StatsdType::timer &&
+                               before.statistic != rule.statistic;
+  if (before.combine() != rule.combine() || other_statistic)
+    return fail(table.error_at(
+        "meter", "the meter \"" + rule.meter + "\" is used for another statistic already"));
+  const bool overlap = rule.prefix ? before.name.starts_with(rule.name) || before.matches(rule.name)
+                                   : before.matches(rule.name);
+  if (overlap && before.type == rule.type)
+    return fail(table.error_at("match", "\"" + before.name + (before.prefix ? "*" : "") +
+                                            "\" goes to the meter \"" + rule.meter +
+                                            "\" already, so lines would count twice"));
+  return {};
+}
+
 Result<StatsdRule> read_rule(TomlTable& table, const MeterIndex& meters) {
   StatsdRule rule;
   TRY_VOID(read_match(table, rule));
@@ -116,13 +133,7 @@ Result<StatsdOptions> read_statsd_options(TomlTable& table, const std::string& f
   const MeterIndex index(meters);
   for (TomlTable& each : tables) {
     TRY(StatsdRule rule, read_rule(each, index));
-    const bool clash =
-        std::any_of(out.rules.begin(), out.rules.end(), [&](const StatsdRule& other) {
-          return other.meter == rule.meter && other.combine() != rule.combine();
-        });
-    if (clash)
-      return fail(each.error_at(
-          "meter", "the meter \"" + rule.meter + "\" is used for another statistic already"));
+    for (const StatsdRule& other : out.rules) TRY_VOID(check_together(each, other, rule));
     out.rules.push_back(std::move(rule));
   }
   TRY_VOID(table.finish());

@@ -109,16 +109,33 @@ TEST_CASE("every mistake of statsd's table is named with its place") {
   CHECK_FALSE(read("listen = \"127.0.0.1:0\"\n"));
 }
 
-TEST_CASE("a meter is used for one statistic only") {
-  const auto options = read(kGood + R"(
-[[metric]]
-match = "queue"
-type = "gauge"
-meter = "level"
-)");
-
-  REQUIRE_FALSE(options);
-  CHECK(options.error().text().find("another statistic") != std::string::npos);
+TEST_CASE("one meter holds one statistic and counts no line twice") {
+  struct Case {
+    const char* match;
+    const char* type;
+    const char* meter;
+    const char* words;
+  };
+  const Case cases[] = {
+      {"queue", "gauge\"", "level", "another statistic"},
+      {"other", "timer\"\nstatistic = \"min\"", "level", "another statistic"},
+      {"job", "timer\"\nstatistic = \"max\"", "level", "\"job\" goes to the meter"},
+      {"jo*", "timer\"\nstatistic = \"max\"", "level", "count twice"},
+      {"api.requests.get", "counter\"", "api.requests", "\"api.requests.*\" goes to"},
+      {"api.requests.g*", "counter\"", "api.requests", "count twice"},
+      {"api.*", "counter\"", "api.requests", "count twice"},
+      {"api.req", "counter\"", "api.requests", ""},
+      {"jobs*", "timer\"\nstatistic = \"max\"", "level", ""},
+      {"api.requests.get", "timer\"\nstatistic = \"count\"", "api.requests", ""},
+  };
+  for (const Case& c : cases) {
+    INFO(c.match << " " << c.type);
+    const auto options = read(kGood + "\n[[metric]]\nmatch = \"" + c.match + "\"\ntype = \"" +
+                              c.type + "\nmeter = \"" + c.meter + "\"\n");
+    if (!options) INFO(options.error().text());
+    REQUIRE(options.has_value() == std::string_view(c.words).empty());
+    if (!options) CHECK(options.error().text().find(c.words) != std::string::npos);
+  }
 }
 
 TEST_CASE("there is one statsd input") {
