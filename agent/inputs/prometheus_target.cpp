@@ -91,7 +91,7 @@ void PrometheusTarget::scraped(const io::HttpClient::Reply& reply, Monotonic ask
   counters_.bad += scrape.bad;
   newest_samples_ = scrape.samples;
   newest_unmapped_ = scrape.unmapped;
-  if (scrape.bad > 0) newest_bad_ = scrape.newest_bad.json();
+  if (scrape.bad > 0) newest_bad_ = scrape.newest_bad;
   if (scrape.bad > 0 && logged_bad_ == 0)  // once per spell: each scrape says the same
     io::log_warn("input_prometheus_bad_samples",
                  {io::kv("url", url_), io::kv("samples", scrape.bad),
@@ -125,28 +125,40 @@ void PrometheusTarget::record(std::vector<RecordItem> items) {
     parts.back().push_back(std::move(item));
   }
   requests_ = parts.size();
-  for (auto& part : parts) {
-    const size_t count = part.size();
-    // A service that restarts forgets its counters: what a full journal refused may be gone.
-    context_.recorder.record(
-        {.items = std::move(part), .request_key = "", .can_wait = false, .bookmark = {}},
-        [this, count, alive = std::weak_ptr<bool>(alive_)](const RecordResult& result) {
-          if (!alive.expired()) answered(count, result);
-        });
-  }
+  for (auto& part : parts) submit(std::move(part));
 }
 
-void PrometheusTarget::answered(size_t count, const RecordResult& result) {
+void PrometheusTarget::submit(std::vector<RecordItem> part) {
+  // A service that restarts forgets its counters: what a full journal refused may be gone.
+  RecordRequest request{.items = part, .request_key = "", .can_wait = false, .bookmark = {}};
+  context_.recorder.record(std::move(request),
+                           [this, part = std::move(part),
+                            alive = std::weak_ptr<bool>(alive_)](const RecordResult& result) {
+                             if (!alive.expired()) answered(part, result);
+                           });
+}
+
+void PrometheusTarget::answered(std::vector<RecordItem> part, const RecordResult& result) {
   if (result) {
-    counters_.readings += count;
+    counters_.readings += part.size();
+  } else if (result.error().code == Errc::reject && result.error().index < part.size() &&
+             result.error().field != "request") {
+    refused_reading(part, result.error());
+    if (!part.empty()) return submit(std::move(part));
   } else {
     ++counters_.pushed_back;
-    // Registers catch up with the next scrape.
-    failure_ = "not recorded: " + result.error().message;
+    failure_ = "not recorded: " + result.error().message;  // registers catch up later
     io::log_warn("input_prometheus_not_recorded",
                  {io::kv("url", url_), io::kv("why", result.error().message)});
   }
   if (--requests_ == 0) done();
+}
+
+/// The others of its request are asked for again without it.
+void PrometheusTarget::refused_reading(std::vector<RecordItem>& part, const RecordRefusal& why) {
+  ++counters_.bad;
+  newest_bad_.note(part[why.index].reading.subject, why.field + ": " + why.message);
+  part.erase(part.begin() + static_cast<std::ptrdiff_t>(why.index));
 }
 
 void PrometheusTarget::failed(const std::string& why) {
@@ -177,7 +189,7 @@ Json PrometheusTarget::status() const {
                        {"readings", json_number(counters_.readings)},
                        {"bad_samples", json_number(counters_.bad)},
                        {"pushed_back", json_number(counters_.pushed_back)},
-                       {"newest_bad", newest_bad_}});
+                       {"newest_bad", newest_bad_.json()}});
 }
 
 }  // namespace ledgerline::agent

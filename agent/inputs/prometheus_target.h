@@ -57,7 +57,9 @@ class PrometheusTarget {
   void begin_scrape();
   void scraped(const io::HttpClient::Reply& reply, Monotonic asked_at);
   void record(std::vector<RecordItem> items);
-  void answered(size_t count, const RecordResult& result);
+  void submit(std::vector<RecordItem> part);
+  void answered(std::vector<RecordItem> part, const RecordResult& result);
+  void refused_reading(std::vector<RecordItem>& part, const RecordRefusal& why);
   void take_out_of_others(Scrape& scrape);
   void failed(const std::string& why);
   void done();
@@ -73,7 +75,7 @@ class PrometheusTarget {
   boost::asio::steady_timer timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   TargetCounters counters_;
-  Json newest_bad_ = Json::array();  // of the newest scrape that had any
+  NewestBad newest_bad_;  // of the newest scrape that had any
   uint64_t newest_samples_ = 0;
   uint64_t newest_unmapped_ = 0;
   uint64_t logged_bad_ = 0;

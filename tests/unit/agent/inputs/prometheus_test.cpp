@@ -89,6 +89,24 @@ class NoReports final : public ReportPort {
   void metrics(std::function<void(std::string)>) override {}
 };
 
+/// Records in the journal, but not what is about one subject.
+class Picky final : public RecordPort {
+ public:
+  Picky(RecordPort& next, const std::string& subject) : next_(next), subject_(subject) {}
+  void record(RecordRequest request, std::function<void(RecordResult)> done) override {
+    for (size_t i = 0; i < request.items.size(); ++i) {
+      if (subject_.empty() || request.items[i].reading.subject != subject_) continue;
+      return done(tl::unexpected<RecordRefusal>(
+          {.code = Errc::reject, .index = i, .field = "subject", .message = "not this one"}));
+    }
+    next_.record(std::move(request), std::move(done));
+  }
+
+ private:
+  RecordPort& next_;
+  const std::string& subject_;
+};
+
 /// One start of the agent with one target per path of a server; its end is as sudden as a kill.
 class Run {
   Device& device_;
@@ -119,7 +137,7 @@ class Run {
     input = std::move(*prepared);
     const auto started = input->start({.runtime = runtime_,
                                        .clock = device.clock,
-                                       .recorder = commits,
+                                       .recorder = picky,
                                        .reports = reports_,
                                        .holds = holds,
                                        .app_meters = kMeters,
@@ -149,6 +167,8 @@ class Run {
       runtime_, device_.clock, *device_.journal, *device_.signer, {}, [](const Error& error) {
         FAIL(error.text());
       }};
+  std::string refuse_subject;
+  Picky picky{commits, refuse_subject};
   PromiseHolds holds;
   std::unique_ptr<Input> input;
   std::string text;
@@ -210,6 +230,19 @@ TEST_CASE("a scrape that fails is shown with its reason, and the next one goes o
   std::string metrics;
   run.input->append_metrics(metrics);
   CHECK(metrics.find("_failed_scrapes_total{url=\"http://127.0.0.1:") != std::string::npos);
+}
+
+TEST_CASE("a reading that the recorder refuses takes no other one with it") {
+  Device device;
+  Run run(device,
+          "sent_bytes_total{client=\"bad\",code=\"200\"} 1\n"
+          "sent_bytes_total{client=\"aqua\",code=\"200\"} 2\n");
+  run.refuse_subject = "bad";
+
+  run.until([&] { return run.shown("readings") == "1"; });
+
+  CHECK(run.shown("bad_samples") == "1");
+  CHECK(run.shown("state") == "scraping");
 }
 
 TEST_CASE("a series is read from one target only") {
