@@ -125,7 +125,9 @@ class Agent final : public ReportPort {
     every(clock_timer_, config_.heartbeat_interval, [this] { watch_clock(); });
     io::log_info("ready", {io::kv("tenant", config_.tenant), io::kv("device", config_.device),
                            io::kv("inputs", inputs_.size()), io::kv("meters", meters.size())});
-    return runtime_.run();
+    const int code = runtime_.run();
+    if (code == 0) commit_.record_the_rest();
+    return code;
   }
 
   void status(std::function<void(std::string)> done) override {

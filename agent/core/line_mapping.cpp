@@ -3,22 +3,10 @@
 #include <algorithm>
 
 #include "agent/core/meter_value.h"
+#include "agent/core/reading_text.h"
 #include "common/check.h"
 
 namespace ledgerline::agent {
-
-namespace {
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
-std::string in_quotes(std::string_view text) {
-  return "\"" + std::string(text.substr(0, 80)) + "\"";
-}
-
-}  // namespace
 
 LineMapper::LineMapper(LineRules rules, const std::vector<MeterRow>& meters)
     : rules_(std::move(rules)), parser_(rules_.shape, rules_.fields) {
@@ -73,17 +61,14 @@ Status LineMapper::add(const ReadingRule& rule, const MeterRow& meter, const Rea
   (meter.kind == MeterKind::register_ ? item.reading.register_value : item.reading.value) = *value;
   if (rule.subject) {
     item.reading.subject = text_of(*rule.subject);
-    if (item.reading.subject.empty() || has_control(item.reading.subject))
-      return fail(Errc::reject, "the subject is empty or holds a control character");
+    TRY_VOID(check_subject(item.reading.subject));
   }
   for (const auto& [name, source] : rule.dimensions) {
     const std::string& part = text_of(source);
-    if (has_control(part))
-      return fail(Errc::reject, "the dimension \"" + name + "\" holds a control character");
+    TRY_VOID(check_dimension(name, part));
     item.reading.dimensions.emplace_back(name, part);
   }
-  if (text_bytes(item) > RecordLimits::kReadingTextMax)
-    return fail(Errc::reject, "subject and dimensions are longer than 4 KiB");
+  TRY_VOID(check_text_size(item));
   items.push_back(std::move(item));
   return {};
 }

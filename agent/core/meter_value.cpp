@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/decimal.h"
+#include "common/fraction.h"
 
 namespace ledgerline::agent {
 
@@ -56,6 +57,23 @@ Result<int64_t> scaled_value(std::string_view text, int scale) {
                                   " decimal places and 64 bits");
   }
   return static_cast<int64_t>(scaled->coefficient());
+}
+
+Result<int64_t> scaled_quotient(std::string_view text, std::string_view rate, int scale) {
+  TRY(const Decimal value, Decimal::parse(text));
+  TRY(const Decimal share, Decimal::parse(rate));
+  if (share.is_zero() || share.is_negative() || share > Decimal::integer(1))
+    return fail(Errc::reject, "its sample rate is not above 0 and at most 1");
+  const BigInt numerator = to_big(value.coefficient()) * power_of_ten(share.scale() + scale);
+  const BigInt denominator = to_big(share.coefficient()) * power_of_ten(value.scale());
+  const BigInt quotient = numerator / denominator;
+  if (quotient * denominator != numerator)
+    return fail(Errc::reject, "divided by its sample rate it has more than the meter's " +
+                                  std::to_string(scale) + " decimal places");
+  constexpr auto kMax = std::numeric_limits<int64_t>::max();
+  if (quotient > kMax || quotient < -kMax)
+    return fail(Errc::reject, "divided by its sample rate it is too large for the meter");
+  return static_cast<int64_t>(quotient);
 }
 
 }  // namespace ledgerline::agent

@@ -4,6 +4,7 @@
 
 #include "agent/inputs/boot_id.h"
 #include "agent/inputs/followed_file.h"
+#include "agent/inputs/input_metrics.h"
 #include "common/io/log.h"
 
 namespace ledgerline::agent {
@@ -11,15 +12,6 @@ namespace ledgerline::agent {
 namespace {
 
 constexpr size_t kFilesMax = 64;
-
-std::string label_text(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out;
-}
 
 class FileInput final : public Input {
  public:
@@ -72,12 +64,8 @@ class FileInput final : public Input {
  private:
   template <class Value>
   void metric(std::string& out, const std::string& name, const char* type, Value value) const {
-    const std::string full = "ledgerline_agent_file_" + name;
-    out += "# TYPE " + full + " " + type + "\n";
-    for (const auto& file : files_) {
-      out += full + "{file=\"" + label_text(file->path()) + "\"} " + std::to_string(value(*file)) +
-             "\n";
-    }
+    LabelledLines lines(out, "file", name, type);
+    for (const auto& file : files_) lines.add("file", file->path(), value(*file));
   }
 
   std::vector<FileOptions> options_;

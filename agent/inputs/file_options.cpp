@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "agent/core/cloud_event.h"
 #include "agent/core/meter_value.h"
+#include "agent/inputs/metric_options.h"
 
 namespace ledgerline::agent {
 
@@ -144,16 +144,8 @@ class OptionsReader {
 
   Result<ReadingRule> read_reading(TomlTable& table) {
     ReadingRule rule;
-    TRY(rule.meter, table.string("meter"));
-    const MeterRow* meter = meters_.find(rule.meter);
-    if (meter == nullptr) {
-      return fail(table.error_at(
-          "meter", "there is no [[meter]] \"" + rule.meter + "\"" + meters_.hint(rule.meter)));
-    }
-    if (meter->forward_ids) {
-      return fail(table.error_at(
-          "meter", "the meter \"" + rule.meter + "\" forwards ids, and a line of a file has none"));
-    }
+    TRY(const MeterRow* meter, read_meter_of(table, meters_, "a line of a file"));
+    rule.meter = meter->name;
     TRY_VOID(read_value(table, *meter, rule));
     if (table.has("subject")) {
       TRY(rule.subject, text_or_field(table, "subject"));

@@ -5,6 +5,8 @@
 #include "agent/inputs/file.h"
 #include "agent/inputs/host.h"
 #include "agent/inputs/http.h"
+#include "agent/inputs/prometheus.h"
+#include "agent/inputs/statsd.h"
 
 namespace ledgerline::agent {
 
@@ -26,6 +28,8 @@ std::span<const InputKind> input_kinds() {
       InputKind{"http", once<prepare_http_input>},
       InputKind{"host", once<prepare_host_input>},
       InputKind{"file", prepare_file_input},
+      InputKind{"statsd", prepare_statsd_input},
+      InputKind{"prometheus", prepare_prometheus_input},
   };
   return kKinds;
 }

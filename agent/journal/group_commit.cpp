@@ -203,6 +203,22 @@ void GroupCommit::record(RecordRequest request, std::function<void(RecordResult)
   impl_->record(std::move(request), std::move(done));
 }
 
+void GroupCommit::record_the_rest() {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  std::vector<RecordRequest> rest;
+  for (Impl::Waiting& each : impl_->queue) {
+    if (!each.request.can_wait) rest.push_back(std::move(each.request));
+  }
+  impl_->queue.clear();
+  if (rest.empty()) return;
+  const auto answers = impl_->journal.record(rest);
+  if (!answers) return io::log_error("journal_failed", {io::kv("error", answers.error())});
+  for (const RecordResult& answer : *answers) {
+    if (!answer) io::log_error("readings_lost_at_the_end", {io::kv("why", answer.error().message)});
+  }
+}
+
 void GroupCommit::tick() { impl_->housekeep(); }
 
 void GroupCommit::on_sealed(std::function<void()> action) { impl_->sealed = std::move(action); }

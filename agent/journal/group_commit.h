@@ -63,6 +63,9 @@ class GroupCommit final : public RecordPort {
   ~GroupCommit() override;
 
   void record(RecordRequest request, std::function<void(RecordResult)> done) override;
+  /// After the runtime's end, on the caller's thread: records what still waits and cannot be asked
+  /// for again. Nobody is answered.
+  void record_the_rest();
   /// Seals by age and trims; call it every second or so.
   void tick();
   /// Called after batches were sealed, so that the uplink looks for them at once.

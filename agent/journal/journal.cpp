@@ -121,6 +121,8 @@ void Journal::Impl::keep_meters(MeterTable table) {
 Status Journal::Impl::must_be_booted() const {
   if (!grant) return fail(Errc::config, "the agent is not enrolled");
   CHECK_INVARIANT(booted);
+  if (commit_failed)
+    return fail(Errc::internal, "a commit failed; only a new start knows what holds");
   return {};
 }
 
@@ -174,7 +176,9 @@ Status Journal::Impl::put_state(io::LmdbTxn& txn, const StreamState& next) const
 }
 
 Status Journal::Impl::commit(io::LmdbTxn txn, StreamState next) {
-  TRY_VOID(txn.commit());
+  const Status done = txn.commit();
+  commit_failed = commit_failed || (!done && done.error().code() != Errc::full);
+  TRY_VOID(done);
   const bool was_empty = unsealed().empty();
   state = std::move(next);
   if (was_empty) unsealed_since = clock.monotonic();

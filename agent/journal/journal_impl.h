@@ -41,6 +41,7 @@ struct Journal::Impl {
   MeterRows meters;    // of meter_table, by number
   KeyClock key_clock;  // as of opening
   bool booted = false;
+  bool commit_failed = false;  // nobody knows what it left: nothing more is written
   uint64_t damaged_forgotten = 0;
   uint64_t seals_put_off = 0;
   PromiseClock promise_clock;  // of this process

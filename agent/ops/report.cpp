@@ -1,7 +1,7 @@
 #include "agent/ops/report.h"
 
+#include "agent/ops/report_inputs.h"
 #include "common/decimal.h"
-#include "common/printable.h"
 
 namespace ledgerline::agent {
 
@@ -36,12 +36,6 @@ Json uplink_of(const UplinkReport& uplink) {
                        {"receipts", number(uplink.receipts)}});
 }
 
-/// A member's text for a terminal, or nothing: a broker or collector may have written it.
-std::string text_at(const Json& report, std::string_view name) {
-  const Json* found = report.find(name);
-  return found == nullptr ? "" : printable(found->text());
-}
-
 bool flag_at(const Json& report, std::string_view name) {
   const Json* found = report.find(name);
   return found != nullptr && found->is(Json::Kind::boolean) && found->as_bool();
@@ -53,32 +47,6 @@ std::string uplink_text(const Json& uplink) {
   if (const std::string failure = text_at(uplink, "failure"); !failure.empty())
     out += ": " + failure;
   if (const std::string alarm = text_at(uplink, "alarm"); !alarm.empty()) out += "; " + alarm;
-  return out;
-}
-
-/// How a followed file stands, and below it the newest lines that were no good.
-std::string file_text(const Json& file) {
-  std::string out = "  file       " + text_at(file, "path") + ": " + text_at(file, "state");
-  if (const std::string problem = text_at(file, "problem"); !problem.empty())
-    out += " (" + problem + ")";
-  out += ", " + text_at(file, "offset") + " of " + text_at(file, "size") + " bytes, " +
-         text_at(file, "lines") + " lines, " + text_at(file, "readings") + " readings";
-  if (text_at(file, "lines_per_s") != "0") out += ", " + text_at(file, "lines_per_s") + " lines/s";
-  if (const std::string left = text_at(file, "seconds_left"); !left.empty())
-    out += ", " + left + " s left";
-  if (text_at(file, "lost_files") != "0")
-    out += "; " + text_at(file, "lost_files") + " files were gone before they were read";
-  if (const std::string cut = text_at(file, "cut_tails"); !cut.empty() && cut != "0")
-    out += "; a power cut took the end of what was read " + cut + " times";
-  out += "\n";
-  if (text_at(file, "bad_lines") != "0")
-    out += "    bad lines  " + text_at(file, "bad_lines") + ", the newest:\n";
-  if (const Json* bad = file.find("newest_bad")) {
-    for (const Json& line : bad->items()) {
-      out += "      at byte " + text_at(line, "offset") + ": " + text_at(line, "reason") + ": " +
-             text_at(line, "line") + "\n";
-    }
-  }
   return out;
 }
 
@@ -154,11 +122,7 @@ std::string status_text(const Json& report) {
          (promised.empty() ? std::string("nothing promised yet") : "through " + promised) + "\n";
   if (const Json* uplink = report.find("uplink"))
     out += "  uplink     " + uplink_text(*uplink) + "\n";
-  if (const Json* inputs = report.find("inputs")) {
-    if (const Json* files = inputs->find("file")) {
-      for (const Json& file : files->items()) out += file_text(file);
-    }
-  }
+  if (const Json* inputs = report.find("inputs")) out += inputs_text(*inputs);
   if (const Json* totals = report.find("totals")) {
     for (const Json& row : totals->items()) {
       out += "  total      " + text_at(row, "meter") + " " + text_at(row, "total") + " " +

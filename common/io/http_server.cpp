@@ -14,13 +14,13 @@
 #include <boost/beast/http.hpp>
 #include <charconv>
 #include <cstring>
-#include <filesystem>
 #include <optional>
 #include <set>
 
 #include "common/check.h"
 #include "common/io/local_host.h"
 #include "common/io/log.h"
+#include "common/io/socket_file.h"
 #include "common/io/system.h"
 
 namespace ledgerline::io {
@@ -379,27 +379,9 @@ tl::unexpected<Error> cannot_listen(const std::string& where, const error_code& 
 
 /// Mode 0660 from the first moment on: Linux takes a socket file's mode from the descriptor.
 Status bind_local(Local::acceptor& acceptor, const std::string& path) {
-  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return fail(Error(Errc::config, "a Unix socket's path has at most 107 characters")
-                    .with("address", path));
-  }
-  const auto parent = std::filesystem::path(path).parent_path().string();
-  if (!parent.empty()) TRY_VOID(make_folders(parent));
+  TRY_VOID(free_socket_path(path, SOCK_STREAM));
   const Local::endpoint endpoint(path);
   error_code error;
-  {
-    asio::io_context probing;
-    Local::socket probe(probing);
-    probe.connect(endpoint, error);
-    if (!error)
-      return fail(
-          Error(Errc::config, "another process listens on this socket").with("address", path));
-  }
-  struct stat info {};
-  if (error == asio::error::connection_refused && ::lstat(path.c_str(), &info) == 0 &&
-      S_ISSOCK(info.st_mode)) {
-    ::unlink(path.c_str());
-  }
   acceptor.open(Local(), error);
   if (error) return cannot_listen(path, error);
   ::fchmod(acceptor.native_handle(), 0660);

@@ -169,3 +169,21 @@ TEST_CASE("where storage fails no answer is given and the caller is told once") 
   REQUIRE(failures == 1);
   runtime.storage().join();
 }
+
+TEST_CASE("what cannot be asked for again is recorded at the end, also without an answer") {
+  Device device;
+  io::Runtime runtime;
+  GroupCommit commits(runtime, device.clock, *device.journal, *device.signer,
+                      {.commit_interval = Duration(1000)}, [](const Error&) {});
+  const auto unexpected = [](const RecordResult&) { FAIL("nobody waits any more"); };
+  RecordRequest urgent = of_size(2);
+  urgent.can_wait = false;
+  commits.record(of_size(1), unexpected);
+  commits.record(urgent, unexpected);
+
+  runtime.storage().join();
+  commits.record_the_rest();
+  commits.record_the_rest();
+
+  CHECK(device.status().next_seq == 3);
+}

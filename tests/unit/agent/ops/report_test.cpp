@@ -80,6 +80,42 @@ TEST_CASE("a followed file is shown with its newest bad lines") {
         std::string::npos);
 }
 
+TEST_CASE("statsd is shown with what it could not count") {
+  LiveReport live;
+  live.inputs.set(
+      "statsd",
+      *parse_json(R"({"listen":"127.0.0.1:8125","socket":"/run/s.sock","state":"receiving",)"
+                  R"("problem":"","lines":9,"samples":6,"readings":4,"bad_lines":1,)"
+                  R"("unmapped_lines":2,"over_limit_lines":0,"kernel_drops":3,"kept_series":0,)"
+                  R"("dropped_samples":0,"unmapped":[{"name":"other","lines":2}],)"
+                  R"("newest_bad":[{"reason":"it has no type","line":"x\\xff"}]})"));
+
+  const std::string text = status_text(status_report(config(), journal(), live));
+
+  CHECK(text.find("statsd     127.0.0.1:8125, /run/s.sock: receiving, 9 lines, 6 samples, "
+                  "4 readings; 3 datagrams were dropped by the kernel\n") != std::string::npos);
+  CHECK(text.find("bad lines  1, the newest:\n      it has no type: x\\xff\n") !=
+        std::string::npos);
+  CHECK(text.find("not mapped 2 lines: other (2)\n") != std::string::npos);
+}
+
+TEST_CASE("a scraped target is shown with why it fails and what it could not count") {
+  LiveReport live;
+  live.inputs.set(
+      "prometheus",
+      *parse_json(R"([{"url":"http://127.0.0.1:9100/metrics","state":"failing",)"
+                  R"("problem":"cannot connect","scrapes":9,"failed_scrapes":2,"samples":70,)"
+                  R"("unmapped":60,"readings":40,"bad_samples":1,)"
+                  R"("newest_bad":[{"reason":"it has no value","line":"up"}]}])"));
+
+  const std::string text = status_text(status_report(config(), journal(), live));
+
+  CHECK(text.find("prometheus http://127.0.0.1:9100/metrics: failing (cannot connect), 9 scrapes, "
+                  "2 failed, 40 readings; newest 70 samples, 60 of them not mapped\n") !=
+        std::string::npos);
+  CHECK(text.find("it has no value: up\n") != std::string::npos);
+}
+
 TEST_CASE("counters have a type and a name of ours") {
   LiveReport live;
   live.commits.readings = 5;
