@@ -15,6 +15,14 @@ namespace {
 /// What another writer's being first means here: look again, nothing is lost.
 bool is_conflict(const Error& error) { return error.code() == Errc::conflict; }
 
+/// The document as a profile sees it: its members, our id, and its own bytes.
+Result<Json> for_profile(const DocumentRow& document) {
+  TRY(Json body, parse_json(document.body));
+  body.set("external_id", Json::string(external_reference(document.id, document.revision)));
+  body.set("body", Json::string(document.body));
+  return body;
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(io::Runtime& runtime, Clock& clock, Store& store,
@@ -159,9 +167,8 @@ awaitable<Status> Dispatcher::watch(OpenWork work) {
   auto read = [this, work] { return store_.document(work.document, work.revision); };
   auto document = co_await io::storage_call(runtime_, read);
   if (!document) co_return fail(document.error());
-  auto body = parse_json(document->body);
+  auto body = for_profile(*document);
   if (!body) co_return Status();
-  body->set("external_id", Json::string(external_reference(work.document, work.revision)));
   ++counters_.work_asked;
   auto progress = co_await connector_->progress(std::move(*body), work.external_id);
   if (!progress) {
@@ -182,12 +189,11 @@ awaitable<Status> Dispatcher::watch(OpenWork work) {
 }
 
 awaitable<AttemptOutcome> Dispatcher::perform(DeliveryRow claimed, DocumentRow document) {
-  auto body = parse_json(document.body);
+  auto body = for_profile(document);
   if (!body) {
     // Our own bytes: nothing was sent, and nothing will be until a person has looked.
     co_return AttemptRejected{"the document's body cannot be read: " + body.error().text()};
   }
-  body->set("external_id", Json::string(external_reference(document.id, document.revision)));
   if (next_step(claimed) == DeliveryStep::look_up) {
     ++counters_.look_ups;
     co_return co_await connector_->look_up(std::move(*body));
