@@ -336,7 +336,8 @@ asio::awaitable<Engine::Ended> Engine::run(const char* function, std::vector<Jso
     if (operation.effect) return AttemptUnknown{error.message()};
     return AttemptRetry{std::nullopt, error.message(), true};
   };
-  auto call = profile_->start(function, arguments);
+  const std::shared_ptr<LuaProfile> profile = profile_;
+  auto call = profile->start(function, arguments);
   if (!call) co_return ended(profile_failed(call.error()));
   std::optional<Json> reply;
   for (;;) {

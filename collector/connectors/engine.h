@@ -99,7 +99,9 @@ class Engine final : public Connector {
   Duration timeout_;
   Json settings_;
   Json login_settings_;
-  std::unique_ptr<LuaProfile> profile_;
+  /// Shared with the operations under way: where the process stops in the middle of one, its frame
+  /// ends with the context, after the engine.
+  std::shared_ptr<LuaProfile> profile_;
   std::unique_ptr<io::HttpClient> http_;
   io::HttpUrl url_;
   DeliveryRules rules_;
