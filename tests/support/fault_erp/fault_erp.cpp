@@ -46,7 +46,9 @@ void FaultErp::close_works() {
 
 size_t FaultErp::documents() const {
   const std::lock_guard lock(lock_);
-  return invoices_.size() + works_.size();
+  size_t count = invoices_.size() + works_.size();
+  for (const auto& [model, records] : records_) count += records.size();
+  return count;
 }
 
 std::string FaultErp::operation_of(const FaultRequest& request) const {
@@ -66,13 +68,17 @@ FaultReply FaultErp::refusal() const {
 }
 
 bool FaultErp::is_look(const std::string& operation) const {
-  return operation.ends_with("account.invoice.search_read") ||
+  return operation.ends_with("ir.note.search_read") ||
+         operation.ends_with("sale.opportunity.search_read") ||
+         operation.ends_with("account.invoice.search_read") ||
          operation.ends_with("project.work.search_read");
 }
 
 std::string FaultErp::essential_field(const std::string& operation) const {
   if (operation.ends_with("account.invoice.search_read")) return "untaxed_amount";
   if (operation.ends_with("project.work.search_read")) return "status.";
+  if (operation.ends_with("ir.note.search_read")) return "resource.";
+  if (operation.ends_with("sale.opportunity.search_read")) return "currency_digits";
   return "result";
 }
 
@@ -95,6 +101,13 @@ FaultReply FaultErp::dispatch(const Json& request, const std::string& authorizat
   if (method == "model.project.work.create") {
     if (create_work(params[0].items()[0], wrong_echo)) {
       reply.set("result", Json::array({number(works_.back().id)}));
+    } else {
+      reply.set("error", refusal);
+    }
+  } else if (method == "model.ir.note.create" || method == "model.sale.opportunity.create") {
+    const std::string model = method.substr(6, method.size() - 13);
+    if (create_record(model, params[0].items()[0], wrong_echo)) {
+      reply.set("result", Json::array({number(static_cast<int64_t>(records_[model].size()))}));
     } else {
       reply.set("error", refusal);
     }
@@ -127,6 +140,16 @@ Json FaultErp::search_read(const std::string& model, const Json& domain) const {
     }
     return rows;
   }
+  if (model == "ir.note" || model == "sale.opportunity") {
+    const auto found = records_.find(model);
+    if (found == records_.end()) return rows;
+    for (size_t i = 0; i < found->second.size(); ++i) {
+      if (member(found->second[i], "external_id").text() != asked(domain, "external_id")) continue;
+      rows.push(record_row(model, found->second[i]));
+      rows.items().back().set("id", number(static_cast<int64_t>(i) + 1));
+    }
+    return rows;
+  }
   const std::string code = asked(domain, "code");
   Json row = Json::object({{"id", number(7)}});
   if (model == "party.party") {
@@ -144,6 +167,8 @@ Json FaultErp::search_read(const std::string& model, const Json& domain) const {
     const std::string lot = asked(domain, "number");
     if (!lot.starts_with("SN-")) return rows;
     row = Json::object({{"id", number(std::stoi(lot.substr(3)))}, {"number", text(lot)}});
+  } else if (model == "company.company") {
+    row.set("currency.", Json::object({{"code", text("EUR")}, {"digits", number(2)}}));
   } else if (model == "stock.location") {
     row.set("storage_location", number(3));
   }
@@ -180,6 +205,37 @@ FaultReply FaultErp::create(const Json& values, const Json& id, bool wrong_amoun
   invoices_.push_back(invoice);
   reply.set("result", Json::array({number(invoice.id)}));
   return {200, reply.dump(), "application/json", ""};
+}
+
+bool FaultErp::create_record(const std::string& model, const Json& values, bool wrong_echo) {
+  auto& records = records_[model];
+  for (const Json& record : records) {
+    if (member(record, "external_id").text() == member(values, "external_id").text()) return false;
+  }
+  records.push_back(values);
+  if (!wrong_echo) return true;
+  records.back().set("resource", text("party.party,99"));
+  records.back().set("amount", Json::object({{"decimal", text("0.01")}}));
+  return true;
+}
+
+Json FaultErp::record_row(const std::string& model, const Json& values) const {
+  Json row = Json::object({{"external_id", member(values, "external_id")},
+                           {"external_revision", member(values, "external_revision")}});
+  if (model == "ir.note") {
+    const std::string resource = member(values, "resource").text();
+    const std::string party = "C-" + resource.substr(resource.find(',') + 1);
+    row.set("resource.", Json::object({{"code", text(party)}}));
+    return row;
+  }
+  const std::string party = "C-" + member(values, "party").text();
+  row.set("state", text("lead"));
+  row.set("party.", Json::object({{"code", text(party)}}));
+  row.set("amount", member(values, "amount"));
+  row.set("currency_digits", number(2));
+  row.set("closed_at", Json::null());
+  row.set("closed_by.", Json::null());
+  return row;
 }
 
 bool FaultErp::create_work(const Json& values, bool wrong_asset) {

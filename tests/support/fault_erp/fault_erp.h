@@ -3,6 +3,7 @@
 // needs. Operations are its methods: "model.account.invoice.create".
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ class FaultErp final : public FaultServer {
   Json search_read(const std::string& model, const Json& domain) const;
   FaultReply create(const Json& values, const Json& id, bool wrong_amount);
   [[nodiscard]] Json invoice_row(const Invoice& invoice) const;
+  bool create_record(const std::string& model, const Json& values, bool wrong_echo);
+  [[nodiscard]] Json record_row(const std::string& model, const Json& values) const;
   bool create_work(const Json& values, bool wrong_asset);
   bool write_work(const Json& id, const Json& values);
   [[nodiscard]] Json work_row(const Work& work) const;
@@ -53,6 +56,7 @@ class FaultErp final : public FaultServer {
   // Under lock_
   std::vector<Invoice> invoices_;
   std::vector<Work> works_;
+  std::map<std::string, std::vector<Json>> records_;  // by model: the values they were sent with
 };
 
 }  // namespace ledgerline::testing
