@@ -176,6 +176,20 @@ Digest sha256(std::initializer_list<ByteView> parts) {
   return Digest(out);
 }
 
+Digest hmac_sha256(ByteView key, std::initializer_list<ByteView> parts) {
+  const Pkey secret(EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, nullptr, key.data(), key.size()));
+  const MdContext context(EVP_MD_CTX_new());
+  std::array<uint8_t, 32> out{};
+  size_t size = out.size();
+  bool ok = secret &&
+            EVP_DigestSignInit(context.get(), nullptr, sha256_method(), nullptr, secret.get()) == 1;
+  for (const ByteView part : parts)
+    ok = ok && EVP_DigestSignUpdate(context.get(), part.data(), part.size()) == 1;
+  ok = ok && EVP_DigestSignFinal(context.get(), out.data(), &size) == 1;
+  CHECK_INVARIANT(ok && size == out.size());
+  return Digest(out);
+}
+
 void random_bytes(std::span<uint8_t> out) {
   CHECK_INVARIANT(RAND_bytes(out.data(), static_cast<int>(out.size())) == 1);
 }

@@ -17,6 +17,9 @@ enum class KeyAlgorithm { ed25519 = 1, ecdsa_p256_sha256 = 2 };
 Digest sha256(std::initializer_list<ByteView> parts);
 inline Digest sha256(ByteView bytes) { return sha256({bytes}); }
 
+/// RFC 2104 with SHA-256, over the parts in turn. The key is not empty.
+Digest hmac_sha256(ByteView key, std::initializer_list<ByteView> parts);
+
 /// Cryptographically secure. The process ends where the system gives none.
 void random_bytes(std::span<uint8_t> out);
 

@@ -74,6 +74,7 @@ void dispatch_lines(const std::vector<const Dispatcher*>& dispatchers, Text& out
       {"deliveries_held_total", &DispatchCounters::held},
       {"deliveries_recovered_total", &DispatchCounters::recovered},
       {"work_asked_total", &DispatchCounters::work_asked},
+      {"work_unanswered_total", &DispatchCounters::work_unanswered},
       {"work_closed_total", &DispatchCounters::work_closed}};
   for (const auto& [name, field] : fields) {
     out.head(name, "counter", "By connector");

@@ -33,6 +33,7 @@ struct Engine::Operation {
 struct Engine::Call {
   io::HttpClient::Request http;
   bool effect = false;
+  std::string signed_as;  // the id that the signature covers; empty: not signed
 };
 
 namespace {
@@ -172,6 +173,21 @@ Status Engine::read_capabilities() {
   TRY(const int64_t rate, number("requests_per_second", 50, 10'000));
   rules_.commit_lag = Duration(lag);
   bucket_ = TokenBucket(rate, rate);
+  return read_signature(capabilities);
+}
+
+Status Engine::read_signature(const Json& capabilities) {
+  const std::string signature = text_member(capabilities, "signature");
+  if (signature.empty()) return {};
+  if (signature != "standard-webhooks") {
+    return fail(Errc::config, profile_->file() + ": capabilities.signature is standard-webhooks");
+  }
+  auto secret = WebhookSecret::parse(text_member(login_settings_, "password"));
+  if (!secret) {
+    return fail(Errc::config,
+                "password_file of connector \"" + name_ + "\": " + secret.error().message());
+  }
+  webhook_secret_ = std::move(*secret);
   return {};
 }
 
@@ -320,7 +336,8 @@ asio::awaitable<Engine::Ended> Engine::run(const char* function, std::vector<Jso
     if (operation.effect) return AttemptUnknown{error.message()};
     return AttemptRetry{std::nullopt, error.message(), true};
   };
-  auto call = profile_->start(function, arguments);
+  const std::shared_ptr<LuaProfile> profile = profile_;
+  auto call = profile->start(function, arguments);
   if (!call) co_return ended(profile_failed(call.error()));
   std::optional<Json> reply;
   for (;;) {
@@ -349,6 +366,10 @@ Result<Engine::Call> Engine::read_call(const Json& request) const {
       call.effect = value.as_bool();
     } else if (name == "json") {
       call.http.body = value.dump();
+    } else if (name == "body" && value.is(Json::Kind::string)) {
+      call.http.body = value.text();
+    } else if (name == "sign" && value.is(Json::Kind::string)) {
+      call.signed_as = value.text();
     } else if (name == "headers" && value.is(Json::Kind::object)) {
       for (const auto& [header, text] : value.members())
         call.http.headers.emplace_back(header, text.text());
@@ -357,7 +378,12 @@ Result<Engine::Call> Engine::read_call(const Json& request) const {
     }
   }
   if (request.find("method") == nullptr) call.http.method = call.http.body.empty() ? "GET" : "POST";
-  if (!call.http.body.empty()) call.http.headers.emplace_back("Content-Type", "application/json");
+  if (request.find("json") != nullptr && request.find("body") != nullptr)
+    return wrong("json and body exclude each other");
+  if (request.find("json") != nullptr)
+    call.http.headers.emplace_back("Content-Type", "application/json");
+  if (request.find("sign") != nullptr && (!webhook_secret_ || !is_webhook_id(call.signed_as)))
+    return wrong("sign needs capabilities.signature, and an id without '.'");
   // A path stays below the configured address: a document must not choose where it goes.
   if (path.starts_with('/') || path.find("..") != std::string::npos)
     return wrong("the path begins below the address");
@@ -413,6 +439,10 @@ asio::awaitable<Engine::Ended> Engine::exchange(Call call, Operation& operation)
   if (delay > Duration(0)) co_await pause(delay);
   ++counters_.requests;
   const bool effect = call.effect;
+  if (!call.signed_as.empty()) {
+    auto headers = webhook_secret_->headers(call.signed_as, clock_.now(), call.http.body);
+    call.http.headers.insert(call.http.headers.end(), headers.begin(), headers.end());
+  }
   auto reply = co_await http_->exchange(std::move(call.http));
   if (!reply) {
     operation.effect = effect_before || (effect && reply.error().sent);

@@ -5,7 +5,8 @@
 //
 // A profile returns a table:
 //   name          text
-//   capabilities  {unique_ref = true, commit_lag_ms = 1000, requests_per_second = 50}
+//   capabilities  {unique_ref = true, commit_lag_ms = 1000, requests_per_second = 50,
+//                  signature = "standard-webhooks"}
 //   login(settings)                        -> table of headers for all further requests; optional
 //   find(document, settings)               -> nil | {reference =}
 //   create(document, settings)             -> {reference =}
@@ -26,6 +27,7 @@
 
 #include "collector/connectors/connector.h"
 #include "collector/connectors/lua.h"
+#include "collector/connectors/standard_webhooks.h"
 #include "collector/connectors/throttle.h"
 #include "common/io/http_client.h"
 
@@ -75,6 +77,7 @@ class Engine final : public Connector {
          std::unique_ptr<LuaProfile> profile, std::unique_ptr<io::HttpClient> http,
          io::HttpUrl url);
   Status read_capabilities();
+  Status read_signature(const Json& capabilities);
 
   boost::asio::awaitable<AttemptOutcome> deliver_steps(Json document);
   boost::asio::awaitable<AttemptOutcome> look_up_steps(Json document);
@@ -96,7 +99,9 @@ class Engine final : public Connector {
   Duration timeout_;
   Json settings_;
   Json login_settings_;
-  std::unique_ptr<LuaProfile> profile_;
+  /// Shared with the operations under way: where the process stops in the middle of one, its frame
+  /// ends with the context, after the engine.
+  std::shared_ptr<LuaProfile> profile_;
   std::unique_ptr<io::HttpClient> http_;
   io::HttpUrl url_;
   DeliveryRules rules_;
@@ -108,6 +113,7 @@ class Engine final : public Connector {
   bool has_login_ = false;
   bool has_update_ = false;
   std::optional<Headers> session_;
+  std::optional<WebhookSecret> webhook_secret_;
 };
 
 }  // namespace ledgerline::collector

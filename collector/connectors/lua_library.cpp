@@ -8,6 +8,8 @@
 #include <lua.hpp>
 #include <string>
 
+#include "common/base64.h"
+#include "common/crypto.h"
 #include "common/decimal.h"
 
 // As in lua.cpp: no object with a destructor is alive where a Lua function may raise. The
@@ -272,22 +274,27 @@ int retry(lua_State* state) {
 }
 
 int base64(lua_State* state) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   size_t size = 0;
-  const auto* data = reinterpret_cast<const unsigned char*>(luaL_checklstring(state, 1, &size));
+  const char* data = luaL_checklstring(state, 1, &size);
   luaL_Buffer out;
-  luaL_buffinit(state, &out);
-  for (size_t i = 0; i < size; i += 3) {
-    const size_t left = size - i;
-    const unsigned word =
-        (data[i] << 16U) | (left > 1 ? data[i + 1] << 8U : 0U) | (left > 2 ? data[i + 2] : 0U);
-    luaL_addchar(&out, kDigits[word >> 18U]);
-    luaL_addchar(&out, kDigits[(word >> 12U) & 63U]);
-    luaL_addchar(&out, left > 1 ? kDigits[(word >> 6U) & 63U] : '=');
-    luaL_addchar(&out, left > 2 ? kDigits[word & 63U] : '=');
+  const size_t encoded = base64_size(size);
+  encode_base64(bytes_of({data, size}), luaL_buffinitsize(state, &out, encoded));
+  luaL_pushresultsize(&out, encoded);
+  return 1;
+}
+
+/// In hexadecimal, lower case.
+int sha256_hex(lua_State* state) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  size_t size = 0;
+  const char* data = luaL_checklstring(state, 1, &size);
+  const Digest digest = sha256(bytes_of({data, size}));
+  std::array<char, 2 * Digest::kSize> hex{};
+  for (size_t i = 0; i < Digest::kSize; ++i) {
+    hex[2 * i] = kHex[digest.view()[i] >> 4U];
+    hex[2 * i + 1] = kHex[digest.view()[i] & 15U];
   }
-  luaL_pushresult(&out);
+  lua_pushlstring(state, hex.data(), hex.size());
   return 1;
 }
 
@@ -378,14 +385,10 @@ int open(lua_State* state) {
   luaL_requiref(state, LUA_UTF8LIBNAME, luaopen_utf8, 1);
   remove_dangerous(state);
   open_marks(state);
-  static const luaL_Reg kFunctions[] = {{"call", call},
-                                        {"reject", reject},
-                                        {"retry", retry},
-                                        {"decimal", make_decimal},
-                                        {"array", make_array},
-                                        {"base64", base64},
-                                        {"url_encode", url_encode},
-                                        {nullptr, nullptr}};
+  static const luaL_Reg kFunctions[] = {
+      {"call", call},        {"reject", reject}, {"retry", retry},       {"decimal", make_decimal},
+      {"array", make_array}, {"base64", base64}, {"sha256", sha256_hex}, {"url_encode", url_encode},
+      {nullptr, nullptr}};
   lua_pushglobaltable(state);
   luaL_setfuncs(state, kFunctions, 0);
   lua_pushlightuserdata(state, nullptr);

@@ -10,7 +10,7 @@
 //                           d:places(), d:is_zero()
 //   array(table)            marks a list, so that an empty one is [] in JSON
 //   null                    JSON's null
-//   base64(text), url_encode(text)
+//   base64(text), url_encode(text), sha256(text) in lower-case hexadecimal
 // Part of the seam to Lua (lua.h).
 
 #include <optional>

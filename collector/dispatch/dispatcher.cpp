@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
+#include <iterator>
 
 #include "common/io/log.h"
 
@@ -14,6 +15,22 @@ namespace {
 
 /// What another writer's being first means here: look again, nothing is lost.
 bool is_conflict(const Error& error) { return error.code() == Errc::conflict; }
+
+/// The document as a profile sees it: its members, our id, and its own bytes.
+Result<Json> for_profile(const DocumentRow& document) {
+  TRY(Json body, parse_json(document.body));
+  body.set("external_id", Json::string(external_reference(document.id, document.revision)));
+  body.set("body", Json::string(document.body));
+  return body;
+}
+
+/// Of a question that was not answered.
+std::string reason_of(const AttemptOutcome& outcome) {
+  if (const auto* rejected = std::get_if<AttemptRejected>(&outcome)) return rejected->reason;
+  if (const auto* retry = std::get_if<AttemptRetry>(&outcome)) return retry->reason;
+  if (const auto* unknown = std::get_if<AttemptUnknown>(&outcome)) return unknown->reason;
+  return "an answer that is none";
+}
 
 }  // namespace
 
@@ -101,11 +118,7 @@ awaitable<Result<bool>> Dispatcher::work_once() {
   };
   auto claimed = co_await io::storage_call(runtime_, claim);
   if (!claimed) co_return fail(claimed.error());
-  if (claimed->empty()) {
-    Status watched = co_await watch_work();
-    if (!watched) co_return fail(watched.error());
-    co_return false;
-  }
+  if (claimed->empty()) co_return co_await watch_next();
   Status done = co_await attempt(claimed->front());
   if (!done) co_return fail(done.error());
   co_return true;
@@ -140,33 +153,37 @@ awaitable<Status> Dispatcher::attempt(DeliveryRow claimed) {
   co_return settled;
 }
 
-awaitable<Status> Dispatcher::watch_work() {
-  if (options_.work == nullptr || !connector_->has_progress() || clock_.monotonic() < watch_at_)
-    co_return Status();
-  watch_at_ = clock_.monotonic() + options_.work_interval;
-  auto read = [this] { return options_.work->open_work(connector_->name()); };
-  auto open = co_await io::storage_call(runtime_, read);
-  if (!open) co_return fail(open.error());
-  for (OpenWork& work : *open) {
-    if (connector_->wait() > Duration::zero()) co_return Status();
-    Status watched = co_await watch(std::move(work));
-    if (!watched && !is_conflict(watched.error())) co_return watched;
+awaitable<Result<bool>> Dispatcher::watch_next() {
+  if (options_.work == nullptr || !connector_->has_progress()) co_return false;
+  if (to_watch_.empty()) {
+    if (clock_.monotonic() < watch_at_) co_return false;
+    watch_at_ = clock_.monotonic() + options_.work_interval;
+    auto read = [this] { return options_.work->open_work(connector_->name()); };
+    auto open = co_await io::storage_call(runtime_, read);
+    if (!open) co_return fail(open.error());
+    to_watch_.assign(std::make_move_iterator(open->begin()), std::make_move_iterator(open->end()));
+    if (to_watch_.empty()) co_return false;
   }
-  co_return Status();
+  OpenWork work = std::move(to_watch_.front());
+  to_watch_.pop_front();
+  Status watched = co_await watch(std::move(work));
+  if (!watched && !is_conflict(watched.error())) co_return fail(watched.error());
+  co_return true;
 }
 
 awaitable<Status> Dispatcher::watch(OpenWork work) {
   auto read = [this, work] { return store_.document(work.document, work.revision); };
   auto document = co_await io::storage_call(runtime_, read);
   if (!document) co_return fail(document.error());
-  auto body = parse_json(document->body);
-  if (!body) co_return Status();
-  body->set("external_id", Json::string(external_reference(work.document, work.revision)));
   ++counters_.work_asked;
+  auto body = for_profile(*document);
+  if (!body) {
+    note_unanswered(work, "the document's body cannot be read: " + body.error().text());
+    co_return Status();
+  }
   auto progress = co_await connector_->progress(std::move(*body), work.external_id);
   if (!progress) {
-    io::log_warn("work_unknown",
-                 {kv("document", work.document), kv("reason", connector_->last_failure())});
+    note_unanswered(work, reason_of(progress.error()));
     co_return Status();
   }
   if (!progress->closed) co_return Status();
@@ -177,17 +194,23 @@ awaitable<Status> Dispatcher::watch(OpenWork work) {
   if (!closed) co_return closed;
   ++counters_.work_closed;
   io::log_info("work_closed",
-               {kv("document", work.document), kv("asset", work.asset), kv("by", progress->by)});
+               {kv("document", work.document), kv("asset", work.asset), kv("by", progress->by),
+                kv("effort_minutes", progress->effort_minutes.value_or(0))});
   co_return Status();
 }
 
+void Dispatcher::note_unanswered(const OpenWork& work, const std::string& reason) {
+  ++counters_.work_unanswered;
+  io::log_warn("work_unanswered", {kv("connector", connector_->name()),
+                                   kv("document", work.document), kv("reason", reason)});
+}
+
 awaitable<AttemptOutcome> Dispatcher::perform(DeliveryRow claimed, DocumentRow document) {
-  auto body = parse_json(document.body);
+  auto body = for_profile(document);
   if (!body) {
     // Our own bytes: nothing was sent, and nothing will be until a person has looked.
     co_return AttemptRejected{"the document's body cannot be read: " + body.error().text()};
   }
-  body->set("external_id", Json::string(external_reference(document.id, document.revision)));
   if (next_step(claimed) == DeliveryStep::look_up) {
     ++counters_.look_ups;
     co_return co_await connector_->look_up(std::move(*body));

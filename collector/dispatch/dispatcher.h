@@ -10,6 +10,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,7 @@ struct DispatchCounters {
   uint64_t held = 0;
   uint64_t recovered = 0;  // found IN_FLIGHT at the start
   uint64_t work_asked = 0;
+  uint64_t work_unanswered = 0;  // not found there, or no answer that can be used
   uint64_t work_closed = 0;
 };
 
@@ -63,9 +65,11 @@ class Dispatcher {
   /// True where something was done.
   boost::asio::awaitable<Result<bool>> work_once();
   boost::asio::awaitable<Status> attempt(DeliveryRow claimed);
-  /// Asks how far the people there are with what is open, one order at a time.
-  boost::asio::awaitable<Status> watch_work();
+  /// Asks how far the people there are with one open order, so that a delivery never waits for all
+  /// of them. True where there was one.
+  boost::asio::awaitable<Result<bool>> watch_next();
   boost::asio::awaitable<Status> watch(OpenWork work);
+  void note_unanswered(const OpenWork& work, const std::string& reason);
   boost::asio::awaitable<AttemptOutcome> perform(DeliveryRow claimed, DocumentRow document);
   boost::asio::awaitable<void> rest(Duration delay);
   void count(const DeliveryRow& claimed, const DeliveryDecision& decision);
@@ -80,6 +84,7 @@ class Dispatcher {
   uint64_t epoch_ = 0;  // 0: the lease is not ours
   Monotonic renew_at_;
   Monotonic watch_at_;
+  std::deque<OpenWork> to_watch_;  // of this look at the work book
   DispatchCounters counters_;
 };
 

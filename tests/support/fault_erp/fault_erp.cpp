@@ -1,14 +1,6 @@
 #include "tests/support/fault_erp/fault_erp.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
-#include <cstring>
-#include <optional>
 
 #include "common/check.h"
 #include "common/decimal.h"
@@ -16,8 +8,6 @@
 namespace ledgerline::testing {
 
 namespace {
-
-constexpr size_t kRequestMax = 4 << 20;
 
 Json text(std::string value) { return Json::string(std::move(value)); }
 Json number(int64_t value) { return Json::number(value); }
@@ -37,228 +27,63 @@ std::string asked(const Json& domain, const std::string& field) {
   return {};
 }
 
-bool send_all(int connection, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t sent = ::send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(sent));
-  }
-  return true;
-}
-
-struct HttpMessage {
-  std::string head;
-  std::string body;
-};
-
-std::optional<HttpMessage> read_request(int connection) {
-  std::string data;
-  char buffer[8192];
-  size_t head_end = std::string::npos;
-  size_t length = 0;
-  while (data.size() < kRequestMax) {
-    head_end = data.find("\r\n\r\n");
-    if (head_end != std::string::npos) {
-      const size_t at = data.find("Content-Length: ");
-      length = at == std::string::npos ? 0 : std::stoul(data.substr(at + 16));
-      if (data.size() >= head_end + 4 + length) break;
-    }
-    const ssize_t got = ::recv(connection, buffer, sizeof buffer, 0);
-    if (got <= 0) return std::nullopt;
-    data.append(buffer, static_cast<size_t>(got));
-  }
-  return HttpMessage{data.substr(0, head_end), data.substr(head_end + 4, length)};
-}
-
-std::string header(const std::string& head, const std::string& name) {
-  const size_t at = head.find(name + ": ");
-  if (at == std::string::npos) return {};
-  const size_t begin = at + name.size() + 2;
-  return head.substr(begin, head.find("\r\n", begin) - begin);
-}
-
-/// A close that the other side sees as "connection reset by peer".
-void reset(int connection) {
-  const linger now{1, 0};
-  ::setsockopt(connection, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-}
-
-/// Until the other side gives up.
-void stay_silent(int connection) {
-  char byte = 0;
-  while (::recv(connection, &byte, 1, 0) > 0) {
-  }
-}
-
-void answer_slowly(int connection, const std::string& bytes) {
-  const size_t step = std::max<size_t>(1, bytes.size() / 20);
-  for (size_t at = 0; at < bytes.size(); at += step) {
-    if (!send_all(connection, std::string_view(bytes).substr(at, step))) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-}
-
-bool does_nothing(Fault fault) {
-  return fault == Fault::refuse_connection || fault == Fault::reset_before ||
-         fault == Fault::silence_before || fault == Fault::error_500_before ||
-         fault == Fault::too_many_requests || fault == Fault::session_expired ||
-         fault == Fault::user_error;
-}
-
 }  // namespace
 
-FaultErp::FaultErp() {
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  CHECK_INVARIANT(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  CHECK_INVARIANT(::listen(listener_, 64) == 0);
-  socklen_t size = sizeof address;
-  CHECK_INVARIANT(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  port_ = ntohs(address.sin_port);
-  acceptor_ = std::thread([this] { accept_loop(); });
-}
-
-FaultErp::~FaultErp() {
-  stopping_ = true;
-  ::shutdown(listener_, SHUT_RDWR);
-  acceptor_.join();
-  ::close(listener_);
-  {
-    const std::lock_guard lock(mutex_);
-    for (const int connection : connections_) ::shutdown(connection, SHUT_RDWR);
-  }
-  for (auto& worker : workers_) worker.join();
-  for (const int connection : connections_) ::close(connection);
-}
-
-void FaultErp::queue(const std::string& method, Fault fault) {
-  const std::lock_guard lock(mutex_);
-  faults_[method].push_back(fault);
-}
-
 std::vector<FaultErp::Invoice> FaultErp::invoices() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(lock_);
   return invoices_;
 }
 
 std::vector<FaultErp::Work> FaultErp::works() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(lock_);
   return works_;
 }
 
 void FaultErp::close_works() {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(lock_);
   for (Work& work : works_) work.closed = true;
 }
 
-int FaultErp::calls(const std::string& method) const {
-  const std::lock_guard lock(mutex_);
-  int sum = 0;
-  for (const auto& [name, count] : calls_) sum += name.ends_with(method) ? count : 0;
-  return sum;
+size_t FaultErp::documents() const {
+  const std::lock_guard lock(lock_);
+  size_t count = invoices_.size() + works_.size();
+  for (const auto& [model, records] : records_) count += records.size();
+  return count;
 }
 
-size_t FaultErp::faults_left() const {
-  const std::lock_guard lock(mutex_);
-  size_t left = 0;
-  for (const auto& [method, faults] : faults_) left += faults.size();
-  return left;
+std::string FaultErp::operation_of(const FaultRequest& request) const {
+  const auto call = parse_json(request.body);
+  return call ? member(*call, "method").text() : std::string();
 }
 
-void FaultErp::accept_loop() {
-  for (;;) {
-    const int connection = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (stopping_ || connection < 0) return;
-    const std::lock_guard lock(mutex_);
-    // Closed at the end only, so that no number is used twice while a thread may still shut it
-    // down.
-    connections_.push_back(connection);
-    workers_.emplace_back([this, connection] {
-      serve(connection);
-      ::shutdown(connection, SHUT_RDWR);
-    });
-  }
+FaultReply FaultErp::answer(const FaultRequest& request, bool wrong_echo) {
+  const auto call = parse_json(request.body);
+  if (!call) return {400, "", "text/plain", ""};
+  return dispatch(*call, request.header("Authorization"), wrong_echo);
 }
 
-Fault FaultErp::take_fault(const std::string& method) {
-  const std::lock_guard lock(mutex_);
-  ++calls_[method];
-  for (auto& [suffix, faults] : faults_) {
-    if (faults.empty() || !method.ends_with(suffix)) continue;
-    const Fault fault = faults.front();
-    faults.pop_front();
-    return fault;
-  }
-  return Fault::none;
+FaultReply FaultErp::refusal() const {
+  return {200, R"({"id":1,"error":["UserError",["Das Feld ist erforderlich.","",null]]})",
+          "application/json", ""};
 }
 
-void FaultErp::serve(int connection) {
-  const auto message = read_request(connection);
-  if (!message) return;
-  const auto request = parse_json(message->body);
-  if (!request) return;
-  const std::string method = member(*request, "method").text();
-  const Fault fault = take_fault(method);
-  Reply reply;
-  if (fault == Fault::late_commit) {
-    const std::lock_guard lock(mutex_);
-    late_.push_back(member(*request, "params").items()[0].items()[0]);
-  } else if (!does_nothing(fault)) {
-    reply = dispatch(*request, header(message->head, "Authorization"), fault == Fault::wrong_echo);
-  }
-  // shutdown() and a late close would say goodbye politely: the reset needs the close itself, so
-  // the socket is replaced.
-  const auto break_off = [&] {
-    reset(connection);
-    const int dead = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ::dup2(dead, connection);
-    ::close(dead);
-  };
-  switch (fault) {
-    case Fault::refuse_connection:
-    case Fault::reset_before:
-    case Fault::reset_after:
-      return break_off();
-    case Fault::late_commit:
-    case Fault::silence_before:
-    case Fault::silence_after:
-      return stay_silent(connection);
-    case Fault::error_500_before:
-    case Fault::error_500_after:
-      reply = {500, "<h1>Internal Server Error</h1>", "text/html", ""};
-      break;
-    case Fault::too_many_requests:
-      reply = {429, "", "text/plain", "Retry-After: 7\r\n"};
-      break;
-    case Fault::session_expired:
-      reply = {401, "", "text/plain", ""};
-      break;
-    case Fault::not_json:
-      reply.body = "{\"id\":1,\"result\":[" + std::string(20, '[');
-      break;
-    case Fault::user_error:
-      reply.body = R"({"id":1,"error":["UserError",["Das Feld ist erforderlich.","",null]]})";
-      break;
-    default:
-      break;
-  }
-  const std::string bytes = "HTTP/1.0 " + std::to_string(reply.status) +
-                            " X\r\nContent-Type: " + reply.content_type +
-                            "\r\nContent-Length: " + std::to_string(reply.body.size()) + "\r\n" +
-                            reply.extra_header + "\r\n" + reply.body;
-  if (fault == Fault::slow) return answer_slowly(connection, bytes);
-  if (fault == Fault::half_reply_after) {
-    send_all(connection,
-             std::string_view(bytes).substr(0, bytes.size() - reply.body.size() / 2 - 1));
-    return;
-  }
-  send_all(connection, bytes);
+bool FaultErp::is_look(const std::string& operation) const {
+  return operation.ends_with("ir.note.search_read") ||
+         operation.ends_with("sale.opportunity.search_read") ||
+         operation.ends_with("account.invoice.search_read") ||
+         operation.ends_with("project.work.search_read");
 }
 
-FaultErp::Reply FaultErp::dispatch(const Json& request, const std::string& authorization,
-                                   bool wrong_amount) {
+std::string FaultErp::essential_field(const std::string& operation) const {
+  if (operation.ends_with("account.invoice.search_read")) return "untaxed_amount";
+  if (operation.ends_with("project.work.search_read")) return "status.";
+  if (operation.ends_with("ir.note.search_read")) return "resource.";
+  if (operation.ends_with("sale.opportunity.search_read")) return "currency_digits";
+  return "result";
+}
+
+FaultReply FaultErp::dispatch(const Json& request, const std::string& authorization,
+                              bool wrong_echo) {
   const std::string method = member(request, "method").text();
   const auto& params = member(request, "params").items();
   Json reply = Json::object();
@@ -269,14 +94,20 @@ FaultErp::Reply FaultErp::dispatch(const Json& request, const std::string& autho
     return {200, reply.dump(), "application/json", ""};
   }
   if (authorization != "Session dXNlcjoyOnRva2Vu") return {401, "", "text/plain", ""};
-  const std::lock_guard lock(mutex_);
   if (method == "model.account.invoice.create")
-    return create(params[0].items()[0], member(request, "id"), wrong_amount);
+    return create(params[0].items()[0], member(request, "id"), wrong_echo);
   const Json refusal =
       Json::array({text("UserError"), Json::array({text("nein"), text(""), Json::null()})});
   if (method == "model.project.work.create") {
-    if (create_work(params[0].items()[0])) {
+    if (create_work(params[0].items()[0], wrong_echo)) {
       reply.set("result", Json::array({number(works_.back().id)}));
+    } else {
+      reply.set("error", refusal);
+    }
+  } else if (method == "model.ir.note.create" || method == "model.sale.opportunity.create") {
+    const std::string model = method.substr(6, method.size() - 13);
+    if (create_record(model, params[0].items()[0], wrong_echo)) {
+      reply.set("result", Json::array({number(static_cast<int64_t>(records_[model].size()))}));
     } else {
       reply.set("error", refusal);
     }
@@ -288,9 +119,6 @@ FaultErp::Reply FaultErp::dispatch(const Json& request, const std::string& autho
               Json::object({{"unit_price", Json::object({{"digits", text("[16, 8]")}})}}));
   } else if (method.ends_with(".search_read")) {
     reply.set("result", search_read(method.substr(6, method.size() - 18), params[0]));
-    if (method.find(".invoice.") != std::string::npos) {
-      for (const Json& values : std::exchange(late_, {})) create(values, Json::null(), false);
-    }
   } else {
     return {403, "", "text/plain", ""};
   }
@@ -312,6 +140,16 @@ Json FaultErp::search_read(const std::string& model, const Json& domain) const {
     }
     return rows;
   }
+  if (model == "ir.note" || model == "sale.opportunity") {
+    const auto found = records_.find(model);
+    if (found == records_.end()) return rows;
+    for (size_t i = 0; i < found->second.size(); ++i) {
+      if (member(found->second[i], "external_id").text() != asked(domain, "external_id")) continue;
+      rows.push(record_row(model, found->second[i]));
+      rows.items().back().set("id", number(static_cast<int64_t>(i) + 1));
+    }
+    return rows;
+  }
   const std::string code = asked(domain, "code");
   Json row = Json::object({{"id", number(7)}});
   if (model == "party.party") {
@@ -329,6 +167,8 @@ Json FaultErp::search_read(const std::string& model, const Json& domain) const {
     const std::string lot = asked(domain, "number");
     if (!lot.starts_with("SN-")) return rows;
     row = Json::object({{"id", number(std::stoi(lot.substr(3)))}, {"number", text(lot)}});
+  } else if (model == "company.company") {
+    row.set("currency.", Json::object({{"code", text("EUR")}, {"digits", number(2)}}));
   } else if (model == "stock.location") {
     row.set("storage_location", number(3));
   }
@@ -336,7 +176,7 @@ Json FaultErp::search_read(const std::string& model, const Json& domain) const {
   return rows;
 }
 
-FaultErp::Reply FaultErp::create(const Json& values, const Json& id, bool wrong_amount) {
+FaultReply FaultErp::create(const Json& values, const Json& id, bool wrong_amount) {
   Json reply = Json::object({{"id", id}});
   const std::string external_id = member(values, "external_id").text();
   const bool there = std::any_of(invoices_.begin(), invoices_.end(), [&](const Invoice& invoice) {
@@ -367,12 +207,44 @@ FaultErp::Reply FaultErp::create(const Json& values, const Json& id, bool wrong_
   return {200, reply.dump(), "application/json", ""};
 }
 
-bool FaultErp::create_work(const Json& values) {
+bool FaultErp::create_record(const std::string& model, const Json& values, bool wrong_echo) {
+  auto& records = records_[model];
+  for (const Json& record : records) {
+    if (member(record, "external_id").text() == member(values, "external_id").text()) return false;
+  }
+  records.push_back(values);
+  if (!wrong_echo) return true;
+  records.back().set("resource", text("party.party,99"));
+  records.back().set("amount", Json::object({{"decimal", text("0.01")}}));
+  return true;
+}
+
+Json FaultErp::record_row(const std::string& model, const Json& values) const {
+  Json row = Json::object({{"external_id", member(values, "external_id")},
+                           {"external_revision", member(values, "external_revision")}});
+  if (model == "ir.note") {
+    const std::string resource = member(values, "resource").text();
+    const std::string party = "C-" + resource.substr(resource.find(',') + 1);
+    row.set("resource.", Json::object({{"code", text(party)}}));
+    return row;
+  }
+  const std::string party = "C-" + member(values, "party").text();
+  row.set("state", text("lead"));
+  row.set("party.", Json::object({{"code", text(party)}}));
+  row.set("amount", member(values, "amount"));
+  row.set("currency_digits", number(2));
+  row.set("closed_at", Json::null());
+  row.set("closed_by.", Json::null());
+  return row;
+}
+
+bool FaultErp::create_work(const Json& values, bool wrong_asset) {
   const std::string id = member(values, "external_id").text();
   for (const Work& work : works_) {
     if (member(work.values, "external_id").text() == id) return false;
   }
   works_.push_back({static_cast<int64_t>(works_.size()) + 1, values, false});
+  if (wrong_asset) works_.back().values.set("asset", number(99));
   return true;
 }
 

@@ -1,7 +1,9 @@
 #include <catch2/catch.hpp>
 
+#include "common/base64.h"
 #include "common/bytes.h"
 #include "common/crc32c.h"
+#include "common/crypto.h"
 #include "common/json.h"
 #include "common/time.h"
 #include "common/topics.h"
@@ -96,4 +98,31 @@ TEST_CASE("a topic names tenant, partition, device and leaf, and nothing else pa
     INFO(text);
     CHECK_FALSE(parse_topic(text));
   }
+}
+
+TEST_CASE("base64 is RFC 4648's, padded and exact") {
+  struct Case {
+    const char* plain;
+    const char* encoded;
+  };
+  for (const Case& c : {Case{"", ""}, Case{"f", "Zg=="}, Case{"fo", "Zm8="}, Case{"foo", "Zm9v"},
+                        Case{"foob", "Zm9vYg=="}, Case{"\xfb\xff\xbf", "+/+/"}}) {
+    INFO(c.encoded);
+    CHECK(to_base64(bytes_of(c.plain)) == c.encoded);
+    CHECK(string_of(from_base64(c.encoded).value()) == c.plain);
+  }
+  for (const char* text : {"Zg", "Zg=", "Zg===", "Zh==", "Z===", "Zm9v\n", "Zm 9", "Zm9-",
+                           "====", "=m9v", "Zg==Zg=="}) {
+    INFO(text);
+    CHECK_FALSE(from_base64(text));
+  }
+}
+
+// RFC 4231, test case 2.
+TEST_CASE("HMAC with SHA-256 is RFC 4231's, however the text is cut") {
+  const std::string expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+  CHECK(hmac_sha256(bytes_of("Jefe"), {bytes_of("what do ya want for nothing?")}).hex() ==
+        expected);
+  CHECK(hmac_sha256(bytes_of("Jefe"), {bytes_of("what do ya "), {}, bytes_of("want for nothing?")})
+            .hex() == expected);
 }

@@ -38,10 +38,11 @@ T wait_for(boost::asio::io_context& context, boost::asio::awaitable<T> coroutine
   return std::move(*result);
 }
 
-inline std::string tryton_profile() {
-  return io::read_file(std::string(LEDGERLINE_SOURCE_DIR) + "/deploy/connectors/tryton.lua")
-      .value();
+inline std::string read_profile(const std::string& file) {
+  return io::read_file(std::string(LEDGERLINE_SOURCE_DIR) + "/deploy/connectors/" + file).value();
 }
+
+inline std::string tryton_profile() { return read_profile("tryton.lua"); }
 
 inline EngineOptions tryton_options(const std::string& url) {
   return {.name = "tryton",
@@ -53,6 +54,18 @@ inline EngineOptions tryton_options(const std::string& url) {
           .password = "right",
           .timeout = Duration(400),
           .settings = {{"company", "1"}}};
+}
+
+inline EngineOptions webhook_options(const std::string& url, const std::string& secret) {
+  return {.name = "webhook",
+          .profile_file = "webhook.lua",
+          .profile = read_profile("webhook.lua"),
+          .url = url,
+          .ca_file = "",
+          .user = "",
+          .password = secret,
+          .timeout = Duration(400),
+          .settings = {{"path", "hooks/ledgerline"}, {"documents", "documents/"}}};
 }
 
 struct ExampleLine {

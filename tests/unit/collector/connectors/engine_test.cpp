@@ -269,6 +269,17 @@ TEST_CASE("without an update a repeat is a conflict") {
   CHECK(describe(world.look_up(example_order("mo-1", 2))) == "conflict revision 1 instead of 2; ");
 }
 
+TEST_CASE("a process that stops while the system is silent ends in order") {
+  for (int i = 0; i < 20; ++i) {
+    World world;
+    world.erp.queue("invoice.create", Fault::silence_after);
+    boost::asio::co_spawn(world.context, world.engine->deliver(example_document("bs-1")),
+                          [](const std::exception_ptr&, const AttemptOutcome&) {});
+    while (world.erp.invoices().empty()) world.context.run_one_for(std::chrono::milliseconds(10));
+    // The engine ends first, then the context with what was under way.
+  }
+}
+
 TEST_CASE("how far the people there are is asked") {
   World world;
   world.deliver(example_order("mo-1"));

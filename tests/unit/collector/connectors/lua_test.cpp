@@ -157,6 +157,9 @@ TEST_CASE("reject and retry end the function from however deep") {
 TEST_CASE("text helpers") {
   CHECK(result_of("return {base64(''), base64('f'), base64('fo'), base64('foo')}") ==
         R"(["","Zg==","Zm8=","Zm9v"])");
+  // FIPS 180-2, appendix B.1.
+  CHECK(result_of("return sha256('abc')") ==
+        R"("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")");
   CHECK(result_of("return url_encode('a b/ü-~')") == R"("a%20b%2F%C3%BC-~")");
 }
 

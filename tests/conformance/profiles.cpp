@@ -1,0 +1,66 @@
+#include "tests/conformance/profiles.h"
+
+#include "tests/support/fault_erp/fault_erp.h"
+#include "tests/support/fault_erp/fault_receiver.h"
+#include "tests/unit/collector/connectors/account_documents.h"
+#include "tests/unit/collector/connectors/connector_world.h"
+
+namespace ledgerline::conformance {
+
+namespace {
+
+using namespace collector::testing;  // NOLINT: the documents and options of the connectors' tests
+using ledgerline::testing::FaultErp;
+using ledgerline::testing::FaultReceiver;
+
+Json billing_summary(const std::string& id) { return example_document(id); }
+Json maintenance_order(const std::string& id) { return example_order(id); }
+
+Json account_update(const std::string& id) { return example_update(id); }
+Json opportunity(const std::string& id) { return example_opportunity(id); }
+
+collector::EngineOptions webhook(const std::string& url) {
+  return webhook_options(url, FaultReceiver::kSecret);
+}
+
+collector::EngineOptions webhook_without_look_ups(const std::string& url) {
+  auto options = webhook(url);
+  options.settings.pop_back();  // documents
+  return options;
+}
+
+template <class System>
+std::unique_ptr<ledgerline::testing::FaultServer> make() {
+  return std::make_unique<System>();
+}
+
+}  // namespace
+
+const std::vector<Profile>& profiles() {
+  static const std::vector<Profile> list = {
+      {"tryton",
+       make<FaultErp>,
+       tryton_options,
+       {{"billing-summary", "account.invoice.create", "account.invoice.search_read",
+         billing_summary},
+        {"maintenance-order", "project.work.create", "project.work.search_read", maintenance_order,
+         2},
+        {"account-update", "ir.note.create", "ir.note.search_read", account_update},
+        {"opportunity", "sale.opportunity.create", "sale.opportunity.search_read", opportunity}}},
+      {"webhook",
+       make<FaultReceiver>,
+       webhook,
+       {{"billing-summary", "receive", "read", billing_summary},
+        {"maintenance-order", "receive", "read", maintenance_order},
+        {"account-update", "receive", "read", account_update},
+        {"opportunity", "receive", "read", opportunity}}},
+      {"webhook without look-ups",
+       make<FaultReceiver>,
+       webhook_without_look_ups,
+       {{"billing-summary", "receive", "", billing_summary},
+        {"maintenance-order", "receive", "", maintenance_order}}},
+  };
+  return list;
+}
+
+}  // namespace ledgerline::conformance
