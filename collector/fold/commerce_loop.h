@@ -37,8 +37,9 @@ struct CommerceLoop {
 /// internal), with EX_TEMPFAIL so that a supervisor starts it again from the durable state.
 boost::asio::awaitable<void> run_commerce(CommerceLoop loop);
 
-/// Reads catalog.d: every *.toml of the folder in the order of names. Errc::config where there is
-/// none or it does not check.
+/// catalog.d: every *.toml of the folder in the order of names. Errc::config where there is none.
+Result<std::vector<CatalogFile>> catalog_files(const std::string& folder);
+/// The same, read; Errc::config also where it does not check.
 Result<Catalog> load_catalog(const std::string& folder, const CatalogOptions& options);
 
 }  // namespace ledgerline::collector

@@ -61,6 +61,7 @@ enum class Table : uint8_t {
   lease = 0x46,             // text name                        Lease
   maintenance = 0x47,       // text tenant, text rule, text asset  MaintenanceRow
   exception = 0x50,         // text id                          ExceptionRow
+  exception_action = 0x51,  // text id, u32 number              ExceptionAction
 };
 // clang-format on
 

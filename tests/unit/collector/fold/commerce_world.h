@@ -33,7 +33,10 @@ class CommerceWorld {
  public:
   explicit CommerceWorld(const std::string& catalog,
                          CommerceOptions options = {.zone_database = "test"})
-      : store_(open_memory_store(database_)),
+      : CommerceWorld(catalog, std::move(options), nullptr) {}
+  /// Over the given store, or one in memory.
+  CommerceWorld(const std::string& catalog, CommerceOptions options, std::unique_ptr<Store> store)
+      : store_(store != nullptr ? std::move(store) : open_memory_store(database_)),
         folder_(*store_, {}, &changed_),
         options_(std::move(options)) {
     signer_ = signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
