@@ -40,6 +40,8 @@ Result<int> map_exception(const CollectorConfig& config, const CommandLine& opti
                           std::ostream& out);
 /// By its id or the beginning of it. Errc::not_found; Errc::reject where several begin so.
 Result<ExceptionRow> find_exception(Store& store, const std::string& id);
+/// The revision that the exception is about: that of its delivery, else the newest.
+Result<DocumentRow> document_of(Store& store, const ExceptionRow& row);
 /// What command, by and reason say, checked against what this kind of exception allows.
 Result<ExceptionAction> requested_action(const ExceptionRow& row, const CommandLine& options,
                                          Timestamp now);

@@ -82,20 +82,6 @@ void print_table(const std::vector<ExceptionRow>& rows, Timestamp now, std::ostr
   table.print(out);
 }
 
-/// The delivery that an exception of kind delivery_* is about.
-Result<DeliveryRow> delivery_of(Store& store, const ExceptionRow& row) {
-  TRY(const DocumentRow newest, store.document(row.document));
-  for (uint32_t revision = newest.revision; revision > 0; --revision) {
-    TRY(const DocumentRow document, store.document(row.document, revision));
-    const std::string id = delivery_id(document);
-    if (exception_id(row.kind, {id}) != row.id) continue;
-    TRY(auto delivery, store.delivery(id));
-    if (delivery) return std::move(*delivery);
-  }
-  return fail(Error(Errc::not_found, "the exception's delivery is not in the outbox")
-                  .with("document", row.document));
-}
-
 ExceptionActionKind action_of(CommandLine::Verb verb) {
   switch (verb) {
     case CommandLine::Verb::map_exception:
@@ -141,6 +127,15 @@ Result<ExceptionRow> find_exception(Store& store, const std::string& id) {
   return rows[0];
 }
 
+Result<DocumentRow> document_of(Store& store, const ExceptionRow& row) {
+  TRY(const DocumentRow newest, store.document(row.document));
+  for (uint32_t revision = newest.revision; revision > 0; --revision) {
+    TRY(const DocumentRow document, store.document(row.document, revision));
+    if (exception_id(row.kind, {delivery_id(document)}) == row.id) return document;
+  }
+  return newest;
+}
+
 Result<ExceptionAction> requested_action(const ExceptionRow& row, const CommandLine& options,
                                          Timestamp now) {
   const ExceptionActionKind kind = action_of(options.verb);
@@ -184,9 +179,13 @@ Result<int> act_on_exception(const CollectorConfig& config, const CommandLine& o
   ExceptionChange change;
   TRY(change.action, requested_action(row, options, clock.now()));
   if (change.action.kind == ExceptionActionKind::requeue) {
-    TRY(const DeliveryRow delivery, delivery_of(*store, row));
-    TRY(change.release, release_of(delivery, clock.now()));
-    change.action.detail = delivery.id;
+    TRY(const DocumentRow document, document_of(*store, row));
+    const std::string id = delivery_id(document);
+    TRY(const auto delivery, store->delivery(id));
+    if (!delivery)
+      return fail(Error(Errc::not_found, "the delivery is not in the outbox").with("id", id));
+    TRY(change.release, release_of(*delivery, clock.now()));
+    change.action.detail = id;
   }
   TRY(const ExceptionAction done, store->act_on_exception(change));
   print_done(row, done, out);

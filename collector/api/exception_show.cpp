@@ -125,7 +125,7 @@ Result<Whole> read_whole(Store& store, const CollectorConfig& config, const Comm
   TRY(out.row, find_exception(store, options.exception));
   TRY(out.evidence, evidence_of(store, out.row));
   if (!out.row.document.empty()) {
-    TRY(out.document, store.document(out.row.document));
+    TRY(out.document, document_of(store, out.row));
     TRY(out.delivery, store.delivery(delivery_id(*out.document)));
   }
   TRY(out.history, store.exception_actions(out.row.id));
@@ -194,8 +194,9 @@ void print_evidence(const Evidence& evidence, std::ostream& out) {
 void print(const Whole& whole, Timestamp now, std::ostream& out) {
   print_state(whole.row, now, out);
   if (whole.document) {
-    out << "document  " << whole.document->id << ": " << whole.document->total.text() << " "
-        << whole.document->currency << ", " << name_of(whole.document->state);
+    out << "document  " << whole.document->id << " revision " << whole.document->revision << ": "
+        << whole.document->total.text() << " " << whole.document->currency << ", "
+        << name_of(whole.document->state);
     if (whole.delivery)
       out << "; delivery " << name_of(whole.delivery->state) << " after " << whole.delivery->attempt
           << " attempts: " << printable(whole.delivery->reply);

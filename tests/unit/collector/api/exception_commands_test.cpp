@@ -279,6 +279,26 @@ TEST_CASE("a released delivery's exception says by whom, and the delivery is tri
   CHECK(store->exception_actions(row.id)->size() == 1);
 }
 
+TEST_CASE("an exception shows and releases the revision that it is about, not a newer one") {
+  Desk desk;
+  desk.put_document(DocumentState::approved);
+  desk.reject_delivery("no party C-9");
+  const auto store = open_store(desk.config).value();
+  DocumentRow newer = store->document("bs-1").value();
+  newer.revision = 2;
+  CommercialChanges changes;
+  changes.documents.push_back({newer, 1});
+  changes.deliveries.push_back(new_delivery(newer, desk.clock.now()));
+  REQUIRE(store->put_documents(changes));
+  const ExceptionRow row = store->list_exceptions({}).value().at(0);
+
+  CHECK_THAT(desk.shown(row.id), Catch::Contains("bs-1 revision 1:") &&
+                                     Catch::Contains("delivery rejected after 1 attempts"));
+  REQUIRE(desk.act(Verb::requeue_exception, row.id) == kExitOk);
+  CHECK(store->delivery("bs-1.r1.tryton").value()->state == DeliveryState::retry);
+  CHECK(store->delivery("bs-1.r2.tryton").value()->state == DeliveryState::pending);
+}
+
 TEST_CASE("exceptions and its subcommands read their words") {
   const auto parse = [](std::vector<const char*> words) {
     words.insert(words.begin(), {"ledgerline-collector", "exceptions"});
