@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <iostream>
 
+#include "collector/api/catalog_links.h"
 #include "collector/api/command_line.h"
 #include "collector/api/commands.h"
 #include "collector/api/metrics.h"
@@ -49,9 +50,10 @@ IntakeOptions intake_options(const CollectorConfig& config) {
 class Collector {
  public:
   Collector(const CollectorConfig& config, Clock& clock, std::unique_ptr<Store> store,
-            std::unique_ptr<Signer> signer, Catalog catalog)
+            std::unique_ptr<Signer> signer, Catalog catalog, LinksWatch links)
       : config_(config),
         clock_(clock),
+        links_(std::move(links)),
         store_(std::move(store)),
         signer_(std::move(signer)),
         folder_(*store_, {}, &changed_series_),
@@ -85,6 +87,7 @@ class Collector {
                                              .on_documents = [this] { wake_dispatchers(); }}));
     fold();
     await_reload();
+    watch_links();
     io::log_info("ready", {kv("catalog", config_.catalog), kv("connectors", dispatchers_.size())});
     return runtime_.run();
   }
@@ -125,6 +128,8 @@ class Collector {
       std::string body = "ok";
       if (!status.connected) body += ", not connected to the broker: " + status.connection_failure;
       if (fold_counters_.stalled) body += ", the fold has stopped: " + fold_error_;
+      if (!catalog_error_.empty())
+        body += ", the catalog was refused and the one before is in force: " + catalog_error_;
       return {.body = body + "\n"};
     }
     if (request.path != "/metrics")
@@ -185,8 +190,18 @@ class Collector {
     });
   }
 
+  void watch_links() {
+    links_timer_.expires_after(kLinksInterval);
+    links_timer_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      if (links_.changed()) reload_catalog();
+      watch_links();
+    });
+  }
+
   void reload_catalog() {
     auto catalog = read_catalog(config_);
+    catalog_error_ = catalog ? "" : catalog.error().text();
     if (!catalog) {
       io::log_error("catalog_refused",
                     {kv("error", catalog.error()), kv("action", "the old one stays in force")});
@@ -212,8 +227,11 @@ class Collector {
     runtime_.stop(kExitIo);
   }
 
+  static constexpr std::chrono::seconds kLinksInterval{1};
+
   const CollectorConfig& config_;
   Clock& clock_;
+  LinksWatch links_;
   io::Runtime runtime_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Signer> signer_;
@@ -226,6 +244,8 @@ class Collector {
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;
   std::unique_ptr<io::HttpServer> http_;
   boost::asio::signal_set reload_{runtime_.context(), SIGHUP};
+  boost::asio::steady_timer links_timer_{runtime_.context()};
+  std::string catalog_error_;  // of the newest that was refused, until one is taken
   FoldCounters fold_counters_;
   std::string fold_error_;  // where it is stalled
   CommerceCounters commerce_counters_;
@@ -236,6 +256,7 @@ class Collector {
 };
 
 Result<int> run(const CollectorConfig& config, Clock& clock) {
+  LinksWatch links(config);  // before the catalog is read: what comes meanwhile is noticed
   TRY(Catalog catalog, read_catalog(config));
   TRY_VOID(io::check_private_file(config.broker_private_key));
   TRY(auto store, open_store(config));
@@ -243,7 +264,8 @@ Result<int> run(const CollectorConfig& config, Clock& clock) {
   TRY_VOID(store->ensure_origin(
       {.collector = signer->public_key().id().hex(), .log = "ledgerline", .epoch = 1}));
   TRY_VOID(write_access_list(config, *store, clock.now()));
-  Collector collector(config, clock, std::move(store), std::move(signer), std::move(catalog));
+  Collector collector(config, clock, std::move(store), std::move(signer), std::move(catalog),
+                      std::move(links));
   return collector.run();
 }
 
@@ -271,10 +293,18 @@ Result<int> perform(const CommandLine& options) {
       return requeue(config, options, clock, std::cout);
     case CommandLine::Verb::usage:
       return usage(config, options, std::cout);
-    case CommandLine::Verb::exceptions:
-      return exceptions(config, options, clock, std::cout);
     case CommandLine::Verb::accounts:
       return accounts(config, options, std::cout);
+    case CommandLine::Verb::list_exceptions:
+      return list_exceptions(config, options, clock, std::cout);
+    case CommandLine::Verb::show_exception:
+      return show_exception(config, options, clock, std::cout);
+    case CommandLine::Verb::assign_exception:
+    case CommandLine::Verb::requeue_exception:
+    case CommandLine::Verb::ignore_exception:
+      return act_on_exception(config, options, clock, std::cout);
+    case CommandLine::Verb::map_exception:
+      return map_exception(config, options, clock, std::cout);
     case CommandLine::Verb::try_maintenance:
       return try_maintenance(config, options, std::cout);
   }

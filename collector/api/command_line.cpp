@@ -66,11 +66,64 @@ void describe_documents(CLI::App& app, CommandLine& out) {
       "try a rejected, held or conflicting delivery again: it is looked up before it is sent",
       "ledgerline-collector requeue bs-0f3c...");
   requeue->add_option("id", out.document, "of the document")->required();
-  CLI::App* exceptions = add_verb(app, out, Verb::exceptions, "exceptions",
-                                  "work that waits for a person: owner, age, what to do",
-                                  "ledgerline-collector exceptions");
-  exceptions->add_flag("--json", out.json, "answer in JSON");
-  exceptions->add_flag("--all", out.all, "resolved ones too");
+}
+
+void describe_exception_list(CLI::App& list, CommandLine& out) {
+  list.add_option("--owner", out.owner, "of this role: operator, finance, product ...")
+      ->type_name("ROLE");
+  list.add_option("--kind", out.kind, "of this kind, e.g. unmapped_subject");
+  list.add_option("--assignee", out.assignee, "of this person")->type_name("PERSON");
+  list.add_option("--state", out.state, "open, resolved or all")
+      ->check(CLI::IsMember({"open", "resolved", "all"}))
+      ->capture_default_str();
+  list.add_flag("--overdue", out.overdue, "only open ones past their deadline");
+  list.add_flag("--json", out.json, "answer in JSON");
+}
+
+void describe_exceptions(CLI::App& app, CommandLine& out) {
+  CLI::App* exceptions = add_verb(app, out, Verb::list_exceptions, "exceptions",
+                                  "work that waits for a person: whose, how long, what to do",
+                                  "ledgerline-collector exceptions list --overdue");
+  exceptions->require_subcommand(0, 1);
+  exceptions->callback([&out, exceptions] {  // called after a subcommand's own
+    if (exceptions->get_subcommands().empty()) out.verb = Verb::list_exceptions;
+  });
+  describe_exception_list(*exceptions, out);
+  const auto one = [&](Verb verb, const char* name, const char* what, const char* example) {
+    CLI::App* sub = add_verb(*exceptions, out, verb, name, what, example);
+    sub->add_option("id", out.exception, "of the exception, or the beginning of it")->required();
+    return sub;
+  };
+  const auto action = [&](Verb verb, const char* name, const char* what, const char* example) {
+    CLI::App* sub = one(verb, name, what, example);
+    sub->add_option("--by", out.by, "who does it")->required()->type_name("PERSON");
+    sub->add_option("--reason", out.reason, "why; kept with the exception")->required();
+    return sub;
+  };
+  describe_exception_list(
+      *add_verb(*exceptions, out, Verb::list_exceptions, "list", "by deadline, the nearest first",
+                "ledgerline-collector exceptions list --owner finance --overdue"),
+      out);
+  one(Verb::show_exception, "show", "one whole: evidence, what can be done, what was done",
+      "ledgerline-collector exceptions show ex-1a2b3c4d")
+      ->add_flag("--json", out.json, "answer in JSON");
+  CLI::App* assign = one(Verb::assign_exception, "assign", "say who is to do it",
+                         "ledgerline-collector exceptions assign ex-1a2b3c4d --to Bob --by Ann");
+  assign->add_option("--to", out.to, "who is to do it")->required()->type_name("PERSON");
+  assign->add_option("--by", out.by, "who says so")->required()->type_name("PERSON");
+  assign->add_option("--reason", out.reason, "why; kept with the exception");
+  CLI::App* map = action(Verb::map_exception, "map", "link an unmapped subject to a subscription",
+                         "ledgerline-collector exceptions map ex-1a2b3c4d --subscription aqua-api "
+                         "--by Ann --reason 'order 4711'");
+  map->add_option("--subscription", out.subscription, "who pays for it")->required();
+  map->add_option("--asset", out.asset, "what it is used by");
+  map->add_option("--from", out.from, "RFC 3339 (default: its first usage that is not mapped)")
+      ->type_name("TIME");
+  action(Verb::requeue_exception, "requeue",
+         "try a delivery again: it is looked up before it is sent",
+         "ledgerline-collector exceptions requeue ex-1a2b3c4d --by Ann --reason 'party made'");
+  action(Verb::ignore_exception, "ignore", "resolve it; it opens again where its figures change",
+         "ledgerline-collector exceptions ignore ex-1a2b3c4d --by Ann --reason 'test device'");
 }
 
 void describe_maintenance(CLI::App& app, CommandLine& out) {
@@ -131,6 +184,7 @@ void describe(CLI::App& app, CommandLine& out) {
   for (CLI::App* sub : {check, status}) sub->add_flag("--json", out.json, "answer in JSON");
   describe_devices(app, out);
   describe_documents(app, out);
+  describe_exceptions(app, out);
   describe_maintenance(app, out);
   describe_accounts(app, out);
   describe_usage(app, out);

@@ -26,8 +26,25 @@ Result<int> decide(const CollectorConfig& config, const CommandLine& options, Cl
 Result<int> requeue(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out);
 Result<int> usage(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
-Result<int> exceptions(const CollectorConfig& config, const CommandLine& options, Clock& clock,
-                       std::ostream& out);
+/// Errc::conflict where the delivery does not stand still.
+Result<DeliveryRelease> release_of(const DeliveryRow& delivery, Timestamp now);
+
+Result<int> list_exceptions(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                            std::ostream& out);
+Result<int> show_exception(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                           std::ostream& out);
+/// assign, requeue and ignore.
+Result<int> act_on_exception(const CollectorConfig& config, const CommandLine& options,
+                             Clock& clock, std::ostream& out);
+Result<int> map_exception(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                          std::ostream& out);
+/// By its id or the beginning of it. Errc::not_found; Errc::reject where several begin so.
+Result<ExceptionRow> find_exception(Store& store, const std::string& id);
+/// The revision that the exception is about: that of its delivery, else the newest.
+Result<DocumentRow> document_of(Store& store, const ExceptionRow& row);
+/// What command, by and reason say, checked against what this kind of exception allows.
+Result<ExceptionAction> requested_action(const ExceptionRow& row, const CommandLine& options,
+                                         Timestamp now);
 
 /// The newest account update of each rule and contract.
 Result<int> accounts(const CollectorConfig& config, const CommandLine& options, std::ostream& out);

@@ -1,14 +1,14 @@
-// documents, approve, refuse, requeue, exceptions.
+// documents, approve, refuse, requeue.
 
 #include <algorithm>
 
 #include "collector/api/commands.h"
 #include "collector/api/document_text.h"
+#include "collector/api/pages.h"
 #include "collector/api/setup.h"
 #include "collector/api/state_names.h"
 #include "collector/api/table.h"
 #include "collector/core/documents.h"
-#include "collector/core/exceptions.h"
 #include "common/exit_code.h"
 #include "common/json.h"
 #include "common/printable.h"
@@ -16,8 +16,6 @@
 namespace ledgerline::collector {
 
 namespace {
-
-constexpr size_t kPage = 1000;
 
 Json number(uint64_t value) { return Json::number(std::to_string(value)); }
 Json string(std::string_view text) { return Json::string(std::string(text)); }
@@ -84,75 +82,6 @@ Result<int> show_document(Store& store, const CommandLine& options, std::ostream
   return kExitOk;
 }
 
-template <class Row, class Read>
-Status each_page(Read read, const std::function<Status(const Row&)>& visit) {
-  std::string after;
-  for (;;) {
-    TRY(const std::vector<Row> page, read(after));
-    for (const Row& row : page) TRY_VOID(visit(row));
-    if (page.size() < kPage) return {};
-    after = page.back().id;
-  }
-}
-
-std::string age_text(Duration age) {
-  const int64_t seconds = std::max<int64_t>(age.count() / 1000, 0);
-  if (seconds < 120) return std::to_string(seconds) + "s";
-  if (seconds < 2 * 3600) return std::to_string(seconds / 60) + "m";
-  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + "h";
-  return std::to_string(seconds / 86400) + "d";
-}
-
-std::string about(const ExceptionRow& row) {
-  std::string out;
-  for (const std::string* part :
-       {&row.device, &row.subject, &row.meter, &row.contract, &row.document}) {
-    if (part->empty()) continue;
-    if (!out.empty()) out += " ";
-    out += *part;
-  }
-  return out;
-}
-
-std::string_view action_of(const ExceptionRow& row) {
-  const ExceptionPolicy* policy = exception_policy(row.kind);
-  return policy == nullptr ? std::string_view() : policy->action;
-}
-
-/// Some lines each: who, how much, why, what to do. A table of all that fits no terminal.
-void print(const ExceptionRow& row, Timestamp now, std::ostream& out) {
-  out << row.kind << "  " << printable(about(row)) << "\n    " << row.count << " readings, "
-      << row.value.text() << " " << printable(row.unit) << ", for " << row.owner << ", "
-      << age_text(now - row.first_seen) << " old\n    " << printable(row.detail) << "\n";
-  if (row.state == ExceptionState::open) {
-    out << "    to do: " << action_of(row) << "\n";
-  } else {
-    out << "    resolved: " << printable(row.resolution) << "\n";
-  }
-}
-
-Json as_json(const ExceptionRow& row, Timestamp now) {
-  return Json::object({{"id", string(row.id)},
-                       {"kind", string(row.kind)},
-                       {"state", string(row.state == ExceptionState::open ? "open" : "resolved")},
-                       {"owner", string(row.owner)},
-                       {"tenant", string(row.tenant)},
-                       {"device", string(row.device)},
-                       {"subject", string(row.subject)},
-                       {"meter", string(row.meter)},
-                       {"contract", string(row.contract)},
-                       {"document", string(row.document)},
-                       {"count", number(row.count)},
-                       {"value", string(row.value.text())},
-                       {"unit", string(row.unit)},
-                       {"first_seen", string(to_rfc3339(row.first_seen))},
-                       {"last_seen", string(to_rfc3339(row.last_seen))},
-                       {"age_s", Json::number((now - row.first_seen).count() / 1000)},
-                       {"detail", string(row.detail)},
-                       {"action", string(action_of(row))},
-                       {"resolution", string(row.resolution)}});
-}
-
 }  // namespace
 
 Result<int> documents(const CollectorConfig& config, const CommandLine& options,
@@ -208,6 +137,20 @@ Result<int> decide(const CollectorConfig& config, const CommandLine& options, Cl
   return kExitOk;
 }
 
+Result<DeliveryRelease> release_of(const DeliveryRow& delivery, Timestamp now) {
+  const auto stands = {DeliveryState::rejected, DeliveryState::conflict, DeliveryState::held};
+  if (std::find(stands.begin(), stands.end(), delivery.state) == stands.end()) {
+    return fail(Errc::conflict,
+                "the delivery is " + std::string(name_of(delivery.state)) +
+                    ": only a rejected, held or conflicting one is tried again by hand");
+  }
+  return DeliveryRelease{.id = delivery.id,
+                         .expected = delivery.state,
+                         .state = DeliveryState::retry,
+                         .next_attempt_at = now,
+                         .at = now};
+}
+
 Result<int> requeue(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out) {
   TRY(auto store, open_existing_store(config));
@@ -215,47 +158,9 @@ Result<int> requeue(const CollectorConfig& config, const CommandLine& options, C
   TRY(const auto delivery, store->delivery(delivery_id(row)));
   if (!delivery)
     return fail(Errc::not_found, "the document has no delivery: it waits for approval");
-  const auto stands = {DeliveryState::rejected, DeliveryState::conflict, DeliveryState::held};
-  if (std::find(stands.begin(), stands.end(), delivery->state) == stands.end()) {
-    return fail(Errc::conflict,
-                "the delivery is " + std::string(name_of(delivery->state)) +
-                    ": only a rejected, held or conflicting one is tried again by hand");
-  }
-  TRY_VOID(store->release_delivery({.id = delivery->id,
-                                    .expected = delivery->state,
-                                    .state = DeliveryState::retry,
-                                    .next_attempt_at = clock.now(),
-                                    .at = clock.now()}));
+  TRY(const DeliveryRelease release, release_of(*delivery, clock.now()));
+  TRY_VOID(store->release_delivery(release));
   out << row.id << " is tried again; it is looked up at " << row.connector << " first\n";
-  return kExitOk;
-}
-
-Result<int> exceptions(const CollectorConfig& config, const CommandLine& options, Clock& clock,
-                       std::ostream& out) {
-  TRY(auto store, open_existing_store(config));
-  Json list = Json::array();
-  ExceptionFilter filter{.limit = kPage};
-  if (options.all) filter.state.reset();
-  size_t seen = 0;
-  const auto read = [&](const std::string& after) {
-    filter.after = after;
-    return store->list_exceptions(filter);
-  };
-  const auto visit = [&](const ExceptionRow& row) -> Status {
-    ++seen;
-    if (options.json) {
-      list.push(as_json(row, clock.now()));
-    } else {
-      print(row, clock.now(), out);
-    }
-    return {};
-  };
-  TRY_VOID(each_page<ExceptionRow>(read, visit));
-  if (options.json) {
-    out << list.dump() << "\n";
-  } else if (seen == 0) {
-    out << "no exceptions: nothing waits for a person\n";
-  }
   return kExitOk;
 }
 

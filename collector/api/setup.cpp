@@ -5,7 +5,6 @@
 #include "collector/core/enrolling.h"
 #include "collector/fold/commerce_loop.h"
 #include "collector/store/lmdb_store.h"
-#include "common/io/file_lock.h"
 #include "common/io/private_file.h"
 #include "common/io/system.h"
 
@@ -22,11 +21,6 @@ Result<std::string> read_secret(const std::string& file) {
   return text;
 }
 
-/// Around each read-modify-write of a file that several commands may write at the same time.
-Result<io::FileLock> lock_setup(const CollectorConfig& config) {
-  return io::FileLock::acquire(config.state + "/setup.lock");
-}
-
 Result<std::string> make_key(const CollectorConfig& config) {
   TRY(std::string made, generate_private_key_pem(KeyAlgorithm::ed25519));
   TRY_VOID(io::write_file_durably(config.key_file(), made, 0600));
@@ -34,6 +28,10 @@ Result<std::string> make_key(const CollectorConfig& config) {
 }
 
 }  // namespace
+
+Result<io::FileLock> lock_setup(const CollectorConfig& config) {
+  return io::FileLock::acquire(config.state + "/setup.lock");
+}
 
 Result<std::unique_ptr<Store>> open_store(const CollectorConfig& config) {
   TRY_VOID(io::make_folders(config.state, 0700));

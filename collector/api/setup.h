@@ -11,8 +11,12 @@
 #include "collector/core/catalog.h"
 #include "collector/store/store.h"
 #include "common/crypto.h"
+#include "common/io/file_lock.h"
 
 namespace ledgerline::collector {
+
+/// Around each read-modify-write of a file that several commands may write at the same time.
+Result<io::FileLock> lock_setup(const CollectorConfig& config);
 
 /// Makes the state folder (mode 0700) where it is absent.
 Result<std::unique_ptr<Store>> open_store(const CollectorConfig& config);

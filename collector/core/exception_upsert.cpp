@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "collector/core/exceptions.h"
+
 namespace ledgerline::collector {
 
 namespace {
@@ -33,11 +35,32 @@ void keep_text(std::string& text, const std::string& before) {
 
 }  // namespace
 
+ExceptionRow acted(ExceptionRow row, const ExceptionAction& action) {
+  switch (action.kind) {
+    case ExceptionActionKind::assign:
+      row.assignee = action.detail;
+      break;
+    case ExceptionActionKind::ignore:
+      row.state = ExceptionState::resolved;
+      row.resolved_by = action.by;
+      row.resolved_at = action.at;
+      row.resolution = action.reason;
+      break;
+    case ExceptionActionKind::map:
+    case ExceptionActionKind::requeue:
+      break;  // it closes by itself once the cause is gone
+  }
+  return row;
+}
+
 std::optional<ExceptionRow> upserted(const std::optional<ExceptionRow>& stored,
                                      const ExceptionUpsert& upsert) {
   if (upsert.mode == UpsertMode::clear) return cleared(stored, upsert.row);
   ExceptionRow out = upsert.row;
-  if (!stored) return out;
+  if (!stored) {
+    if (!out.deadline) out.deadline = deadline_of(out.kind, out.first_seen);
+    return out;
+  }
 
   const bool same_figures = stored->count == out.count && stored->value == out.value;
   // A person's resolution holds for the figures they saw; one that closed itself opens itself
@@ -54,7 +77,7 @@ std::optional<ExceptionRow> upserted(const std::optional<ExceptionRow>& stored,
   }
   for (auto text : {&ExceptionRow::device, &ExceptionRow::subject, &ExceptionRow::meter,
                     &ExceptionRow::contract, &ExceptionRow::document, &ExceptionRow::unit,
-                    &ExceptionRow::owner, &ExceptionRow::detail}) {
+                    &ExceptionRow::owner, &ExceptionRow::detail, &ExceptionRow::assignee}) {
     keep_text(out.*text, (*stored).*text);
   }
   if (out.series == 0) out.series = stored->series;
@@ -66,9 +89,12 @@ std::optional<ExceptionRow> upserted(const std::optional<ExceptionRow>& stored,
     out.last_leaf =
         out.last_leaf ? std::max(*out.last_leaf, *stored->last_leaf) : stored->last_leaf;
   }
+  const bool again = stored->state == ExceptionState::resolved;
+  if (!out.deadline && !again) out.deadline = stored->deadline;
+  if (!out.deadline)
+    out.deadline = deadline_of(out.kind, again ? out.last_seen : stored->first_seen);
   out.first_seen = std::min(out.first_seen, stored->first_seen);
   out.last_seen = std::max(out.last_seen, stored->last_seen);
-  if (!out.deadline) out.deadline = stored->deadline;
   reopen(out);
   return out;
 }

@@ -1,6 +1,6 @@
 #include "collector/core/exceptions.h"
 
-#include <array>
+#include <algorithm>
 
 #include "common/crypto.h"
 
@@ -8,41 +8,58 @@ namespace ledgerline::collector {
 
 namespace {
 
-constexpr std::array kPolicies = {
-    ExceptionPolicy{exception_kind::kUndecodableBatch, "operator",
-                    "compare the agent's and the collector's versions"},
-    ExceptionPolicy{exception_kind::kTotalsMismatch, "operator",
-                    "examine the device: readings and totals disagree"},
-    ExceptionPolicy{exception_kind::kSeqMismatch, "operator",
-                    "examine the device: its readings are not numbered in turn"},
-    ExceptionPolicy{exception_kind::kImplausibleTime, "operator", "set the device's clock right"},
-    ExceptionPolicy{exception_kind::kUnplacedTime, "operator",
-                    "find out when the device ran without a clock"},
-    ExceptionPolicy{exception_kind::kCoarsened, "operator",
-                    "bring the device online sooner or give its journal a larger quota"},
-    ExceptionPolicy{exception_kind::kSeriesLimit, "operator",
-                    "find out why the device reports so many subjects"},
-    ExceptionPolicy{exception_kind::kFork, "operator",
-                    "find the clone or restored image, revoke its key, enroll the real one"},
-    ExceptionPolicy{exception_kind::kUnmappedSubject, "customer success",
-                    "add a [[link]] that names device and subject"},
-    ExceptionPolicy{exception_kind::kUnknownMeter, "product",
-                    "add the [[meter]] to the catalog, or stop recording it"},
-    ExceptionPolicy{exception_kind::kWrongUnit, "product",
-                    "make the agent's definition and the catalog's agree"},
-    ExceptionPolicy{exception_kind::kLate, "finance",
-                    "decide about the usage that came after its period was closed"},
-    ExceptionPolicy{exception_kind::kSilentDevice, "operator",
-                    "bring the device back, or end its [[link]]"},
-    ExceptionPolicy{exception_kind::kNotRated, "finance",
-                    "mend the rate card; the period stays open until it can be rated"},
-    ExceptionPolicy{exception_kind::kDeliveryRejected, "finance",
-                    "mend the master data, then release the delivery"},
-    ExceptionPolicy{exception_kind::kDeliveryConflict, "finance",
-                    "compare the document with the external system's"},
-    ExceptionPolicy{exception_kind::kDeliveryHeld, "operator",
-                    "look in the external system, then release the delivery"},
-};
+constexpr Duration kHours4 = std::chrono::hours(4);
+constexpr Duration kDay = std::chrono::hours(24);
+
+using Action = ExceptionActionKind;
+const std::vector<Action> kByHand = {Action::assign, Action::ignore};
+const std::vector<Action> kDelivery = {Action::assign, Action::requeue, Action::ignore};
+
+std::vector<ExceptionPolicy> policies() {
+  namespace kind = exception_kind;
+  return {
+      {kind::kUndecodableBatch, "operator", kDay, kByHand,
+       "compare the agent's and the collector's versions"},
+      {kind::kTotalsMismatch, "operator", 2 * kDay, kByHand,
+       "examine the device: readings and totals disagree"},
+      {kind::kSeqMismatch, "operator", 2 * kDay, kByHand,
+       "examine the device: its readings are not numbered in turn"},
+      {kind::kImplausibleTime, "operator", 2 * kDay, kByHand, "set the device's clock right"},
+      {kind::kUnplacedTime, "operator", 2 * kDay, kByHand,
+       "find out when the device ran without a clock"},
+      {kind::kCoarsened, "operator", 7 * kDay, kByHand,
+       "bring the device online sooner or give its journal a larger quota"},
+      {kind::kSeriesLimit, "operator", 2 * kDay, kByHand,
+       "find out why the device reports so many subjects"},
+      {kind::kFork, "operator", kHours4, kByHand,
+       "find the clone or restored image, revoke its key, enroll the real one"},
+      {kind::kUnmappedSubject,
+       "customer success",
+       2 * kDay,
+       {Action::assign, Action::map, Action::ignore},
+       "add a [[link]] that names device and subject"},
+      {kind::kUnknownMeter, "product", 2 * kDay, kByHand,
+       "add the [[meter]] to the catalog, or stop recording it"},
+      {kind::kWrongUnit, "product", 2 * kDay, kByHand,
+       "make the agent's definition and the catalog's agree"},
+      {kind::kLate, "finance", 7 * kDay, kByHand,
+       "decide about the usage that came after its period was closed"},
+      {kind::kSilentDevice, "operator", kDay, kByHand,
+       "bring the device back, or end its [[link]]"},
+      // Not to be ignored: it would look solved while nobody is billed.
+      {kind::kNotRated,
+       "finance",
+       kDay,
+       {Action::assign},
+       "mend the rate card; the period stays open until it can be rated"},
+      {kind::kDeliveryRejected, "finance", kDay, kDelivery,
+       "mend the master data, then release the delivery"},
+      {kind::kDeliveryConflict, "finance", kDay, kDelivery,
+       "compare the document with the external system's"},
+      {kind::kDeliveryHeld, "operator", kHours4, kDelivery,
+       "look in the external system, then release the delivery"},
+  };
+}
 
 }  // namespace
 
@@ -56,11 +73,49 @@ std::string exception_id(std::string_view kind, std::initializer_list<std::strin
   return "ex-" + sha256(bytes_of(tuple)).hex().substr(0, 32);
 }
 
+const std::vector<ExceptionPolicy>& exception_policies() {
+  static const std::vector<ExceptionPolicy> all = policies();
+  return all;
+}
+
 const ExceptionPolicy* exception_policy(std::string_view kind) {
-  for (const ExceptionPolicy& policy : kPolicies) {
+  for (const ExceptionPolicy& policy : exception_policies()) {
     if (policy.kind == kind) return &policy;
   }
   return nullptr;
+}
+
+std::optional<Timestamp> deadline_of(std::string_view kind, Timestamp since) {
+  const ExceptionPolicy* policy = exception_policy(kind);
+  if (policy == nullptr) return std::nullopt;
+  return since + policy->within;
+}
+
+std::string_view to_string(ExceptionActionKind action) {
+  switch (action) {
+    case Action::assign:
+      return "assign";
+    case Action::map:
+      return "map";
+    case Action::requeue:
+      return "requeue";
+    case Action::ignore:
+      return "ignore";
+  }
+  return "unknown";
+}
+
+Status allowed(std::string_view kind, ExceptionActionKind action) {
+  const ExceptionPolicy* policy = exception_policy(kind);
+  const std::vector<Action>& actions = policy == nullptr ? kByHand : policy->actions;
+  if (std::find(actions.begin(), actions.end(), action) != actions.end()) return {};
+  std::string names;
+  for (const Action one : actions)
+    names += (names.empty() ? "" : ", ") + std::string(to_string(one));
+  std::string text = "an exception " + std::string(kind) + " has no action " +
+                     std::string(to_string(action)) + "; it has: " + names;
+  if (policy != nullptr) text += ". What solves it: " + std::string(policy->remedy);
+  return fail(Errc::reject, std::move(text));
 }
 
 ExceptionRow new_exception(std::string_view kind, std::initializer_list<std::string_view> about,

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "collector/core/exceptions.h"
 #include "common/check.h"
 #include "common/crypto.h"
 
@@ -192,23 +193,13 @@ struct Finding {
 };
 
 ExceptionUpsert to_exception(Finding finding, const BatchContext& context) {
-  ExceptionRow row;
   const std::string meter = finding.meter == nullptr ? std::string() : finding.meter->name;
-  row.id = stream_exception_id(finding.kind, context.stream, meter);
-  row.kind = finding.kind;
-  row.tenant = context.tenant;
-  row.device = context.device;
-  row.meter = meter;
+  ExceptionRow row = stream_exception(finding.kind, context, meter);
   row.count = finding.count;
   if (finding.meter != nullptr) {
     row.value = Decimal(finding.value, finding.meter->scale);
     row.unit = finding.meter->unit;
   }
-  row.first_leaf = context.leaf;
-  row.last_leaf = context.leaf;
-  row.first_seen = context.received_at;
-  row.last_seen = context.received_at;
-  row.owner = "operator";
   row.detail = std::move(finding.detail);
   return {.mode = UpsertMode::add, .row = std::move(row)};
 }
@@ -502,13 +493,15 @@ std::vector<int64_t> wall_times(const Columns& columns, const std::optional<Cloc
   return times;
 }
 
-std::string stream_exception_id(std::string_view kind, const StreamId& stream,
-                                std::string_view meter) {
-  std::string id = std::string(kind) + "/" + stream.hex();
-  if (meter.empty()) return id;
-  id += "/" + std::string(meter);
-  if (id.size() <= kNameSizeMax) return id;
-  return std::string(kind) + "/" + stream.hex() + "/" + sha256(bytes_of(meter)).hex();
+ExceptionRow stream_exception(std::string_view kind, const BatchContext& context,
+                              const std::string& meter) {
+  ExceptionRow row = new_exception(kind, {context.stream.hex(), "meter", meter}, context.tenant,
+                                   context.received_at);
+  row.device = context.device;
+  row.meter = meter;
+  row.first_leaf = context.leaf;
+  row.last_leaf = context.leaf;
+  return row;
 }
 
 }  // namespace ledgerline::collector

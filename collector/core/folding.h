@@ -71,8 +71,8 @@ inline constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
 /// before the batch.
 std::vector<int64_t> wall_times(const Columns& columns, const std::optional<ClockAnchor>& carried);
 
-/// "kind/stream/meter", deterministic and within kNameSizeMax.
-std::string stream_exception_id(std::string_view kind, const StreamId& stream,
-                                std::string_view meter);
+/// About a stream and a meter ("": the stream as a whole), seen in this batch.
+ExceptionRow stream_exception(std::string_view kind, const BatchContext& context,
+                              const std::string& meter);
 
 }  // namespace ledgerline::collector

@@ -12,6 +12,9 @@
 
 namespace ledgerline::collector {
 
+/// Every instant that a reading can have: 1970 to 9999.
+inline constexpr Period kAlways{Timestamp(0), Timestamp(253'402'300'800'000)};
+
 /// A span in which one link decides; nullptr: none does.
 struct MappedSpan {
   Timestamp from;

@@ -232,6 +232,7 @@ struct ExceptionRow {
   std::string resolved_by;
   std::optional<Timestamp> resolved_at;
   std::string resolution;
+  std::string assignee;  // person; empty until somebody assigned it
   friend bool operator==(const ExceptionRow&, const ExceptionRow&) = default;
 };
 
@@ -244,10 +245,32 @@ enum class UpsertMode : uint8_t {
 };
 
 /// Both modes keep the first first_seen and first_leaf and take the newer last_seen and last_leaf;
-/// text is replaced where the new row has any.
+/// text is replaced where the new row has any. The deadline is the kind's, counted from the first
+/// sighting, anew where a resolved one opens again.
 struct ExceptionUpsert {
   UpsertMode mode = UpsertMode::add;
   ExceptionRow row;
+};
+
+enum class ExceptionActionKind : uint8_t {
+  assign = 1,   // detail: the person
+  map = 2,      // detail: the link that was written
+  requeue = 3,  // detail: the delivery that was released
+  ignore = 4,   // resolved by a person
+};
+
+/// What a person did about an exception. Never changed, never removed.
+struct ExceptionAction {
+  static constexpr uint32_t kPerExceptionMax = 10'000;
+
+  std::string exception;
+  uint32_t number = 0;  // 1, 2, 3 ... per exception
+  ExceptionActionKind kind = ExceptionActionKind::assign;
+  std::string by;
+  Timestamp at;
+  std::string reason;  // may be empty where it is assigned
+  std::string detail;
+  friend bool operator==(const ExceptionAction&, const ExceptionAction&) = default;
 };
 
 // ---- Documents and deliveries

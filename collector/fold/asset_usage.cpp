@@ -11,8 +11,6 @@ namespace ledgerline::collector {
 
 namespace {
 
-constexpr Period kAlways{Timestamp(0), Timestamp(253'402'300'800'000)};  // up to the year 10000
-
 bool has_all(const DimensionSet& dimensions, const DimensionSet& wanted) {
   return std::includes(dimensions.begin(), dimensions.end(), wanted.begin(), wanted.end());
 }

@@ -106,9 +106,20 @@ Result<CommerceRunner::LatePeriod*> CommerceRunner::late_period(const Contract& 
   }
   TRY(const auto row, closed_at(contract, t));
   if (!row) return nullptr;
-  LatePeriod period{.contract = &contract, .detail = {}, .named = {}, .lines = {}};
-  TRY(period.detail, PeriodDetail::parse(row->detail));
-  TRY(period.named, named_period(contract, *row, period.detail, t));
+  const Period whole{row->from, row->to};
+  LatePeriod period{.contract = &contract,
+                    .detail = {},
+                    .unread = std::nullopt,
+                    .whole = whole,
+                    .named = whole,
+                    .lines = {}};
+  auto detail = PeriodDetail::parse(row->detail);
+  if (detail) {
+    period.detail = std::move(*detail);
+    TRY(period.named, named_period(contract, *row, period.detail, t));
+  } else {
+    period.unread = detail.error();
+  }
   const auto where = std::pair(contract.name, period.named.from);
   return &slice.periods.insert_or_assign(where, std::move(period)).first->second;
 }
@@ -121,13 +132,15 @@ Status CommerceRunner::note_uncompared(const Contract& contract, Period period, 
 }
 
 Status CommerceRunner::compare_late(const LatePeriod& period, LateSlice& slice) {
+  // Named as the audit names it, which will find that it can be compared again.
+  const auto uncompared = [&](const Error& error) {
+    return note_uncompared(*period.contract, period.whole, error, slice.now, slice.exceptions);
+  };
+  if (period.unread) return uncompared(*period.unread);
   std::set<LineKey> keys;
   for (const auto& [key, series] : period.lines) keys.insert(key);
   auto upserts = compare(*period.contract, period.detail, period.named, &keys, slice.now);
-  if (!upserts) {
-    return note_uncompared(*period.contract, period.named, upserts.error(), slice.now,
-                           slice.exceptions);
-  }
+  if (!upserts) return uncompared(upserts.error());
   CHECK_INVARIANT(upserts->size() == period.lines.size());
   auto upsert = upserts->begin();  // in the order of the keys, as the lines are
   for (const auto& [key, series] : period.lines) {
@@ -212,7 +225,7 @@ Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceRe
     TRY(const auto oldest, store_.list_periods(tenant_, contract.name, Timestamp(0), 1));
     hints.audit_from = oldest.empty() ? Timestamp(0) : oldest.front().from;
     // A catalog that comes back can also undo what another one made late.
-    TRY(hints.audit_all, has_late(contract));
+    hints.audit_all = !hints.late.empty();
   }
   ++work_;
   TRY(const FoldCursor fold, store_.fold_cursor());
@@ -224,13 +237,15 @@ Status CommerceRunner::audit(const Contract& contract, Timestamp now, CommerceRe
     TRY_VOID(audit_or_pass(contract, row, step));
   }
   work_ += step.compared;
+  const bool at_end =
+      rows.size() < options_.audit_rows_max && (rows.empty() || step.reached >= rows.back().to);
   if (!step.changes.exceptions.empty()) {
     TRY(const bool written, write(step.changes, report));
     if (!written) return {};
   }
-  hints.audited =
-      rows.size() < options_.audit_rows_max && (rows.empty() || step.reached >= rows.back().to);
   hints.audit_from = step.reached;
+  if (at_end) TRY_VOID(clear_late(contract, now, report));
+  hints.audited = at_end && (hints.late.empty() || hints.audit_passed);
   round_more_ = round_more_ || !hints.audited;
   return {};
 }
@@ -241,19 +256,6 @@ Result<std::vector<PeriodRow>> CommerceRunner::rows_above(const Contract& contra
                              options_.audit_rows_max);
 }
 
-Result<bool> CommerceRunner::has_late(const Contract& contract) {
-  ExceptionFilter filter{.tenant = tenant_, .kind = std::string(exception_kind::kLate)};
-  for (;;) {
-    TRY(const auto rows, store_.list_exceptions(filter));
-    if (std::any_of(rows.begin(), rows.end(),
-                    [&](const ExceptionRow& row) { return row.contract == contract.name; })) {
-      return true;
-    }
-    if (rows.size() < filter.limit) return false;
-    filter.after = rows.back().id;
-  }
-}
-
 Status CommerceRunner::audit_or_pass(const Contract& contract, const PeriodRow& row,
                                      AuditStep& step) {
   const size_t before = step.compared;
@@ -261,6 +263,7 @@ Status CommerceRunner::audit_or_pass(const Contract& contract, const PeriodRow& 
   const Period whole{row.from, row.to};
   if (!status) {
     TRY_VOID(note_uncompared(contract, whole, status.error(), step.now, step.changes.exceptions));
+    hints_[contract.name].audit_passed = true;
     ++step.compared;
     step.reached = row.to;
   } else if (step.reached == row.to && step.compared != before) {

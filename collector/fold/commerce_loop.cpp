@@ -59,7 +59,7 @@ boost::asio::awaitable<void> run_commerce(CommerceLoop loop) {
                     .interval = loop.interval});
 }
 
-Result<Catalog> load_catalog(const std::string& folder, const CatalogOptions& options) {
+Result<std::vector<CatalogFile>> catalog_files(const std::string& folder) {
   namespace fs = std::filesystem;
   std::error_code error;
   std::vector<std::string> paths;
@@ -81,6 +81,11 @@ Result<Catalog> load_catalog(const std::string& folder, const CatalogOptions& op
     TRY(std::string text, io::read_file(path));
     files.push_back({path, std::move(text)});
   }
+  return files;
+}
+
+Result<Catalog> load_catalog(const std::string& folder, const CatalogOptions& options) {
+  TRY(const auto files, catalog_files(folder));
   return Catalog::read(files, options);
 }
 

@@ -36,8 +36,9 @@ struct CommerceLoop {
 /// As run_steps().
 boost::asio::awaitable<void> run_commerce(CommerceLoop loop);
 
-/// Reads catalog.d: every *.toml of the folder in the order of names. Errc::config where there is
-/// none or it does not check.
+/// catalog.d: every *.toml of the folder in the order of names. Errc::config where there is none.
+Result<std::vector<CatalogFile>> catalog_files(const std::string& folder);
+/// The same, read; Errc::config also where it does not check.
 Result<Catalog> load_catalog(const std::string& folder, const CatalogOptions& options);
 
 }  // namespace ledgerline::collector

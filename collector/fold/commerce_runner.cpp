@@ -27,6 +27,7 @@ void CommerceRunner::set_catalog(Catalog catalog) {
   catalog_ = std::make_unique<const Catalog>(std::move(catalog));
   mapping_ = std::make_unique<const Mapping>(*catalog_);
   hints_.clear();
+  open_loaded_ = false;
   turn_.clear();
   round_more_ = false;
   series_notes_.clear();
@@ -40,6 +41,7 @@ Result<CommerceReport> CommerceRunner::step(Timestamp now) {
   TRY(const auto tenant, tenant_of(*catalog_, store_));
   if (!tenant) return report;
   tenant_ = *tenant;
+  TRY_VOID(isolate("*", load_open(), report));
   // Late usage first: a period that closes in this step has seen everything before its end.
   TRY_VOID(isolate("*", settle_touches(now, report), report));
   TRY_VOID(visit_contracts(now, report));
@@ -83,6 +85,10 @@ Result<bool> CommerceRunner::write(const CommercialChanges& changes, CommerceRep
   }
   if (!written) return fail(written.error());
   report.exceptions_written += changes.exceptions.size();
+  for (const ExceptionUpsert& one : changes.exceptions) {
+    const auto hints = hints_.find(one.row.contract);
+    if (hints != hints_.end()) hints->second.late.erase(one.row.id);
+  }
   return true;
 }
 
@@ -109,7 +115,10 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
   TRY(const auto next, next_period(contract));
   hints.held.reset();
   hints.due = next ? next->until + contract.grace : kNever;
-  if (now < hints.due) return false;
+  if (now < hints.due) {
+    TRY_VOID(write_held(contract, {}, now, report));
+    return false;
+  }
 
   // Read before the usage: what is folded in between makes the write a conflict.
   TRY(const FoldCursor fold, store_.fold_cursor());
@@ -142,35 +151,15 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
   changes.periods.push_back({decision->period, 0});
   if (decision->document) changes.documents.push_back({*decision->document, 0});
   if (decision->delivery) changes.deliveries.push_back(*decision->delivery);
-  changes.exceptions = closing_exceptions(contract, *next, needs, now);
+  auto look = silence_exceptions(tenant_, contract, *next, needs, {}, now);
+  look.push_back(unrated(contract, *next, UpsertMode::clear, "the period could be rated", now));
+  changes.exceptions = held_changes(contract, look, now);
   TRY(const bool written, write(changes, report));
   if (!written) return false;
-  hints.silent.clear();
-  hints.unrated = false;
-  hints.fresh = false;
+  hints.held_open.clear();
   ++report.periods_closed;
   if (decision->document) report.documents.push_back(*decision->document);
   return true;
-}
-
-std::vector<ExceptionUpsert> CommerceRunner::closing_exceptions(
-    const Contract& contract, Period period, const std::vector<DeviceNeed>& needs, Timestamp now) {
-  const ContractHints& hints = hints_[contract.name];
-  std::vector<ExceptionUpsert> out;
-  // A process that just started does not know which of these are open; afterwards only the open
-  // ones are worth a write.
-  for (ExceptionUpsert& upsert : silence_exceptions(tenant_, contract, period, needs, {}, now)) {
-    if (hints.fresh || hints.silent.contains(upsert.row.device)) out.push_back(std::move(upsert));
-  }
-  if (hints.fresh || hints.unrated) {
-    ExceptionUpsert rated{
-        UpsertMode::clear,
-        new_exception(exception_kind::kNotRated, {tenant_, contract.name, to_rfc3339(period.from)},
-                      tenant_, now)};
-    rated.row.detail = "the period could be rated";
-    out.push_back(std::move(rated));
-  }
-  return out;
 }
 
 Result<Period> CommerceRunner::widened_while_empty(const Contract& contract, Period period,
@@ -198,17 +187,8 @@ Status CommerceRunner::hold(const Contract& contract, Period period,
   ContractHints& hints = hints_[contract.name];
   hints.held = {contract.name, period, waiting.front().text()};
   hints.due = now + options_.hold_retry;
-  CommercialChanges changes;
-  for (ExceptionUpsert& upsert :
-       silence_exceptions(tenant_, contract, period, needs, waiting, now)) {
-    if (upsert.mode == UpsertMode::clear || hints.silent.contains(upsert.row.device)) continue;
-    changes.exceptions.push_back(std::move(upsert));
-  }
-  if (changes.exceptions.empty()) return {};
-  TRY(const bool written, write(changes, report));
-  if (!written) return {};
-  for (const ExceptionUpsert& upsert : changes.exceptions) hints.silent.insert(upsert.row.device);
-  return {};
+  const auto look = silence_exceptions(tenant_, contract, period, needs, waiting, now);
+  return write_held(contract, look, now, report);
 }
 
 Status CommerceRunner::not_rated(const Contract& contract, Period period, const Error& error,
@@ -216,18 +196,21 @@ Status CommerceRunner::not_rated(const Contract& contract, Period period, const 
   ContractHints& hints = hints_[contract.name];
   hints.due = now + options_.rating_retry;
   hints.held = {contract.name, period, error.text()};
-  CommercialChanges changes;
-  ExceptionUpsert upsert{
-      UpsertMode::replace,
-      new_exception(exception_kind::kNotRated, {tenant_, contract.name, to_rfc3339(period.from)},
-                    tenant_, now)};
-  upsert.row.contract = contract.name;
-  upsert.row.count = 1;
-  upsert.row.detail = "the period " + to_rfc3339(period.from) + " to " + to_rfc3339(period.until) +
-                      ": " + error.text();
-  changes.exceptions.push_back(std::move(upsert));
-  TRY(hints.unrated, write(changes, report));
-  return {};
+  const std::string detail = "the period " + to_rfc3339(period.from) + " to " +
+                             to_rfc3339(period.until) + ": " + error.text();
+  return write_held(contract, {unrated(contract, period, UpsertMode::replace, detail, now)}, now,
+                    report);
+}
+
+ExceptionUpsert CommerceRunner::unrated(const Contract& contract, Period period, UpsertMode mode,
+                                        std::string detail, Timestamp now) const {
+  ExceptionUpsert out{
+      mode, new_exception(exception_kind::kNotRated,
+                          {tenant_, contract.name, to_rfc3339(period.from)}, tenant_, now)};
+  out.row.contract = contract.name;
+  out.row.count = 1;
+  out.row.detail = std::move(detail);
+  return out;
 }
 
 std::string read_zone_database() {

@@ -72,13 +72,14 @@ class CommerceRunner {
   struct ContractHints {
     Timestamp due;  // nothing can close before it
     std::optional<Timestamp>
-        audit_from;          // where the look at closed periods goes on; nothing: not begun
-    bool audit_all = false;  // also periods that this very catalog closed
-    bool audited = false;    // every closed period was compared with this catalog
+        audit_from;             // where the look at closed periods goes on; nothing: not begun
+    bool audit_all = false;     // also periods that this very catalog closed
+    bool audited = false;       // every closed period was compared with this catalog
+    bool audit_passed = false;  // a closed period could not be compared
     std::optional<CommerceReport::Held> held;
-    std::set<std::string> silent;  // exceptions written for the period at hand
-    bool unrated = false;          // the exception for the period at hand is written
-    bool fresh = true;             // nothing closed since the start of the process
+    /// Ids of open exceptions. Those that a look at their cause does not write again are closed.
+    std::set<std::string> late;       // from before this catalog, that the audit has not met
+    std::set<std::string> held_open;  // kSilentDevice and kNotRated of the period at hand
   };
   struct AuditStep {
     Timestamp now;
@@ -90,6 +91,8 @@ class CommerceRunner {
   struct LatePeriod {
     const Contract* contract = nullptr;
     PeriodDetail detail;
+    std::optional<Error> unread;  // the detail cannot be read
+    Period whole;                 // the row's
     Period named;
     std::map<LineKey, SeriesKey> lines;
   };
@@ -135,16 +138,14 @@ class CommerceRunner {
   Result<bool> close_next(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<std::optional<Period>> next_period(const Contract& contract);
   Result<Period> widened_while_empty(const Contract& contract, Period period, Timestamp now);
-  std::vector<ExceptionUpsert> closing_exceptions(const Contract& contract, Period period,
-                                                  const std::vector<DeviceNeed>& needs,
-                                                  Timestamp now);
   Status hold(const Contract& contract, Period period, const std::vector<DeviceNeed>& needs,
               const std::vector<Waiting>& waiting, Timestamp now, CommerceReport& report);
   Status not_rated(const Contract& contract, Period period, const Error& error, Timestamp now,
                    CommerceReport& report);
+  ExceptionUpsert unrated(const Contract& contract, Period period, UpsertMode mode,
+                          std::string detail, Timestamp now) const;
 
   Status audit(const Contract& contract, Timestamp now, CommerceReport& report);
-  Result<bool> has_late(const Contract& contract);
   /// From the row that holds t, or the first after it.
   Result<std::vector<PeriodRow>> rows_above(const Contract& contract, Timestamp t);
   /// Compares from where the step is; step.reached says how far it came.
@@ -161,6 +162,18 @@ class CommerceRunner {
                              std::vector<ExceptionUpsert>& upserts);
 
   ContractUsage usage() { return {store_, tenant_, *catalog_, *mapping_}; }
+  /// What is open when a catalog comes into force, for the hints.
+  Status load_open();
+  /// `look` is what a look at the period at hand says, all of it: what it writes that is not open
+  /// yet, and a clear one for all that is open and that it does not write.
+  std::vector<ExceptionUpsert> held_changes(const Contract& contract,
+                                            const std::vector<ExceptionUpsert>& look,
+                                            Timestamp now);
+  Status write_held(const Contract& contract, const std::vector<ExceptionUpsert>& look,
+                    Timestamp now, CommerceReport& report);
+  /// Once every closed period is compared: closes the late exceptions that were not written again.
+  Status clear_late(const Contract& contract, Timestamp now, CommerceReport& report);
+
   /// False where the store had moved on: nothing was written.
   Result<bool> write(const CommercialChanges& changes, CommerceReport& report);
 
@@ -171,6 +184,7 @@ class CommerceRunner {
   std::unique_ptr<const Catalog> catalog_;  // at a fixed address: mapping_ points into it
   std::unique_ptr<const Mapping> mapping_;
   std::map<std::string, ContractHints> hints_;
+  bool open_loaded_ = false;
   std::string turn_;         // the contract that was visited last in this round; empty: none
   bool round_more_ = false;  // a contract of this round has more to do
   size_t work_ = 0;          // of this step

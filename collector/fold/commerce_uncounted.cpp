@@ -11,9 +11,6 @@ namespace ledgerline::collector {
 
 namespace {
 
-/// Every instant that a reading can have: 1970 to 9999.
-constexpr Period kAlways{Timestamp(0), Timestamp(253'402'300'800'000)};
-
 std::string fault_text(const Catalog& catalog, const SeriesKey& key) {
   const CatalogMeter* meter = catalog.meter(key.meter);
   const std::string declared =

@@ -41,20 +41,10 @@ using RefusedUsage = std::map<RefusedMeter, UsageValue>;
 
 ExceptionUpsert series_limit(const RefusedMeter& meter, const UsageValue& value,
                              const BatchContext& context, uint64_t limit) {
-  ExceptionRow row;
-  row.id = stream_exception_id(exception_kind::kSeriesLimit, context.stream, meter.name);
-  row.kind = exception_kind::kSeriesLimit;
-  row.tenant = context.tenant;
-  row.device = context.device;
-  row.meter = meter.name;
+  ExceptionRow row = stream_exception(exception_kind::kSeriesLimit, context, meter.name);
   row.count = value.count;
   row.value = Decimal(value.sum, meter.scale);
   row.unit = meter.unit;
-  row.first_leaf = context.leaf;
-  row.last_leaf = context.leaf;
-  row.first_seen = context.received_at;
-  row.last_seen = context.received_at;
-  row.owner = "operator";
   row.detail = "the device has more than " + std::to_string(limit) +
                " series; further ones are not counted as usage";
   return {.mode = UpsertMode::add, .row = std::move(row)};

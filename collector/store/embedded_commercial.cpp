@@ -247,16 +247,39 @@ Result<std::vector<ExceptionRow>> EmbeddedStore::list_exceptions(const Exception
   });
 }
 
-Status EmbeddedStore::resolve_exception(const ExceptionResolution& resolution) {
-  return write([&](Rows& rows) -> Status {
-    TRY(auto row, rows.get<ExceptionRow>(exception_key(resolution.id), "exception"));
+Result<ExceptionAction> EmbeddedStore::act_on_exception(const ExceptionChange& change) {
+  return write([&](Rows& rows) -> Result<ExceptionAction> {
+    ExceptionAction action = change.action;
+    const Key key = exception_key(action.exception);
+    TRY(const auto row, rows.get<ExceptionRow>(key, "exception"));
     if (row.state == ExceptionState::resolved)
       return fail(Errc::conflict, "the exception is resolved already");
-    row.state = ExceptionState::resolved;
-    row.resolved_by = resolution.by;
-    row.resolved_at = resolution.at;
-    row.resolution = resolution.resolution;
-    return rows.put(exception_key(resolution.id), row);
+    const Key prefix = Key(Table::exception_action).text(action.exception);
+    TRY(const auto newest, rows.last<ExceptionAction>(prefix, prefix.end()));
+    action.number = newest ? newest->number + 1 : 1;
+    if (action.number > ExceptionAction::kPerExceptionMax)
+      return fail(Errc::reject, "the exception has had too many actions: resolve it");
+    TRY_VOID(rows.put(key, acted(row, action)));
+    TRY_VOID(rows.put(Key(prefix).u32(action.number), action));
+    if (change.release) TRY_VOID(release(rows, *change.release));
+    return action;
+  });
+}
+
+Result<std::vector<ExceptionAction>> EmbeddedStore::exception_actions(const std::string& exception,
+                                                                      uint32_t after,
+                                                                      size_t limit) {
+  return read([&](Rows& rows) -> Result<std::vector<ExceptionAction>> {
+    const Key prefix = Key(Table::exception_action).text(exception);
+    const Bytes from = Key(prefix).u32(after).end();
+    std::vector<ExceptionAction> out;
+    TRY_VOID(rows.scan<ExceptionAction>(from, prefix.end(),
+                                        [&](ByteView, ExceptionAction action) -> Result<bool> {
+                                          if (out.size() == limit) return false;
+                                          out.push_back(std::move(action));
+                                          return true;
+                                        }));
+    return out;
   });
 }
 

@@ -89,6 +89,20 @@ Status write_delivery(Rows& rows, const std::optional<DeliveryRow>& before,
   return rows.put(delivery_key(row.id), row);
 }
 
+Status release(Rows& rows, const DeliveryRelease& release) {
+  TRY(auto row, rows.get<DeliveryRow>(delivery_key(release.id), "delivery"));
+  if (row.state != release.expected || row.state == DeliveryState::in_flight)
+    return fail(Error(Errc::conflict, "the delivery has moved on").with("delivery", release.id));
+  const DeliveryRow before = row;
+  row.state = release.state;
+  row.lookups = 0;
+  row.resends = 0;
+  row.released_at_attempt = row.attempt;
+  row.next_attempt_at = release.next_attempt_at;
+  row.updated_at = release.at;
+  return write_delivery(rows, before, row);
+}
+
 Status insert_delivery(Rows& rows, const DeliveryRow& row) {
   TRY_VOID(check_stored_name("a delivery's id", row.id));
   TRY_VOID(check_stored_name("a connector's name", row.connector));
@@ -144,21 +158,8 @@ Status EmbeddedStore::settle_delivery(const DeliverySettlement& settlement) {
   });
 }
 
-Status EmbeddedStore::release_delivery(const DeliveryRelease& release) {
-  return write([&](Rows& rows) -> Status {
-    TRY(auto row, rows.get<DeliveryRow>(delivery_key(release.id), "delivery"));
-    if (row.state != release.expected || row.state == DeliveryState::in_flight) {
-      return fail(Error(Errc::conflict, "the delivery has moved on").with("delivery", release.id));
-    }
-    const DeliveryRow before = row;
-    row.state = release.state;
-    row.lookups = 0;
-    row.resends = 0;
-    row.released_at_attempt = row.attempt;
-    row.next_attempt_at = release.next_attempt_at;
-    row.updated_at = release.at;
-    return write_delivery(rows, before, row);
-  });
+Status EmbeddedStore::release_delivery(const DeliveryRelease& wanted) {
+  return write([&](Rows& rows) { return release(rows, wanted); });
 }
 
 Result<size_t> EmbeddedStore::recover_deliveries(const std::string& connector,

@@ -86,7 +86,9 @@ class EmbeddedStore final : public Store {
   Status upsert_exceptions(std::span<const ExceptionUpsert> upserts) override;
   Result<ExceptionRow> exception(const std::string& id) override;
   Result<std::vector<ExceptionRow>> list_exceptions(const ExceptionFilter& filter) override;
-  Status resolve_exception(const ExceptionResolution& resolution) override;
+  Result<ExceptionAction> act_on_exception(const ExceptionChange& change) override;
+  Result<std::vector<ExceptionAction>> exception_actions(const std::string& exception,
+                                                         uint32_t after, size_t limit) override;
 
   Result<StoreUsage> store_usage() override { return engine_->usage(); }
 
@@ -120,6 +122,8 @@ Status write_exceptions(Rows& rows, std::span<const ExceptionUpsert> upserts);
 /// Stores the row and keeps the indexes of due and of in-flight deliveries in step. `before` is
 /// what was stored.
 Status write_delivery(Rows& rows, const std::optional<DeliveryRow>& before, const DeliveryRow& row);
+/// Errc::conflict where it has moved on.
+Status release(Rows& rows, const DeliveryRelease& release);
 /// Errc::conflict where the id is taken.
 Status insert_delivery(Rows& rows, const DeliveryRow& row);
 /// Errc::reject for an empty or too long id or name.

@@ -62,6 +62,7 @@ enum class Table : uint8_t {
   maintenance_rule = 0x47,  // text tenant, text rule, text asset     RuleRow without its kind
   account_rule = 0x48,      // text tenant, text rule, text contract  likewise
   exception = 0x50,         // text id                          ExceptionRow
+  exception_action = 0x51,  // text id, u32 number              ExceptionAction
 };
 // clang-format on
 

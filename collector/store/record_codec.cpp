@@ -9,7 +9,11 @@ namespace ledgerline::collector {
 
 namespace {
 
-constexpr uint8_t kRecordVersion = 1;
+/// As it is written; every version from 1 on is read.
+template <class T>
+constexpr uint8_t kVersion = 1;
+template <>
+constexpr uint8_t kVersion<ExceptionRow> = 2;  // since 2: assignee
 
 /// describe(archive, value) names the members once; V is const when writing.
 template <class V, class T>
@@ -116,6 +120,11 @@ void describe(A& a, V& v) {
   a(v.id, v.kind, v.tenant, v.device, v.subject, v.meter, v.series, v.contract, v.document, v.count,
     v.value, v.unit, v.first_leaf, v.last_leaf, v.first_seen, v.last_seen, v.deadline, v.owner,
     v.detail, v.state, v.resolved_by, v.resolved_at, v.resolution);
+  if (a.version() >= 2) a(v.assignee);
+}
+template <class A, Is<ExceptionAction> V>
+void describe(A& a, V& v) {
+  a(v.exception, v.number, v.kind, v.by, v.at, v.reason, v.detail);
 }
 template <class A, Is<DocumentRow> V>
 void describe(A& a, V& v) {
@@ -156,7 +165,8 @@ bool fits_64(const Int128& value) {
 
 class Writer {
  public:
-  explicit Writer(Bytes& out) : out_(out) {}
+  Writer(Bytes& out, uint8_t version) : out_(out), version_(version) {}
+  [[nodiscard]] uint8_t version() const { return version_; }
 
   template <class... Values>
   void operator()(const Values&... values) {
@@ -228,11 +238,13 @@ class Writer {
   }
 
   Bytes& out_;
+  uint8_t version_;
 };
 
 class Reader {
  public:
-  explicit Reader(ByteView in) : in_(in) {}
+  Reader(ByteView in, uint8_t version) : in_(in), version_(version) {}
+  [[nodiscard]] uint8_t version() const { return version_; }
 
   template <class... Values>
   void operator()(Values&... values) {
@@ -344,6 +356,7 @@ class Reader {
   }
 
   ByteView in_;
+  uint8_t version_;
   bool ok_ = true;
 };
 
@@ -353,19 +366,19 @@ template <class T>
 Bytes encode_record(const T& value) {
   Bytes out;
   out.reserve(128);
-  out.push_back(kRecordVersion);
-  Writer writer(out);
+  out.push_back(kVersion<T>);
+  Writer writer(out, kVersion<T>);
   describe(writer, value);
   return out;
 }
 
 template <class T>
 Result<T> decode_record(ByteView bytes) {
-  if (bytes.empty() || bytes[0] != kRecordVersion) {
+  if (bytes.empty() || bytes[0] == 0 || bytes[0] > kVersion<T>) {
     return fail(Errc::corrupt, "a stored record has an unknown version");
   }
   T out;
-  Reader reader(bytes.subspan(1));
+  Reader reader(bytes.subspan(1), bytes[0]);
   describe(reader, out);
   if (!reader.complete()) return fail(Errc::corrupt, "a stored record does not parse");
   return out;
@@ -392,6 +405,7 @@ LEDGERLINE_RECORD(UsageValue);
 LEDGERLINE_RECORD(ClockAnchor);
 LEDGERLINE_RECORD(TouchedUsage);
 LEDGERLINE_RECORD(ExceptionRow);
+LEDGERLINE_RECORD(ExceptionAction);
 LEDGERLINE_RECORD(DocumentRow);
 LEDGERLINE_RECORD(DeliveryRow);
 LEDGERLINE_RECORD(PeriodRow);

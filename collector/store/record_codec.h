@@ -3,7 +3,7 @@
 // (record_codec.cpp) both writes and reads it.
 //
 // clang-format off
-//   record   := 0x01 member*                  version, then the members in the order of the struct
+//   record   := version member*               one byte, then the members in the order of the struct
 //   member   := unsigned | signed | bytes | fixed | optional | list | int128 | decimal | member*
 //   unsigned := LEB128, shortest form         enums and booleans too
 //   signed   := zigzag, then LEB128           times too
@@ -16,7 +16,8 @@
 //   decimal  := unsigned scale, int128
 // clang-format on
 //
-// A change of a record is a new version byte and a reader for both.
+// A change of a record is a new version byte and a reader for both. ExceptionRow is at version 2,
+// which added its last member, all others at 1.
 
 #include "collector/store/store.h"
 

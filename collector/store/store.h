@@ -224,11 +224,11 @@ struct ExceptionFilter {
   size_t limit = 1000;
 };
 
-struct ExceptionResolution {
-  std::string id;
-  std::string by;
-  Timestamp at;
-  std::string resolution;
+/// A person's action with what it does, in ONE transaction. Assigning sets the row's assignee to
+/// the action's detail, ignoring resolves it; the others leave the row to who opened it.
+struct ExceptionChange {
+  ExceptionAction action;  // the store gives it its number
+  std::optional<DeliveryRelease> release;
 };
 
 struct LeaseRequest {
@@ -354,8 +354,13 @@ class Store {
   virtual Status upsert_exceptions(std::span<const ExceptionUpsert> upserts) = 0;
   virtual Result<ExceptionRow> exception(const std::string& id) = 0;
   virtual Result<std::vector<ExceptionRow>> list_exceptions(const ExceptionFilter& filter) = 0;
-  /// Errc::conflict where it is resolved already.
-  virtual Status resolve_exception(const ExceptionResolution& resolution) = 0;
+  /// Errc::conflict where it is resolved already, or the delivery has moved on; Errc::reject beyond
+  /// ExceptionAction::kPerExceptionMax. Returns the action as stored.
+  virtual Result<ExceptionAction> act_on_exception(const ExceptionChange& change) = 0;
+  /// Ascending by number, above `after`.
+  virtual Result<std::vector<ExceptionAction>> exception_actions(const std::string& exception,
+                                                                 uint32_t after = 0,
+                                                                 size_t limit = 1000) = 0;
 
   virtual Result<StoreUsage> store_usage() = 0;
 };

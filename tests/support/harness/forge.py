@@ -10,7 +10,9 @@ import struct
 import subprocess
 
 MANIFEST_TYPE = b'application/vnd.ledgerline.manifest.v1+protobuf'
+HEARTBEAT_TYPE = b'application/vnd.ledgerline.heartbeat.v1+protobuf'
 MIB = 1 << 20
+MONOTONIC = 1  # flag of a reading
 
 
 # ---- Protobuf
@@ -76,8 +78,8 @@ class Device:
     def topic(self, kind):
         return 'ledgerline/v1/%s/%02x/%s/%s' % (self.tenant, self.partition, self.device, kind)
 
-    def sign(self, body):
-        text = b'DSSEv1 %d %s %d %s' % (len(MANIFEST_TYPE), MANIFEST_TYPE, len(body), body)
+    def sign(self, body, type_=MANIFEST_TYPE):
+        text = b'DSSEv1 %d %s %d %s' % (len(type_), type_, len(body), body)
         path = os.path.join(self.folder, 'to-be-signed')
         with open(path, 'wb') as file:
             file.write(text)
@@ -86,18 +88,26 @@ class Device:
         os.unlink(path)
         return done.stdout
 
-    def batch(self, compressed, plain_size, readings=1):
-        """The next batch of the stream, sealed, around this compressed section."""
+    def batch(self, compressed, plain_size, readings=1, totals=()):
+        """The next batch of the stream, sealed, around this compressed section. totals: (meter number, sum) ascending."""
         salt = os.urandom(16)
         self.number += 1
         section = (field(1, labelled(b'ledgerline/section/v1', salt + compressed)) + field(2, len(compressed)) +
                    field(3, plain_size))
         manifest = (field(1, 1) + field(2, self.stream) + field(3, self.number) + field(4, self.next_seq) +
-                    field(5, self.next_seq + readings - 1) + field(6, self.previous) + field(7, section) + field(9, 1))
+                    field(5, self.next_seq + readings - 1) + field(6, self.previous) + field(7, section) +
+                    b''.join(field(8, field(1, meter) + field(2, integer(total))) for meter, total in totals) + field(9, 1))
         self.next_seq += readings
         self.previous = labelled(b'ledgerline/batch/v1', manifest)
         return (field(1, manifest) + field(2, self.key_id) + field(3, self.sign(manifest)) +
                 field(4, field(1, salt) + field(2, compressed)))
+
+    def heartbeat(self, number, complete_through_ms):
+        """Promises that no later reading has an earlier time."""
+        body = (field(1, self.stream) + field(2, number) + field(3, self.next_seq) + field(4, self.number) +
+                field(5, self.previous) + field(7, bytes(16)) + field(10, complete_through_ms) + field(12, complete_through_ms))
+        return (field(1, HEARTBEAT_TYPE) + field(2, body) + field(3, self.key_id) +
+                field(4, self.sign(body, HEARTBEAT_TYPE)))
 
     def publish(self, port, kind, payload):
         """Returns what the client says about it: nothing where the broker took it."""
@@ -115,6 +125,53 @@ class Device:
 
 def labelled(label, content):
     return hashlib.sha256(label + b'\0' + content).digest()
+
+
+def integer(number):
+    """Two's complement, big-endian, shortest form."""
+    return number.to_bytes(number.bit_length() // 8 + 1, 'big', signed=True) if number else b''
+
+
+def zigzag(number):
+    return varint((number << 1 if number >= 0 else (-number << 1) - 1) & (1 << 64) - 1)
+
+
+def packed(number, values, encode=varint):
+    return field(number, b''.join(map(encode, values))) if any(values) else b''
+
+
+def meter_table(meters):
+    """A record at the first seq. meters: (number, name, unit, kind), kind as in the protocol: 2 delta, 3 gauge."""
+    rows = b''.join(field(2, field(1, number) + field(2, name.encode()) + field(3, unit.encode()) + field(5, kind) +
+                             field(6, 1)) for number, name, unit, kind in meters)
+    return field(3, field(1, 1) + rows)
+
+
+def section(first_seq, readings, records=()):
+    """readings: (meter number, subject, time in ms, value, flags); records stand before the first of them."""
+    subjects = sorted({subject for _, subject, _, _, _ in readings if subject})
+    index = {subject: at + 1 for at, subject in enumerate(subjects)}
+    times, before = [], {}
+    for _, _, time, _, flags in readings:
+        clock = flags & MONOTONIC
+        times.append(time - before.get(clock, 0))
+        before[clock] = time
+    flags = [flags for _, _, _, _, flags in readings]
+    return (field(1, 1) + b''.join(field(2, field(1, first_seq) + record) for record in records) +
+            b''.join(field(3, subject.encode()) for subject in subjects) +
+            packed(6, [row[0] for row in readings]) + packed(7, [index.get(row[1], 0) for row in readings]) +
+            packed(9, times, zigzag) + packed(10, [row[3] for row in readings], zigzag) +
+            (b''.join(field(12, field(1, 1) + field(2, flag)) for flag in flags) if any(flags) else b'') +
+            field(14, len(readings)))
+
+
+def zstd_stored(plain):
+    """A zstd frame of uncompressed blocks."""
+    frame = struct.pack('<IBI', 0xFD2FB528, 0b10100000, len(plain))
+    pieces = [plain[at:at + 128 * 1024] for at in range(0, len(plain), 128 * 1024)] or [b'']
+    for at, piece in enumerate(pieces):
+        frame += struct.pack('<I', (at == len(pieces) - 1) | len(piece) << 3)[:3] + piece
+    return frame
 
 
 def zstd_bomb(plain_size, stated_size):

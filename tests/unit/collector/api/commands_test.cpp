@@ -1,7 +1,5 @@
 // The commands on a real store in a folder of their own, as an operator meets them.
 
-#include "collector/api/commands.h"
-
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,9 +10,6 @@
 #include <filesystem>
 #include <sstream>
 
-#include "collector/api/setup.h"
-#include "collector/core/documents.h"
-#include "collector/core/exceptions.h"
 #include "collector/store/keys.h"
 #include "collector/store/memory_store.h"
 #include "common/exit_code.h"
@@ -22,92 +17,10 @@
 #include "common/io/system.h"
 #include "common/json.h"
 #include "common/messages.h"
+#include "tests/unit/collector/api/office.h"
 
 namespace ledgerline::collector {
 namespace {
-
-namespace fs = std::filesystem;
-
-class FixedClock final : public Clock {
- public:
-  Timestamp now() override { return Timestamp(1'800'000'000'000); }
-  Monotonic monotonic() override { return {1'000}; }
-};
-
-class Office {
- public:
-  Office() {
-    char folder[] = "/tmp/ledgerline-api-XXXXXX";
-    REQUIRE(::mkdtemp(folder) != nullptr);
-    folder_ = folder;
-    config.state = folder_ + "/state";
-    config.acl_file = folder_ + "/acl";
-    config.authority_certificate = folder_ + "/ca.pem";
-    config.authority_private_key = folder_ + "/ca.key";
-    config.map_size_bytes = 16 << 20;
-  }
-  Office(const Office&) = delete;
-  Office& operator=(const Office&) = delete;
-  ~Office() { fs::remove_all(folder_); }
-
-  void make_authority() const {
-    const std::string command =
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
-        "/CN=ca -keyout " +
-        config.authority_private_key + " -out " + config.authority_certificate + " 2>/dev/null";
-    REQUIRE(std::system(command.c_str()) == 0);  // NOLINT: a test's own fixed command
-  }
-
-  /// A device's request as the agent writes it.
-  std::string request_file(const std::string& device, const std::string& reason = "") {
-    EnrolmentRequest request;
-    request.reason = reason;
-    request.tenant = "demo";
-    request.device = device;
-    request.public_key = device_key->public_key().der();
-    request.certificate_request =
-        make_certificate_request(generate_private_key_pem(KeyAlgorithm::ecdsa_p256_sha256).value(),
-                                 device)
-            .value();
-    request.classes = {StreamClass::billing};
-    request.created_at = clock.now();
-    const Bytes bytes = sign(payload_type::kEnrolmentRequest, encode(request), *device_key).value();
-    const std::string file = folder_ + "/" + device + ".pem";
-    REQUIRE(io::write_file_durably(file, pem_encode("LEDGERLINE ENROLMENT REQUEST", bytes)));
-    return file;
-  }
-
-  void put_document(DocumentState state) {
-    DocumentRow row;
-    row.id = "bs-1";
-    row.kind = "billing-summary";
-    row.tenant = "demo";
-    row.account = "aqua";
-    row.contract = "aqua-2026";
-    row.connector = "tryton";
-    row.total = Decimal(1277, 2);
-    row.currency = "EUR";
-    row.state = state;
-    row.body = R"({"lines":[{"number":1,"product":"API-CALL","amount":"12.77"}]})";
-    CommercialChanges changes;
-    changes.documents.push_back({row, 0});
-    if (state == DocumentState::approved)
-      changes.deliveries.push_back(new_delivery(row, clock.now()));
-    REQUIRE(open_store(config).value()->put_documents(changes));
-  }
-
-  FixedClock clock;
-  CollectorConfig config;
-  CommandLine options;
-  std::ostringstream out;
-  std::unique_ptr<Signer> device_key =
-      signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
-
- private:
-  std::string folder_;
-};
-
-std::string text_of(const std::string& file) { return io::read_file(file).value(); }
 
 TEST_CASE("a command that only reads makes no store") {
   Office office;
@@ -381,52 +294,12 @@ TEST_CASE("only a delivery that stands still is tried again by hand") {
   const auto refused = requeue(office.config, office.options, office.clock, office.out);
   REQUIRE_FALSE(refused);
   CHECK_THAT(refused.error().text(), Catch::Contains("the delivery is pending"));
-  {
-    const auto store = open_store(office.config).value();
-    const Timestamp now = office.clock.now();
-    const auto lease =
-        store->acquire_lease({.name = "l", .holder = "h", .now = now, .lifetime = Duration(1000)})
-            .value();
-    const auto claimed =
-        store
-            ->claim_deliveries(
-                {.connector = "tryton", .lease = "l", .lease_epoch = lease.epoch, .now = now})
-            .value();
-    REQUIRE(claimed.size() == 1);
-    REQUIRE(store->settle_delivery({.id = claimed.front().id,
-                                    .attempt = 1,
-                                    .lease = "l",
-                                    .lease_epoch = lease.epoch,
-                                    .state = DeliveryState::rejected,
-                                    .reply = "no party C-9",
-                                    .at = now}));
-  }
+  office.reject_delivery("no party C-9");
   REQUIRE(documents(office.config, office.options, office.out));
   CHECK_THAT(office.out.str(), Catch::Contains("delivery rejected after 1 attempts: no party C-9"));
   REQUIRE(requeue(office.config, office.options, office.clock, office.out) == kExitOk);
   CHECK(open_store(office.config).value()->list_deliveries({}).value().front().state ==
         DeliveryState::retry);
-}
-
-TEST_CASE(
-    "exceptions say whose they are and what to do, and a terminal gets no control characters") {
-  Office office;
-  {
-    const auto store = open_store(office.config).value();
-    auto row = new_exception(exception_kind::kUnmappedSubject, {"x"}, "demo", office.clock.now());
-    row.subject = "aqua\x1b[31m";
-    row.count = 3;
-    const ExceptionUpsert upsert{UpsertMode::add, row};
-    REQUIRE(store->upsert_exceptions({&upsert, 1}));
-  }
-  REQUIRE(exceptions(office.config, office.options, office.clock, office.out));
-  CHECK_THAT(office.out.str(), Catch::Contains("unmapped_subject  aqua\\u001b[31m") &&
-                                   Catch::Contains("to do: add a [[link]]"));
-  office.out.str("");
-  office.options.json = true;
-  REQUIRE(exceptions(office.config, office.options, office.clock, office.out));
-  CHECK(parse_json(office.out.str()).value().items().front().find("owner")->text() ==
-        "customer success");
 }
 
 /// One batch in the log, its leaf damaged on disk.

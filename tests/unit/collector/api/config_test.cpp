@@ -98,7 +98,7 @@ TEST_CASE("the words a person types") {
   CHECK(parse({"documents", "bs-1"})->document == "bs-1");
   CHECK(parse({"approve", "bs-1", "--by", "Ann"})->by == "Ann");
   CHECK(parse({"requeue", "bs-1"})->verb == CommandLine::Verb::requeue);
-  CHECK(parse({"exceptions", "--all"})->all);
+  CHECK(parse({"exceptions", "--state", "all"})->state == "all");
 }
 
 TEST_CASE("help is no error, and everything else that is not understood is 64") {

@@ -288,10 +288,7 @@ TEST_CASE("a small batch whose usage would need much text cannot be read, and th
 TEST_CASE("the exceptions of one batch are limited, and none is left uncounted", "[folding]") {
   std::vector<ExceptionUpsert> exceptions;
   const auto add = [&](std::string_view kind, const std::string& meter) {
-    ExceptionRow row;
-    row.kind = kind;
-    row.id = stream_exception_id(kind, {}, meter);
-    row.meter = meter;
+    ExceptionRow row = stream_exception(kind, {}, meter);
     row.count = 2;
     exceptions.push_back({UpsertMode::add, row});
   };
@@ -307,18 +304,22 @@ TEST_CASE("the exceptions of one batch are limited, and none is left uncounted",
           std::map<std::string, uint64_t>{{"implausible_time", 200}, {"totals_mismatch", 200}});
   const auto& rest = exceptions.back().row;
   REQUIRE(rest.meter.empty());
-  REQUIRE(rest.id == stream_exception_id(rest.kind, {}, ""));
+  REQUIRE(rest.id == stream_exception(rest.kind, {}, "").id);
   const auto before = exceptions.size();
   limit_exceptions(exceptions, {});
   REQUIRE(exceptions.size() == before);
 }
 
-TEST_CASE("exception ids fit the store whatever the meter is called", "[folding]") {
-  const std::string longest(4000, 'm');
-  REQUIRE(stream_exception_id("kind", {}, "m") == "kind/00000000000000000000000000000000/m");
-  REQUIRE(stream_exception_id("kind", {}, longest).size() <= kNameSizeMax);
-  REQUIRE(stream_exception_id("kind", {}, longest) !=
-          stream_exception_id("kind", {}, longest + "n"));
+TEST_CASE("an exception of a stream is one per kind, stream and meter, and has an owner",
+          "[folding]") {
+  const BatchContext here{.tenant = "demo", .device = "d", .leaf = 7};
+  const ExceptionRow row = stream_exception(exception_kind::kCoarsened, here, "m");
+  REQUIRE(row.owner == "operator");
+  REQUIRE(row.first_leaf == 7);
+  REQUIRE(row.id == stream_exception(exception_kind::kCoarsened, here, "m").id);
+  REQUIRE(row.id != stream_exception(exception_kind::kCoarsened, here, "n").id);
+  REQUIRE(row.id != stream_exception(exception_kind::kSeqMismatch, here, "m").id);
+  REQUIRE(row.id.size() <= kNameSizeMax);
 }
 
 }  // namespace ledgerline::collector

@@ -311,14 +311,50 @@ TEMPLATE_TEST_CASE("exceptions are upserted, filtered, paged and resolved once",
   REQUIRE(must(store->list_exceptions({})).size() == 3);
   REQUIRE(must(store->list_exceptions({.kind = "late"})).size() == 1);
   REQUIRE(must(store->list_exceptions({.after = "a", .limit = 1}))[0].id == "b");
-  const ExceptionResolution resolution{
-      .id = "a", .by = "ann", .at = Timestamp(4), .resolution = "accepted"};
-  must(store->resolve_exception(resolution));
-  REQUIRE(failed_with(backend.open()->resolve_exception(resolution), Errc::conflict));
+  const ExceptionChange ignored{.action = {.exception = "a",
+                                           .kind = ExceptionActionKind::ignore,
+                                           .by = "ann",
+                                           .at = Timestamp(4),
+                                           .reason = "accepted"}};
+  REQUIRE(must(store->act_on_exception(ignored)).number == 1);
+  REQUIRE(failed_with(backend.open()->act_on_exception(ignored), Errc::conflict));
   REQUIRE(must(store->list_exceptions({})).size() == 2);
   REQUIRE(must(store->list_exceptions({.state = ExceptionState::resolved}))[0].resolved_by ==
           "ann");
   REQUIRE(must(store->list_exceptions({.state = std::nullopt})).size() == 3);
+}
+
+TEMPLATE_TEST_CASE("actions are numbered, and stored with what they do or not at all", "[store]",
+                   MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  for (const auto* id : {"a", "ab"}) {
+    ExceptionUpsert upsert;
+    upsert.row.id = id;
+    must(store->upsert_exceptions(std::span(&upsert, 1)));
+  }
+  const auto act = [&](const std::string& id, ExceptionActionKind kind,
+                       std::optional<DeliveryRelease> release = {}) {
+    return backend.open()->act_on_exception(
+        {.action = {.exception = id, .kind = kind, .by = "ann", .detail = "bob"},
+         .release = std::move(release)});
+  };
+  must(act("ab", ExceptionActionKind::assign));
+  must(act("a", ExceptionActionKind::assign));
+  REQUIRE(must(act("a", ExceptionActionKind::map)).number == 2);
+  REQUIRE(failed_with(act("a", ExceptionActionKind::requeue, DeliveryRelease{.id = "none"}),
+                      Errc::not_found));
+  REQUIRE(failed_with(act("b", ExceptionActionKind::assign), Errc::not_found));
+
+  REQUIRE(must(store->exception("a")).assignee == "bob");
+  REQUIRE(must(store->exception("a")).state == ExceptionState::open);
+  const auto actions = must(store->exception_actions("a"));
+  REQUIRE(actions.size() == 2);
+  REQUIRE(actions[1].kind == ExceptionActionKind::map);
+  REQUIRE(must(store->exception_actions("a", 1)) ==
+          std::vector<ExceptionAction>(actions.begin() + 1, actions.end()));
+  REQUIRE(must(store->exception_actions("a", 0, 1)).size() == 1);
+  REQUIRE(must(store->exception_actions("ab")).size() == 1);
 }
 
 TEMPLATE_TEST_CASE("a name that is empty or too long is refused, not cut", "[store]", MemoryBackend,

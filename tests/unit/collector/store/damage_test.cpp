@@ -113,8 +113,11 @@ TEST_CASE("records keep extreme values and refuse every truncation", "[store]") 
   longer.push_back(0);
   REQUIRE_FALSE(decode_record<ExceptionRow>(longer));
   Bytes newer = bytes;
-  newer[0] = 2;
+  newer[0] = 3;
   REQUIRE(failed_with(decode_record<ExceptionRow>(newer), Errc::corrupt));
+  Bytes older(bytes.begin(), bytes.end() - 1);  // without the assignee, which is empty
+  older[0] = 1;
+  REQUIRE(must(decode_record<ExceptionRow>(older)) == row);
 
   UsageValue usage;
   usage.sum = -(Int128(1) << 100);

@@ -1,0 +1,136 @@
+// exceptions map: the link that an unmapped subject lacks, written into the catalog.
+
+#include <algorithm>
+
+#include "collector/api/catalog_links.h"
+#include "collector/api/commands.h"
+#include "collector/api/setup.h"
+#include "collector/core/mapping.h"
+#include "common/exit_code.h"
+#include "common/printable.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+constexpr QuarterHour kUsageFrom{0};
+constexpr QuarterHour kUsageUntil{std::numeric_limits<int32_t>::max()};
+constexpr size_t kSeriesPage = 1000;
+
+/// Where no link decides.
+std::vector<MappedSpan> gaps_of(const Catalog& catalog, const std::string& device,
+                                const std::string& subject) {
+  auto spans = Mapping(catalog).spans(device, subject, kAlways);
+  std::erase_if(spans, [](const MappedSpan& span) { return span.link != nullptr; });
+  return spans;
+}
+
+/// When the series has its first usage in one of the gaps, to the quarter hour.
+Result<std::optional<Timestamp>> first_in(Store& store, SeriesId series,
+                                          const std::vector<MappedSpan>& gaps) {
+  TRY(const auto rows, store.usage(series, kUsageFrom, kUsageUntil));
+  for (const UsageRow& row : rows) {
+    for (const MappedSpan& gap : gaps) {
+      if (gap.from < row.quarter.end() && row.quarter.start() < gap.until)
+        return std::max(gap.from, row.quarter.start());
+    }
+  }
+  return std::optional<Timestamp>();
+}
+
+/// Of all the subject's meters: a link holds for every one.
+Result<std::optional<Timestamp>> first_unmapped(Store& store, const SeriesKey& key,
+                                                const std::vector<MappedSpan>& gaps) {
+  std::optional<Timestamp> out;
+  SeriesFilter filter{.tenant = key.tenant, .device = key.device, .limit = kSeriesPage};
+  for (;;) {
+    TRY(const auto page, store.list_series(filter));
+    for (const SeriesRow& series : page) {
+      if (series.key.subject != key.subject) continue;
+      TRY(const auto first, first_in(store, series.id, gaps));
+      if (first && (!out || *first < *out)) out = first;
+    }
+    if (page.size() < filter.limit) return out;
+    filter.after = page.back().id;
+  }
+}
+
+Result<Link> wanted_link(Store& store, const Catalog& catalog, const ExceptionRow& row,
+                         const CommandLine& options) {
+  TRY(const SeriesRow series, store.series(row.series));
+  const SeriesKey& key = series.key;
+  const auto gaps = gaps_of(catalog, key.device, key.subject);
+  Link link{.device = key.device,
+            .subject = key.subject,
+            .subscription = options.subscription,
+            .asset = options.asset,
+            .from = {},
+            .until = {}};
+  if (options.from.empty()) {
+    TRY(const auto first, first_unmapped(store, key, gaps));
+    if (!first) {
+      return fail(Errc::reject,
+                  "links name the subject whenever it was used: its contract has not begun or has "
+                  "ended, which another link does not change");
+    }
+    link.from = *first;
+  } else {
+    auto from = parse_rfc3339(options.from);
+    if (!from) return fail(Error(from.error()).with("--from", options.from));
+    link.from = *from;
+  }
+  // Up to where another link decides: what is mapped stays as it is.
+  for (const MappedSpan& gap : gaps) {
+    const bool holds = gap.from <= link.from && link.from < gap.until;
+    if (holds && gap.until < kAlways.until) link.until = gap.until;
+  }
+  return link;
+}
+
+std::string described(const Link& link) {
+  return "device " + link.device + ", subject " + (link.subject.empty() ? "\"\"" : link.subject) +
+         " to " + link.subscription + (link.asset.empty() ? "" : ", asset " + link.asset) +
+         " from " + to_rfc3339(link.from) +
+         (link.until ? " until " + to_rfc3339(*link.until) : std::string());
+}
+
+/// Closed periods keep what they booked; what the link brings to them is late.
+Status tell_of_closed(Store& store, const AddedLink& added, const Link& link,
+                      const std::string& tenant, std::ostream& out) {
+  const Contract* contract = added.catalog.contract_of(link.subscription);
+  if (contract == nullptr) return {};
+  TRY(const auto newest, store.newest_period(tenant, contract->name));
+  if (newest && newest->to > link.from) {
+    out << "contract " << contract->name << " is closed until " << to_rfc3339(newest->to)
+        << ": usage before that is not billed by itself, it becomes the exception late\n";
+  }
+  if (link.from < contract->rule.anchor()) {
+    out << "contract " << contract->name << " begins at " << to_rfc3339(contract->rule.anchor())
+        << ": usage before that stays unmapped\n";
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<int> map_exception(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                          std::ostream& out) {
+  TRY(auto store, open_existing_store(config));
+  TRY(const ExceptionRow row, find_exception(*store, options.exception));
+  ExceptionChange change;
+  TRY(change.action, requested_action(row, options, clock.now()));
+  TRY(const Catalog catalog, read_catalog(config));
+  TRY(const Link link, wanted_link(*store, catalog, row, options));
+  change.action.detail = described(link);
+  // The file first: its comment says who and why, in the same write as the link.
+  TRY(const AddedLink added, add_link(config, link,
+                                      row.id + " by " + options.by + " at " +
+                                          to_rfc3339(clock.now()) + ": " + options.reason));
+  TRY_VOID(store->act_on_exception(change));
+  out << printable(change.action.detail) << ", in " << added.file
+      << "\na running collector takes it within seconds; the exception closes by itself\n";
+  TRY_VOID(tell_of_closed(*store, added, link, row.tenant, out));
+  return kExitOk;
+}
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,3 @@
+#!/bin/bash
+# tests/integration/exceptions for tests/run.
+exec "$(dirname "${BASH_SOURCE[0]}")/exceptions" "$@"
