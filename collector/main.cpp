@@ -50,10 +50,10 @@ IntakeOptions intake_options(const CollectorConfig& config) {
 class Collector {
  public:
   Collector(const CollectorConfig& config, Clock& clock, std::unique_ptr<Store> store,
-            std::unique_ptr<Signer> signer, Catalog catalog, LinksWatch links)
+            std::unique_ptr<Signer> signer, CatalogFolder folder, Catalog catalog)
       : config_(config),
         clock_(clock),
-        links_(std::move(links)),
+        catalog_folder_(std::move(folder)),
         store_(std::move(store)),
         signer_(std::move(signer)),
         folder_(*store_, {}, &changed_series_),
@@ -185,7 +185,7 @@ class Collector {
   void await_reload() {
     reload_.async_wait([this](const boost::system::error_code& error, int) {
       if (error) return;
-      reload_catalog();
+      take_catalog(catalog_folder_.read());
       await_reload();
     });
   }
@@ -194,13 +194,12 @@ class Collector {
     links_timer_.expires_after(kLinksInterval);
     links_timer_.async_wait([this](const boost::system::error_code& error) {
       if (error) return;
-      if (links_.changed()) reload_catalog();
+      if (catalog_folder_.links_changed()) take_catalog(catalog_folder_.read_links());
       watch_links();
     });
   }
 
-  void reload_catalog() {
-    auto catalog = read_catalog(config_);
+  void take_catalog(Result<Catalog> catalog) {
     catalog_error_ = catalog ? "" : catalog.error().text();
     if (!catalog) {
       io::log_error("catalog_refused",
@@ -231,7 +230,7 @@ class Collector {
 
   const CollectorConfig& config_;
   Clock& clock_;
-  LinksWatch links_;
+  CatalogFolder catalog_folder_;
   io::Runtime runtime_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Signer> signer_;
@@ -256,16 +255,16 @@ class Collector {
 };
 
 Result<int> run(const CollectorConfig& config, Clock& clock) {
-  LinksWatch links(config);  // before the catalog is read: what comes meanwhile is noticed
-  TRY(Catalog catalog, read_catalog(config));
+  CatalogFolder folder(config);  // before it is read: links that come meanwhile are noticed
+  TRY(Catalog catalog, folder.read());
   TRY_VOID(io::check_private_file(config.broker_private_key));
   TRY(auto store, open_store(config));
   TRY(auto signer, load_or_make_signer(config));
   TRY_VOID(store->ensure_origin(
       {.collector = signer->public_key().id().hex(), .log = "ledgerline", .epoch = 1}));
   TRY_VOID(write_access_list(config, *store, clock.now()));
-  Collector collector(config, clock, std::move(store), std::move(signer), std::move(catalog),
-                      std::move(links));
+  Collector collector(config, clock, std::move(store), std::move(signer), std::move(folder),
+                      std::move(catalog));
   return collector.run();
 }
 

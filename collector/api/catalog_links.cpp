@@ -23,6 +23,15 @@ std::string file_of(const CollectorConfig& config) {
   return config.catalog + "/" + std::string(kLinksFile);
 }
 
+/// links.toml among the files; an empty one is added where there is none.
+CatalogFile& links_of(std::vector<CatalogFile>& files, const CollectorConfig& config) {
+  const auto found = std::find_if(files.begin(), files.end(), [](const CatalogFile& one) {
+    return std::filesystem::path(one.name).filename() == kLinksFile;
+  });
+  if (found != files.end()) return *found;
+  return files.emplace_back(CatalogFile{.name = file_of(config), .text = {}});
+}
+
 /// A basic string (TOML 1.0, "String").
 std::string quoted(const std::string& text) {
   static constexpr std::string_view kDigits = "0123456789abcdef";
@@ -57,32 +66,47 @@ Result<AddedLink> add_link(const CollectorConfig& config, const Link& link,
   TRY(const auto lock, lock_setup(config));
   const std::string file = file_of(config);
   TRY(auto files, catalog_files(config.catalog));
-  const auto mine = [](const CatalogFile& one) {
-    return std::filesystem::path(one.name).filename() == kLinksFile;
-  };
-  auto links = std::find_if(files.begin(), files.end(), mine);
-  if (links == files.end())
-    links = files.insert(links, {.name = file, .text = std::string(kHeader)});
-  if (!links->text.empty() && links->text.back() != '\n') links->text += "\n";
-  links->text += link_text(link, comment);
-  const std::string text = links->text;
+  CatalogFile& links = links_of(files, config);
+  if (links.text.empty()) links.text = kHeader;
+  if (links.text.back() != '\n') links.text += "\n";
+  links.text += link_text(link, comment);
+  const std::string text = links.text;
   TRY(auto catalog, Catalog::read(files, {.connectors = config.connector_names()}));
   TRY_VOID(io::write_file_durably(file, text));
   return AddedLink{.file = file, .catalog = std::move(catalog)};
 }
 
-LinksWatch::LinksWatch(const CollectorConfig& config) : file_(file_of(config)), seen_(stamp()) {}
+CatalogFolder::CatalogFolder(const CollectorConfig& config) : config_(config), seen_(stamp()) {}
 
-bool LinksWatch::changed() {
+Result<Catalog> CatalogFolder::take(std::vector<CatalogFile> files) {
+  TRY(auto catalog, Catalog::read(files, {.connectors = config_.connector_names()}));
+  files_ = std::move(files);
+  return catalog;
+}
+
+Result<Catalog> CatalogFolder::read() {
+  TRY(auto files, catalog_files(config_.catalog));
+  return take(std::move(files));
+}
+
+bool CatalogFolder::links_changed() {
   const Stamp now = stamp();
   if (now == seen_) return false;
   seen_ = now;
   return true;
 }
 
-LinksWatch::Stamp LinksWatch::stamp() const {
+Result<Catalog> CatalogFolder::read_links() {
+  std::vector<CatalogFile> files = files_;
+  auto text = io::read_file(file_of(config_));
+  if (!text && text.error().code() != Errc::not_found) return fail(text.error());
+  links_of(files, config_).text = text.value_or("");
+  return take(std::move(files));
+}
+
+CatalogFolder::Stamp CatalogFolder::stamp() const {
   struct stat found {};
-  if (::stat(file_.c_str(), &found) != 0) return {};
+  if (::stat(file_of(config_).c_str(), &found) != 0) return {};
   return {.inode = found.st_ino,
           .size = found.st_size,
           .changed_ns = int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};

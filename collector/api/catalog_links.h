@@ -5,6 +5,7 @@
 // else knows when they are done.
 
 #include <string>
+#include <vector>
 
 #include "collector/api/config.h"
 #include "collector/core/catalog.h"
@@ -25,12 +26,18 @@ struct AddedLink {
 Result<AddedLink> add_link(const CollectorConfig& config, const Link& link,
                            const std::string& comment);
 
-/// Notices that the file is another one.
-class LinksWatch {
+/// The files that are in force. Of those that people edit, what they have not told us to take yet
+/// stays out also when commands have written links meanwhile.
+class CatalogFolder {
  public:
-  explicit LinksWatch(const CollectorConfig& config);
-  /// Since the last call, or the construction.
-  bool changed();
+  explicit CatalogFolder(const CollectorConfig& config);
+
+  /// All files as they are now; where they check, they are in force. Errc::config.
+  Result<Catalog> read();
+  /// links.toml is another one since the construction or since this was asked last.
+  bool links_changed();
+  /// The files in force with links.toml as it is now; where they check, that is in force.
+  Result<Catalog> read_links();
 
  private:
   struct Stamp {
@@ -41,8 +48,11 @@ class LinksWatch {
   };
   [[nodiscard]] Stamp stamp() const;
 
-  std::string file_;
-  Stamp seen_;
+  Result<Catalog> take(std::vector<CatalogFile> files);
+
+  const CollectorConfig& config_;
+  std::vector<CatalogFile> files_;  // in force
+  Stamp seen_;                      // of links.toml
 };
 
 }  // namespace ledgerline::collector

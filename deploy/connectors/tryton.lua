@@ -488,6 +488,7 @@ local function confirm_opportunity(document, row)
     local ours = decimal(document.amount):rounded(row.currency_digits)
     differences = differences .. difference("amount", ours, amount and decimal(amount.decimal) or "none")
   end
+  if not row.state then differences = differences .. difference("state", "lead", "none") end
   return compared(document, row, differences, row.state, not OURS[row.state])
 end
 

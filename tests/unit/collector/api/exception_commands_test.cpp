@@ -194,14 +194,16 @@ TEST_CASE("a mapped subject's link is in the catalog, from its first usage on") 
              Catch::Contains("leaf 0: batch 1 of stream") &&
                  Catch::Contains("ledgerline-collector exceptions map " + row.id) &&
                  Catch::Contains("--device d --subject 'new one'"));
-  LinksWatch watch(desk.config);
-  CHECK_FALSE(watch.changed());
+  CatalogFolder folder(desk.config);
+  const Digest before = folder.read()->hash();
+  CHECK_FALSE(folder.links_changed());
 
   desk.options.subscription = "aqua-api";
   REQUIRE(desk.act(Verb::map_exception, row.id) == kExitOk);
 
-  CHECK(watch.changed());
-  CHECK_FALSE(watch.changed());
+  CHECK(folder.links_changed());
+  CHECK_FALSE(folder.links_changed());
+  CHECK(folder.read_links()->hash() != before);
   CHECK_THAT(text_of(desk.config.catalog + "/links.toml"),
              Catch::Contains("# " + row.id + " by Ann at 2027-01-15T08:00:00.000Z: because\n"));
   const Catalog catalog = read_catalog(desk.config).value();
@@ -212,6 +214,23 @@ TEST_CASE("a mapped subject's link is in the catalog, from its first usage on") 
   CHECK(mapping.resolve("d", "new one", first - Duration(1)) == nullptr);
   CHECK(desk.stored(row.id).state == ExceptionState::open);  // until its usage is counted
   CHECK_THAT(desk.shown(row.id), Catch::Contains("Ann: map device d, subject new one to aqua-api"));
+}
+
+TEST_CASE("a mapped subject brings nothing into force that a person is still editing") {
+  Desk desk;
+  const auto row = desk.put_unmapped();
+  CatalogFolder folder(desk.config);
+  REQUIRE(folder.read());
+  desk.write_catalog("\n[[meter]]\nname = \"draft\"\nunit = \"1\"\nkind = \"delta\"\n");
+  desk.options.subscription = "aqua-api";
+  REQUIRE(desk.act(Verb::map_exception, row.id) == kExitOk);
+
+  REQUIRE(folder.links_changed());
+  const auto taken = folder.read_links();
+  REQUIRE(taken);
+  CHECK(Mapping(*taken).resolve("d", "new one", *parse_rfc3339("2026-02-03T10:15:00Z")) != nullptr);
+  CHECK(taken->meter("draft") == nullptr);
+  CHECK(folder.read()->meter("draft") != nullptr);
 }
 
 TEST_CASE("a link ends where another begins, and tells of what is closed already") {
