@@ -179,7 +179,7 @@ class Bench:
     def exception(self, kind, seconds=20, **wanted):
         """The open exception of that kind with these members."""
         def probe():
-            for row in self.stack.collector('exceptions'):
+            for row in self.stack.collector('exceptions', 'list'):
                 if row['kind'] == kind and row['state'] == 'open' and all(row[k] == v for k, v in wanted.items()):
                     return row
             return None

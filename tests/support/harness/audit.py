@@ -139,7 +139,7 @@ def run(stack, catalog_folder, device, events):
     audit = Audit(by_hand.Catalog(catalog_folder), device, stack.path('app', 'answers.jsonl'))
     audit.check_answers(events)
     audit.check_agent(stack.agent_status(device), events)
-    audit.take_exceptions(stack.collector('exceptions'))
+    audit.take_exceptions(stack.collector('exceptions', 'list'))
     documents = [stack.collector('documents', row['id']) for row in stack.collector('documents')
                  if row['kind'] == 'billing-summary']
     audit.check_documents(documents, stack.invoices())
