@@ -221,7 +221,9 @@ TEST_CASE("a mapped subject brings nothing into force that a person is still edi
   const auto row = desk.put_unmapped();
   CatalogFolder folder(desk.config);
   REQUIRE(folder.read());
-  desk.write_catalog("\n[[meter]]\nname = \"draft\"\nunit = \"1\"\nkind = \"delta\"\n");
+  desk.write_catalog(
+      "\n[[meter]]\nname = \"draft\"\nunit = \"1\"\nkind = \"delta\"\n"
+      "aggregation = \"sum\"\nclass = \"billing\"\n");
   desk.options.subscription = "aqua-api";
   REQUIRE(desk.act(Verb::map_exception, row.id) == kExitOk);
 
