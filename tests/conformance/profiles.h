@@ -26,6 +26,9 @@ struct Profile {
   std::function<std::unique_ptr<testing::FaultServer>()> system;
   std::function<collector::EngineOptions(const std::string& url)> options;
   std::vector<Kind> kinds;
+  /// The system refuses a second document with our id, of every kind. Where it would take it, a
+  /// document that was lost is held for a person instead of sent again.
+  bool unique_ref = true;
 };
 
 const std::vector<Profile>& profiles();
