@@ -1,7 +1,10 @@
 #include "tests/conformance/profiles.h"
 
+#include <filesystem>
+
 #include "tests/support/fault_erp/fault_erp.h"
 #include "tests/support/fault_erp/fault_receiver.h"
+#include "tests/support/fault_erp/small_erp.h"
 #include "tests/unit/collector/connectors/account_documents.h"
 #include "tests/unit/collector/connectors/connector_world.h"
 
@@ -12,6 +15,7 @@ namespace {
 using namespace collector::testing;  // NOLINT: the documents and options of the connectors' tests
 using ledgerline::testing::FaultErp;
 using ledgerline::testing::FaultReceiver;
+using ledgerline::testing::SmallErp;
 
 Json billing_summary(const std::string& id) { return example_document(id); }
 Json maintenance_order(const std::string& id) { return example_order(id); }
@@ -29,15 +33,28 @@ collector::EngineOptions webhook_without_look_ups(const std::string& url) {
   return options;
 }
 
+const std::string kKontorProfile =
+    std::string(LEDGERLINE_SOURCE_DIR) + "/tests/support/fault_erp/small_erp.lua";
+
+collector::EngineOptions kontor(const std::string& url) {
+  return {.name = "kontor",
+          .profile_file = "small_erp.lua",
+          .profile = io::read_file(kKontorProfile).value(),
+          .url = url,
+          .ca_file = "",
+          .user = SmallErp::kUser,
+          .password = SmallErp::kPassword,
+          .timeout = Duration(400),
+          .settings = {}};
+}
+
 template <class System>
 std::unique_ptr<ledgerline::testing::FaultServer> make() {
   return std::make_unique<System>();
 }
 
-}  // namespace
-
-const std::vector<Profile>& profiles() {
-  static const std::vector<Profile> list = {
+std::vector<Profile> all_profiles() {
+  std::vector<Profile> list = {
       {"tryton",
        make<FaultErp>,
        tryton_options,
@@ -60,6 +77,22 @@ const std::vector<Profile>& profiles() {
        {{"billing-summary", "receive", "", billing_summary},
         {"maintenance-order", "receive", "", maintenance_order}}},
   };
+  // A voucher's memo is not unique there, so the profile cannot claim it for its jobs either.
+  if (std::filesystem::exists(kKontorProfile)) {
+    list.push_back({"kontor",
+                    make<SmallErp>,
+                    kontor,
+                    {{"billing-summary", "vouchers.create", "vouchers.read", billing_summary, 0},
+                     {"maintenance-order", "jobs.create", "jobs.read", maintenance_order}},
+                    false});
+  }
+  return list;
+}
+
+}  // namespace
+
+const std::vector<Profile>& profiles() {
+  static const std::vector<Profile> list = all_profiles();
   return list;
 }
 

@@ -32,19 +32,6 @@ std::string altered(std::string body) {
   return body;
 }
 
-std::string decoded(const std::string& text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    out += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
-    i += 2;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::map<std::string, std::string> FaultReceiver::bodies() const {
@@ -93,7 +80,7 @@ FaultReply FaultReceiver::receive(const FaultRequest& request, bool wrong_echo) 
 
 FaultReply FaultReceiver::read(const FaultRequest& request) const {
   if (!request.target.starts_with(kDocuments)) return refused(404, "no such place");
-  const std::string id = decoded(request.target.substr(kDocuments.size()));
+  const std::string id = url_decoded(request.target.substr(kDocuments.size()));
   return bodies_.contains(id) ? kept(200, id) : refused(404, "no such document");
 }
 

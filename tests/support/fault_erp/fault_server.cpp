@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <optional>
 
@@ -110,6 +111,22 @@ std::string FaultRequest::header(const std::string& name) const {
   if (at == std::string::npos) return {};
   const size_t begin = at + name.size() + 4;
   return head.substr(begin, head.find("\r\n", begin) - begin);
+}
+
+std::string url_decoded(const std::string& text) {
+  const auto is_digit = [&](size_t i) {
+    return i < text.size() && std::isxdigit(static_cast<unsigned char>(text[i])) != 0;
+  };
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%' || !is_digit(i + 1) || !is_digit(i + 2)) {
+      out += text[i];
+      continue;
+    }
+    out += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
+    i += 2;
+  }
+  return out;
 }
 
 FaultServer::FaultServer() { bind(); }

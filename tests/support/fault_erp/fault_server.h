@@ -58,6 +58,9 @@ struct FaultReply {
   std::string extra_header;
 };
 
+/// %41 becomes A; a % that no two hexadecimal digits follow stays.
+std::string url_decoded(const std::string& text);
+
 class FaultServer {
  public:
   FaultServer(const FaultServer&) = delete;
