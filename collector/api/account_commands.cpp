@@ -52,10 +52,8 @@ std::string listed(const Json& body, const char* name, Text text) {
 
 std::string shares(const Json& body) {
   return listed(body, "meters", [](const Json& meter) {
-    const std::string share = text_of(meter, "share");
-    return text_of(meter, "meter") + " " +
-           (share == "-" ? text_of(meter, "quantity")
-                         : share + " of " + text_of(meter, "included"));
+    const std::string used = text_of(meter, "meter") + " " + text_of(meter, "quantity");
+    return text_of(meter, "share") == "-" ? used : used + " of " + text_of(meter, "included");
   });
 }
 

@@ -106,8 +106,10 @@ Result<std::string> describe(const Account& account, const Contract& contract,
   std::string lines;
   for (const auto& [key, unit] : units_of(input))
     lines += (lines.empty() ? "" : ", ") + key.second + " of " + key.first;
-  return account.legal_name + " used more than contract " + contract.name + " includes in " +
-         std::to_string(input.periods.size()) + " periods in a row: " + lines;
+  const size_t periods = input.periods.size();
+  return account.legal_name + " used more than contract " + contract.name + " includes" +
+         (periods == 1 ? "" : " in " + std::to_string(periods) + " periods in a row") + ": " +
+         lines;
 }
 
 Result<std::string> body_of(const Catalog& catalog, const Contract& contract,

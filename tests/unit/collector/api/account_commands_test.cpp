@@ -13,9 +13,8 @@ namespace {
 std::string update_body(const std::string& rule, const std::string& share) {
   return R"({"kind":"account-update","id":"au-)" + rule + share + R"(","rule":")" + rule +
          R"(","reason":"limit","as_of":"2026-02-14T23:00:00.000Z","meters":[{)"
-         R"("subscription":"aqua-api","meter":"api.requests","unit":"1","quantity":"850",)"
-         R"("included":"1000","share":")" +
-         share +
+         R"("subscription":"aqua-api","meter":"api.requests","unit":"1","quantity":")" +
+         share.substr(2, 3) + R"(","included":"1000","share":")" + share +
          R"(","previous_quantity":null,"trend":null,"days_to_limit":2,"limits_crossed":["0.8"]},)"
          R"({"subscription":"aqua-api","meter":"seats","unit":"1","quantity":"7","included":"0",)"
          R"("share":null,"trend":"-0.4000","days_to_limit":null,"limits_crossed":[]}],)"
@@ -120,9 +119,9 @@ TEST_CASE("accounts lists the newest update of each rule and contract") {
 
   const std::string table = office.list(false, accounts);
 
-  CHECK_THAT(table, Catch::Contains("api.requests 0.1000 of 1000, seats 7") &&
-                        Catch::Contains("api.requests 0.2000 of 1000") && Catch::Contains("churn"));
-  CHECK_THAT(table, !Catch::Contains("0.8500") && !Catch::Contains("0.3000"));
+  CHECK_THAT(table, Catch::Contains("api.requests 100 of 1000, seats 7") &&
+                        Catch::Contains("api.requests 200 of 1000") && Catch::Contains("churn"));
+  CHECK_THAT(table, !Catch::Contains("850 of") && !Catch::Contains("300 of"));
   CHECK(parse_json(office.list(true, accounts)).value().items().size() == 2);
 }
 
