@@ -1,7 +1,5 @@
 #include "tests/conformance/profiles.h"
 
-#include <filesystem>
-
 #include "tests/support/fault_erp/fault_erp.h"
 #include "tests/support/fault_erp/fault_receiver.h"
 #include "tests/support/fault_erp/small_erp.h"
@@ -53,8 +51,10 @@ std::unique_ptr<ledgerline::testing::FaultServer> make() {
   return std::make_unique<System>();
 }
 
-std::vector<Profile> all_profiles() {
-  std::vector<Profile> list = {
+}  // namespace
+
+const std::vector<Profile>& profiles() {
+  static const std::vector<Profile> list = {
       {"tryton",
        make<FaultErp>,
        tryton_options,
@@ -76,23 +76,14 @@ std::vector<Profile> all_profiles() {
        webhook_without_look_ups,
        {{"billing-summary", "receive", "", billing_summary},
         {"maintenance-order", "receive", "", maintenance_order}}},
+      // A voucher's memo is not unique there, so the profile cannot claim it for its jobs either.
+      {"kontor",
+       make<SmallErp>,
+       kontor,
+       {{"billing-summary", "vouchers.create", "vouchers.read", billing_summary, 0},
+        {"maintenance-order", "jobs.create", "jobs.read", maintenance_order}},
+       false},
   };
-  // A voucher's memo is not unique there, so the profile cannot claim it for its jobs either.
-  if (std::filesystem::exists(kKontorProfile)) {
-    list.push_back({"kontor",
-                    make<SmallErp>,
-                    kontor,
-                    {{"billing-summary", "vouchers.create", "vouchers.read", billing_summary, 0},
-                     {"maintenance-order", "jobs.create", "jobs.read", maintenance_order}},
-                    false});
-  }
-  return list;
-}
-
-}  // namespace
-
-const std::vector<Profile>& profiles() {
-  static const std::vector<Profile> list = all_profiles();
   return list;
 }
 
