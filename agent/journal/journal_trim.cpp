@@ -65,7 +65,8 @@ Result<Holdings> Journal::Impl::holdings() const {
                .oldest_key_hour = list ? std::optional(list->hour) : std::nullopt,
                .key_time = key_clock_now().at,
                .oldest_skeleton = state.oldest_skeleton,
-               .oldest_skeleton_sealed_at = std::nullopt};
+               .oldest_skeleton_sealed_at = std::nullopt,
+               .droppable_upto = may_drop() ? state.next_batch - 1 : 0};
   if (state.oldest_skeleton < state.next_batch) {
     const auto skeleton = skeleton_of(txn, state.oldest_skeleton);
     // Where it is damaged it counts as old: it goes as soon as it may.
@@ -117,6 +118,8 @@ Status Journal::Impl::trim_skeletons(const TrimStep& step) {
   TRY(auto txn, env.begin_write());
   StreamState next = state;
   for (size_t i = 0; i < options.retention.slice_keys; ++i) {
+    TRY(const BatchNumber stored, next_skeleton(txn, next.oldest_skeleton));
+    next.oldest_skeleton = std::min(stored, step.batches_upto + 1);
     if (next.oldest_skeleton > step.batches_upto) break;
     const Bytes key = keys::skeleton(next.oldest_skeleton);
     const auto skeleton = skeleton_of(txn, next.oldest_skeleton);
@@ -127,6 +130,13 @@ Status Journal::Impl::trim_skeletons(const TrimStep& step) {
   }
   TRY_VOID(put_state(txn, next));
   return commit(std::move(txn), std::move(next));
+}
+
+Result<BatchNumber> Journal::Impl::next_skeleton(const io::LmdbTxn& txn, BatchNumber number) const {
+  TRY(auto cursor, io::LmdbCursor::open(txn));
+  TRY(const auto entry, cursor.seek(keys::skeleton(number)));
+  const auto found = entry ? keys::number_of_skeleton(entry->key) : std::nullopt;
+  return found.value_or(state.next_batch);
 }
 
 Status Journal::Impl::trim_slice(const TrimStep& step) {
@@ -140,6 +150,8 @@ Status Journal::Impl::trim_slice(const TrimStep& step) {
       return trim_batches(step);
     case Trim::skeletons:
       return trim_skeletons(step);
+    case Trim::unreceipted:
+      return drop_batches(step);
   }
   return {};
 }
