@@ -5,7 +5,8 @@
 // needed: receipted batches from the oldest, then skeletons (number, id, totals) of batches below
 // the receipt, which the collector holds as well, then idempotency keys from the oldest hour:
 // without them a repeated event counts twice. With room, skeletons stay 24 months. A diagnostic
-// stream goes on from there: its oldest batches go too, and a tombstone says so.
+// stream goes on from there: its oldest batches go too, and a tombstone says so. Its keys go with
+// the readings that they are for: what it has room for is the newest readings and their keys.
 
 #include <optional>
 
@@ -67,13 +68,16 @@ struct Holdings {
   std::optional<Timestamp> oldest_skeleton_sealed_at;
   /// The newest sealed batch of a diagnostic stream; 0: nothing may go without a receipt.
   BatchNumber droppable_upto = 0;
+  Seq oldest_batch_seq = 1;           // of a diagnostic stream: the first of oldest_batch
+  std::optional<Seq> oldest_key_seq;  // and of the oldest list of idempotency keys there
 };
 
 enum class Trim {
   nothing,
   expired_keys,  // idempotency keys of hours beyond the window
   batches,       // sealed bytes up to `batches_upto`, oldest first, until `bytes` are free
-  keys_early,    // idempotency keys of the oldest hour, still in the window: space is short
+  keys_early,    // idempotency keys of the oldest hour, still in the window: space is short. Of a
+                 // diagnostic stream also younger ones whose readings are gone
   skeletons,     // below acked_upto: beyond skeleton_age, or of any age where space is short
   unreceipted,   // batches that no receipt covers, oldest first: a tombstone stands for them
 };

@@ -129,6 +129,8 @@ struct Journal::Impl {
   void note_records(ByteView sealed, Columns& records) const;
   /// Of what was given up so far; `from` is left where that is nothing.
   [[nodiscard]] Result<Columns> noted_records(const io::LmdbTxn& txn, Timestamp& from) const;
+  /// What retention decides by of a journal that may drop.
+  Status add_droppable(const io::LmdbTxn& txn, Holdings& held) const;
   /// Gives up batches until there is room to record, or nothing more to give up.
   Status make_room();
 };

@@ -65,14 +65,34 @@ Result<Holdings> Journal::Impl::holdings() const {
                .oldest_key_hour = list ? std::optional(list->hour) : std::nullopt,
                .key_time = key_clock_now().at,
                .oldest_skeleton = state.oldest_skeleton,
-               .oldest_skeleton_sealed_at = std::nullopt,
-               .droppable_upto = may_drop() ? state.next_batch - 1 : 0};
+               .oldest_skeleton_sealed_at = std::nullopt};
   if (state.oldest_skeleton < state.next_batch) {
     const auto skeleton = skeleton_of(txn, state.oldest_skeleton);
     // Where it is damaged it counts as old: it goes as soon as it may.
     out.oldest_skeleton_sealed_at = skeleton ? skeleton->sealed_at : Timestamp();
   }
+  if (may_drop()) TRY_VOID(add_droppable(txn, out));
   return out;
+}
+
+Status Journal::Impl::add_droppable(const io::LmdbTxn& txn, Holdings& held) const {
+  held.droppable_upto = state.next_batch - 1;
+  held.oldest_batch_seq = state.sealed_next_seq;
+  if (state.oldest_batch < state.next_batch) {
+    TRY(const Skeleton oldest, skeleton_of(txn, state.oldest_batch));
+    held.oldest_batch_seq = oldest.first_seq;
+  }
+  TRY(const auto list, oldest_key_list(txn));
+  if (!list) return {};
+  held.oldest_key_seq = 0;  // where the list is damaged it may go
+  const auto value = checked(list->key, list->stored);
+  const auto hashes = value ? values::decode_hashes(*value) : fail(value.error());
+  if (!hashes || hashes->empty()) return {};
+  const auto stored = get_checked(txn, keys::seen(hashes->front()));
+  if (!stored || !*stored) return {};
+  const auto seen = values::decode_seen(**stored);
+  if (seen) held.oldest_key_seq = seen->ranges.front().first;
+  return {};
 }
 
 Result<Skeleton> Journal::Impl::skeleton_of(const io::LmdbTxn& txn, BatchNumber number) {

@@ -99,6 +99,27 @@ TEST_CASE("a full diagnostic journal takes every reading and gives up the oldest
   CHECK(next_seq == 40'001);
 }
 
+TEST_CASE("a full diagnostic journal remembers the keys of the readings that it has") {
+  Device device(small(), StreamClass::diagnostic);
+  int key = 0;
+  const auto keyed = [&](int first) {
+    RecordRequest out = bulky();
+    for (auto& item : out.items) item.key = std::to_string(first++);
+    return out;
+  };
+  for (int i = 0; i < 400; ++i, key += 100) {
+    REQUIRE(device.seqs(keyed(key)).size() == 100);
+    device.seal();
+    device.trim_all();
+  }
+  const Seq kept_from = manifest_of(first_after(device, first_after(device, 0).number)).first_seq;
+  CHECK(kept_from > 1'000);
+  CHECK(kept_from < 39'901);
+
+  CHECK(device.seqs(keyed(key - 100)).front() == 39'901);  // the newest request again
+  CHECK(device.seqs(keyed(0)).front() > 40'000);           // the oldest is forgotten
+}
+
 TEST_CASE("a full billing journal gives up nothing that has no receipt") {
   Device device(small());
   REQUIRE(fill(device, 400) < 40'000);
