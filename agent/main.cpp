@@ -163,7 +163,10 @@ class Agent final : public ReportPort {
     io::log_info("ready", {io::kv("tenant", config_.tenant), io::kv("device", config_.device),
                            io::kv("inputs", inputs_.size()), io::kv("meters", meters.size())});
     const int code = runtime_.run();
-    if (code == 0) commit_.record_the_rest();
+    if (code == 0) {
+      commit_.record_the_rest();
+      if (diagnostic_commit_) diagnostic_commit_->record_the_rest();
+    }
     return code;
   }
 
@@ -283,7 +286,8 @@ class Agent final : public ReportPort {
     return DiagnosticReport{
         .journal = *journals.diagnostic,
         .live = StreamReport{.commits = diagnostic_commit_->counters(),
-                             .uplink = report_of(uplink_.status(StreamClass::diagnostic))}};
+                             .uplink = report_of(uplink_.status(StreamClass::diagnostic))},
+        .lost = recorder_->lost()};
   }
 
   /// Nothing is known about what the failed transaction left; only a new start reads what is

@@ -69,6 +69,14 @@ RecordAnswer joined(const RecordAnswer& billing, const RecordAnswer& diagnostic,
 
 }  // namespace
 
+std::pair<std::vector<RecordItem>, std::vector<RecordItem>> by_class(
+    std::vector<RecordItem> items) {
+  std::pair<std::vector<RecordItem>, std::vector<RecordItem>> out;
+  for (RecordItem& item : items)
+    (is_diagnostic(item) ? out.second : out.first).push_back(std::move(item));
+  return out;
+}
+
 void RecorderByClass::record(RecordRequest request, std::function<void(RecordResult)> done) {
   const auto diagnostics =
       static_cast<size_t>(std::count_if(request.items.begin(), request.items.end(), is_diagnostic));
@@ -81,6 +89,32 @@ void RecorderByClass::record(RecordRequest request, std::function<void(RecordRes
   }
   // An input with a bookmark is of one class: its place is committed with its readings.
   CHECK_INVARIANT(!request.bookmark);
+  if (!request.can_wait) return record_without_keys(std::move(request), std::move(done));
+  record_with_keys(std::move(request), std::move(done));
+}
+
+void RecorderByClass::record_without_keys(RecordRequest request,
+                                          std::function<void(RecordResult)> done) {
+  auto parts = std::make_shared<Split>(split(std::move(request)));
+  ports_.billing.record(
+      std::move(parts->billing), [this, parts, done = std::move(done)](RecordResult first) {
+        if (!first) return done(placed(std::move(first).error(), parts->billing_places));
+        ports_.diagnostic_beside_billing.record(
+            std::move(parts->diagnostic),
+            [this, parts, done, billing = std::move(*first)](const RecordResult& second) {
+              const size_t count = parts->diagnostic_places.size();
+              if (!second) lost_ += count;
+              done(joined(billing,
+                          second.value_or(RecordAnswer{.stream = {},
+                                                       .seqs = std::vector<Seq>(count),
+                                                       .repeated = std::vector<uint8_t>(count)}),
+                          *parts));
+            });
+      });
+}
+
+void RecorderByClass::record_with_keys(RecordRequest request,
+                                       std::function<void(RecordResult)> done) {
   auto parts = std::make_shared<Split>(split(std::move(request)));
   ports_.diagnostic_beside_billing.record(
       std::move(parts->diagnostic), [this, parts, done = std::move(done)](RecordResult first) {

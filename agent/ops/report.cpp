@@ -127,6 +127,7 @@ void diagnostic_metrics(const DiagnosticReport& diagnostic, MetricsText& out) {
   if (!diagnostic.live) return;
   const StreamReport& live = *diagnostic.live;
   out.counter("diagnostic_readings_total", live.commits.readings);
+  out.counter("diagnostic_lost_readings_total", diagnostic.lost);
   out.counter("diagnostic_requests_pushed_back_total", live.commits.pushed_back);
   out.counter("diagnostic_batches_sealed_total", live.commits.batches_sealed);
   out.counter("diagnostic_batches_sent_total", live.uplink.batches_sent);

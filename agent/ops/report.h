@@ -47,6 +47,7 @@ struct LiveReport : StreamReport {
 struct DiagnosticReport {
   JournalStatus journal;
   std::optional<StreamReport> live;
+  uint64_t lost = 0;  // readings that came with billing ones, could not wait and were refused
 };
 
 Json status_report(const AgentConfig& config, const JournalStatus& journal,

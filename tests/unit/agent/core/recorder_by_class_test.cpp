@@ -107,4 +107,31 @@ TEST_CASE("recorder by class: what one journal refuses is the answer, by the who
   }
 }
 
+TEST_CASE(
+    "recorder by class: what nobody can ask for again is billed once, whatever diagnostics do") {
+  Desk desk;
+  const RecordRequest both{.items = {item(kDiagnosticMeters + 1), item(1)}, .can_wait = false};
+  SECTION("both have it") {
+    const auto answer = desk.record(both);
+    REQUIRE(answer);
+    CHECK(answer->diagnostic == std::vector<uint8_t>{1, 0});
+    CHECK_FALSE(desk.billing.requests[0].can_wait);
+    CHECK_FALSE(desk.beside.requests[0].can_wait);
+  }
+  SECTION("diagnostics are refused: they are lost, and counted") {
+    desk.beside.refusal = RecordRefusal{.code = Errc::full};
+    const auto answer = desk.record(both);
+    REQUIRE(answer);
+    CHECK(answer->seqs == std::vector<Seq>{0, 10});
+    CHECK(desk.recorder.lost() == 1);
+  }
+  SECTION("billing is refused: nothing is recorded, so that asking again doubles nothing") {
+    desk.billing.refusal = RecordRefusal{.code = Errc::reject, .index = 0};
+    const auto answer = desk.record(both);
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().index == 1);
+    CHECK(desk.beside.requests.empty());
+  }
+}
+
 }  // namespace ledgerline::agent
