@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "agent/core/delivery_gate.h"
+#include "agent/core/recorder_by_class.h"
 #include "agent/inputs/inputs.h"
 #include "agent/journal/group_commit.h"
 #include "agent/journal/journal.h"
@@ -41,8 +42,11 @@ std::vector<std::string_view> input_names() {
 Result<PreparedInputs> prepare_inputs(const AgentConfig& config) {
   PreparedInputs out;
   for (const auto& [name, tables] : config.inputs) {
-    TRY(auto input, find_input_kind(name)->prepare(
-                        {.tables = tables, .folder = config.folder, .app_meters = config.meters}));
+    TRY(auto input,
+        find_input_kind(name)->prepare({.tables = tables,
+                                        .folder = config.folder,
+                                        .app_meters = config.meters,
+                                        .diagnostic_meters = config.diagnostic_meters}));
     out.push_back({name, std::move(input)});
   }
   return out;
@@ -66,6 +70,7 @@ UplinkOptions uplink_options(const AgentConfig& config, const PromiseHolds& hold
   options.device = config.device;
   options.heartbeat = config.heartbeat_interval;
   options.hold = [&holds] { return holds.earliest(); };
+  options.diagnostic_hold = [&holds] { return holds.earliest(StreamClass::diagnostic); };
   options.broker.host = config.broker_host;
   options.broker.port = config.broker_port;
   options.broker.tls = io::MqttTls{.ca_file = config.broker_ca,
@@ -85,6 +90,7 @@ UplinkReport report_of(const UplinkStatus& status) {
           .batches_sent = status.batches_sent,
           .batches_resent = status.batches_resent,
           .batches_refused = status.batches_refused,
+          .tombstones_sent = status.tombstones_sent,
           .resumes = status.resumes,
           .receipts = status.receipts,
           .statements_refused = status.statements_refused,
@@ -93,72 +99,117 @@ UplinkReport report_of(const UplinkStatus& status) {
           .connection_failures = status.connection_failures};
 }
 
+std::string enrol_for_diagnostics(const AgentConfig& config) {
+  return "this device has no stream for diagnostic meters yet: run ledgerline-agent enroll "
+         "--config " +
+         config.file +
+         ", carry the request to the collector and install its answer; billing goes on";
+}
+
 /// A running agent: who owns what, in the order of construction.
 class Agent final : public ReportPort {
  public:
   Agent(const AgentConfig& config, PreparedInputs inputs, std::unique_ptr<Signer> signer,
-        const Enrolled& enrolled, std::unique_ptr<Journal> journal, Clock& clock,
-        const ClockAnchor& first_anchor)
+        const Enrolled& enrolled, std::unique_ptr<Journal> journal,
+        std::unique_ptr<Journal> diagnostic, Clock& clock, const ClockAnchor& first_anchor)
       : config_(config),
         clock_(clock),
         signer_(std::move(signer)),
         journal_(std::move(journal)),
+        diagnostic_journal_(std::move(diagnostic)),
         clock_watch_(first_anchor),
         commit_(runtime_, clock_, *journal_, *signer_, {.commit_interval = config.commit_interval},
                 [this](const Error& error) { storage_failed(error); }),
-        uplink_(runtime_, clock_, *journal_, *signer_, enrolled.collector_key,
-                uplink_options(config, holds_), io::mqtt_factory(runtime_),
+        uplink_(runtime_, clock_, {*journal_, diagnostic_journal_.get()}, *signer_,
+                enrolled.collector_key, uplink_options(config, holds_), io::mqtt_factory(runtime_),
                 [this](const Error& error) { storage_failed(error); }),
-        inputs_(std::move(inputs)) {}
+        inputs_(std::move(inputs)) {
+    RecordPort* diagnostic_port = &no_diagnostics_;
+    RecordPort* beside_billing = &no_diagnostics_;
+    if (diagnostic_journal_) {
+      diagnostic_commit_ = std::make_unique<GroupCommit>(
+          runtime_, clock_, *diagnostic_journal_, *signer_,
+          GroupCommitOptions{.commit_interval = config.commit_interval},
+          [this](const Error& error) { storage_failed(error); });
+      diagnostic_gate_ = std::make_unique<DeliveryGate>(
+          *diagnostic_commit_, [this] { return uplink_.undeliverable(StreamClass::diagnostic); });
+      diagnostic_port = diagnostic_gate_.get();
+      beside_billing = diagnostic_commit_.get();
+    }
+    recorder_ = std::make_unique<RecorderByClass>(
+        RecorderByClass::Ports{.billing = gate_,
+                               .diagnostic = *diagnostic_port,
+                               .diagnostic_beside_billing = *beside_billing});
+  }
 
   /// `meters` are those of the configuration and then of each input in turn, numbered.
   Result<int> run(const std::vector<MeterRow>& meters) {
-    commit_.on_sealed([this] { tell_uplink(); });
+    commit_.on_sealed([this] { tell_uplink(StreamClass::billing); });
+    if (diagnostic_commit_)
+      diagnostic_commit_->on_sealed([this] { tell_uplink(StreamClass::diagnostic); });
+    if (!diagnostic_commit_ && !config_.diagnostic_meters.empty())
+      io::log_error("no_diagnostic_stream", {io::kv("action", enrol_for_diagnostics(config_))});
     TRY_VOID(start_inputs(meters));  // before the first heartbeat: they may hold its promise
     uplink_.start();
     runtime_.on_stop([this] {
       for (const PreparedInput& each : inputs_) each.input->stop();
       uplink_.stop();
     });
-    every(tick_timer_, std::clamp(config_.batch.age_max / 4, Duration(50), Duration(1000)),
-          [this] { commit_.tick(); });
+    every(tick_timer_, std::clamp(config_.batch.age_max / 4, Duration(50), Duration(1000)), [this] {
+      commit_.tick();
+      if (diagnostic_commit_) diagnostic_commit_->tick();
+    });
     every(clock_timer_, config_.heartbeat_interval, [this] { watch_clock(); });
     io::log_info("ready", {io::kv("tenant", config_.tenant), io::kv("device", config_.device),
                            io::kv("inputs", inputs_.size()), io::kv("meters", meters.size())});
     const int code = runtime_.run();
-    if (code == 0) commit_.record_the_rest();
+    if (code == 0) {
+      commit_.record_the_rest();
+      if (diagnostic_commit_) diagnostic_commit_->record_the_rest();
+    }
     return code;
   }
 
   void status(std::function<void(std::string)> done) override {
-    with_journal_status([this, done](const JournalStatus& journal) {
-      done(status_report(config_, journal, live()).dump() + "\n");
+    with_journal_status([this, done](const JournalStatuses& journals) {
+      done(status_report(config_, journals.billing, live(), diagnostic_report(journals)).dump() +
+           "\n");
     });
   }
 
   void metrics(std::function<void(std::string)> done) override {
-    with_journal_status([this, done](const JournalStatus& journal) {
-      std::string text = metrics_text(journal, live());
+    with_journal_status([this, done](const JournalStatuses& journals) {
+      std::string text = metrics_text(journals.billing, live(), diagnostic_report(journals));
       for (const PreparedInput& each : inputs_) each.input->append_metrics(text);
       done(std::move(text));
     });
   }
 
  private:
+  struct JournalStatuses {
+    JournalStatus billing;
+    std::optional<JournalStatus> diagnostic;
+  };
+
   Status start_inputs(const std::vector<MeterRow>& meters) {
     auto next = meters.begin() + static_cast<std::ptrdiff_t>(config_.meters.size());
     const std::vector<MeterRow> app_meters(meters.begin(), next);
     TRY(const auto bookmarks, journal_->bookmarks());
+    std::map<std::string, Bytes> diagnostic_bookmarks;
+    if (diagnostic_journal_) {
+      TRY(diagnostic_bookmarks, diagnostic_journal_->bookmarks());
+    }
     for (const PreparedInput& each : inputs_) {
       const auto end = next + static_cast<std::ptrdiff_t>(each.input->meters().size());
       TRY_VOID(each.input->start({.runtime = runtime_,
                                   .clock = clock_,
-                                  .recorder = gate_,
+                                  .recorder = *recorder_,
                                   .reports = *this,
                                   .holds = holds_,
                                   .app_meters = app_meters,
                                   .own_meters = {next, end},
-                                  .bookmarks = bookmarks}));
+                                  .bookmarks = bookmarks,
+                                  .diagnostic_bookmarks = diagnostic_bookmarks}));
       next = end;
     }
     return {};
@@ -174,12 +225,16 @@ class Agent final : public ReportPort {
         });
   }
 
-  void tell_uplink() {
+  Journal& journal_of(StreamClass stream_class) {
+    return stream_class == StreamClass::billing ? *journal_ : *diagnostic_journal_;
+  }
+
+  void tell_uplink(StreamClass stream_class) {
     io::on_storage(
-        runtime_, [this] { return journal_->resume_state(); },
-        [this](const Result<ResumeState>& state) {
+        runtime_, [this, stream_class] { return journal_of(stream_class).resume_state(); },
+        [this, stream_class](const Result<ResumeState>& state) {
           if (!state) return storage_failed(state.error());
-          uplink_.on_sealed(state->head_batch);
+          uplink_.on_sealed(state->head_batch, stream_class);
         });
   }
 
@@ -189,28 +244,50 @@ class Agent final : public ReportPort {
     io::log_warn("clock_stepped", {io::kv("wall", to_rfc3339(anchor->wall)),
                                    io::kv("synchronised", anchor->synchronised ? "yes" : "no")});
     io::on_storage(
-        runtime_, [this, anchor = *anchor] { return journal_->add_anchor(anchor); },
+        runtime_,
+        [this, anchor = *anchor]() -> Status {
+          TRY_VOID(journal_->add_anchor(anchor));
+          if (diagnostic_journal_) TRY_VOID(diagnostic_journal_->add_anchor(anchor));
+          return {};
+        },
         [this](const Status& added) {
           if (!added) storage_failed(added.error());
         });
   }
 
-  void with_journal_status(std::function<void(const JournalStatus&)> then) {
+  void with_journal_status(std::function<void(const JournalStatuses&)> then) {
     io::on_storage(
-        runtime_, [this] { return journal_->status(); },
-        [this, then = std::move(then)](const Result<JournalStatus>& status) {
+        runtime_,
+        [this]() -> Result<JournalStatuses> {
+          JournalStatuses out;
+          TRY(out.billing, journal_->status());
+          if (diagnostic_journal_) {
+            TRY(out.diagnostic, diagnostic_journal_->status());
+          }
+          return out;
+        },
+        [this, then = std::move(then)](const Result<JournalStatuses>& status) {
           if (!status) return storage_failed(status.error());
           then(*status);
         });
   }
 
   LiveReport live() const {
-    LiveReport out{.commits = commit_.counters(), .uplink = report_of(uplink_.status())};
+    LiveReport out{{.commits = commit_.counters(), .uplink = report_of(uplink_.status())}};
     for (const PreparedInput& each : inputs_) {
       if (Json status = each.input->status(); !status.is(Json::Kind::null))
         out.inputs.set(each.name, std::move(status));
     }
     return out;
+  }
+
+  std::optional<DiagnosticReport> diagnostic_report(const JournalStatuses& journals) const {
+    if (!journals.diagnostic) return std::nullopt;
+    return DiagnosticReport{
+        .journal = *journals.diagnostic,
+        .live = StreamReport{.commits = diagnostic_commit_->counters(),
+                             .uplink = report_of(uplink_.status(StreamClass::diagnostic))},
+        .lost = recorder_->lost()};
   }
 
   /// Nothing is known about what the failed transaction left; only a new start reads what is
@@ -227,22 +304,51 @@ class Agent final : public ReportPort {
   io::Runtime runtime_;
   std::unique_ptr<Signer> signer_;
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Journal> diagnostic_journal_;  // nullptr without a diagnostic stream
   ClockWatch clock_watch_;
   PromiseHolds holds_;
   GroupCommit commit_;
   Uplink uplink_;
   DeliveryGate gate_{commit_, [this] { return uplink_.undeliverable(); }};
+  NoStream no_diagnostics_{enrol_for_diagnostics(config_)};
+  std::unique_ptr<GroupCommit> diagnostic_commit_;
+  std::unique_ptr<DeliveryGate> diagnostic_gate_;
+  std::unique_ptr<RecorderByClass> recorder_;
   PreparedInputs inputs_;
   boost::asio::steady_timer tick_timer_{runtime_.context()};
   boost::asio::steady_timer clock_timer_{runtime_.context()};
 };
 
-std::vector<MeterRow> all_meters(const AgentConfig& config, const PreparedInputs& inputs) {
-  std::vector<MeterRow> out = config.meters;
+/// The meters of the configuration, then those of each input, with the journals' numbers.
+struct Meters {
+  std::vector<MeterRow> rows;
+  std::vector<size_t> billing;  // indexes in rows
+  std::vector<size_t> diagnostic;
+};
+
+Meters all_meters(const AgentConfig& config, const PreparedInputs& inputs) {
+  Meters out{.rows = config.meters, .billing = {}, .diagnostic = {}};
   for (const PreparedInput& each : inputs) {
-    for (MeterRow& row : each.input->meters()) out.push_back(std::move(row));
+    for (MeterRow& row : each.input->meters()) out.rows.push_back(std::move(row));
+  }
+  for (size_t i = 0; i < out.rows.size(); ++i) {
+    const bool app = i < config.meters.size();
+    const bool diagnostic = app && config.diagnostic_meters.contains(out.rows[i].name);
+    (diagnostic ? out.diagnostic : out.billing).push_back(i);
   }
   return out;
+}
+
+/// Begins the boot in the journal and numbers its meters, `offset` above the journal's own numbers.
+Status begin_boot(Journal& journal, Boot boot, const std::vector<size_t>& indexes, uint32_t offset,
+                  std::vector<MeterRow>& rows) {
+  for (const size_t i : indexes) boot.meters.push_back(rows[i]);
+  TRY(const auto numbered, journal.begin_boot(boot));
+  for (size_t i = 0; i < indexes.size(); ++i) {
+    rows[indexes[i]] = numbered[i];
+    rows[indexes[i]].number += offset;
+  }
+  return {};
 }
 
 Result<Enrolled> required_enrolment(const AgentConfig& config, const Result<DeviceKeys>& keys) {
@@ -260,26 +366,41 @@ Result<Enrolled> required_enrolment(const AgentConfig& config, const Result<Devi
   return enrolled;
 }
 
+Result<std::unique_ptr<Journal>> open_journal(const AgentConfig& config, StreamClass stream_class,
+                                              const StreamGrant& grant, const Bytes& grant_body,
+                                              Clock& clock) {
+  TRY(auto journal, Journal::open(journal_options(config, stream_class), clock));
+  TRY_VOID(journal->install_grant(grant, grant_body));
+  return journal;
+}
+
 Result<int> run(const AgentConfig& config, PreparedInputs inputs, Clock& clock) {
   auto keys = load_keys(config);
   TRY(const Enrolled enrolled, required_enrolment(config, keys));
-  TRY(auto journal, Journal::open({.folder = config.journal_folder(),
-                                   .retention = config.retention,
-                                   .batch = config.batch,
-                                   .lateness = config.lateness},
-                                  clock));
-  TRY_VOID(journal->install_grant(enrolled.grant, enrolled.grant_body));
+  TRY(auto journal,
+      open_journal(config, StreamClass::billing, enrolled.grant, enrolled.grant_body, clock));
+  std::unique_ptr<Journal> diagnostic;
+  if (enrolled.diagnostic && !config.diagnostic_meters.empty()) {
+    TRY(diagnostic, open_journal(config, StreamClass::diagnostic, enrolled.diagnostic->grant,
+                                 enrolled.diagnostic->grant_body, clock));
+  }
   std::array<uint8_t, BootId::kSize> boot_id{};
   random_bytes(boot_id);
-  const ClockAnchor anchor = read_clocks(clock);
-  TRY(const auto meters, journal->begin_boot({.boot_id = BootId(boot_id),
-                                              .software = kSoftware,
-                                              .configuration_hash = config.hash,
-                                              .meters = all_meters(config, inputs),
-                                              .anchor = anchor}));
+  const Boot boot{.boot_id = BootId(boot_id),
+                  .software = kSoftware,
+                  .configuration_hash = config.hash,
+                  .meters = {},
+                  .anchor = read_clocks(clock)};
+  Meters meters = all_meters(config, inputs);
+  TRY_VOID(begin_boot(*journal, boot, meters.billing, 0, meters.rows));
+  for (const size_t i : meters.diagnostic)
+    meters.rows[i].number = kDiagnosticMeters + 1 + static_cast<uint32_t>(i);
+  if (diagnostic) {
+    TRY_VOID(begin_boot(*diagnostic, boot, meters.diagnostic, kDiagnosticMeters, meters.rows));
+  }
   Agent agent(config, std::move(inputs), std::move(keys->signer), enrolled, std::move(journal),
-              clock, anchor);
-  return agent.run(meters);
+              std::move(diagnostic), clock, boot.anchor);
+  return agent.run(meters.rows);
 }
 
 Result<int> perform(const CommandLine& options) {

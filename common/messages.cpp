@@ -10,10 +10,13 @@ namespace ledgerline {
 
 namespace {
 
+using namespace std::string_view_literals;
+
 constexpr uint32_t kFormat = 1;
 constexpr size_t kDetailMax = 1024;
 constexpr int kGrantsMax = 8;
-constexpr int kTotalsMax = 4096;  // as in a manifest
+constexpr int kTotalsMax = 4096;             // as in a manifest
+constexpr uint32_t kTombstoneKnownMax = 13;  // tombstone fields 1 to 13 are understood
 
 tl::unexpected<Error> bad(const char* field) {
   return fail(
@@ -63,6 +66,25 @@ void write_totals(const Totals& totals, Fields* out) {
     total.set_meter(meter);
     total.set_sum(int128_to_bytes(sum));
   }
+}
+
+template <class Fields>
+Result<Totals> read_totals(const Fields& in) {
+  Totals out;
+  if (in.size() > kTotalsMax) return bad("totals");
+  for (const auto& total : in) {
+    if (!out.empty() && total.meter() <= out.back().first) return bad("totals");
+    TRY(auto sum, int128_from_bytes(total.sum()));
+    out.emplace_back(total.meter(), sum);
+  }
+  return out;
+}
+
+bool understood(const v1::Tombstone& in) {
+  const auto& critical = in.critical();
+  return in.format() == kFormat &&
+         std::all_of(critical.begin(), critical.end(),
+                     [](uint32_t field) { return field <= kTombstoneKnownMax; });
 }
 
 }  // namespace
@@ -267,6 +289,61 @@ Result<Receipt> decode_receipt(ByteView body) {
   return out;
 }
 
+Bytes encode(const Tombstone& value, const MeterRows& meters) {
+  Columns records;
+  records.first_seq = value.last_seq + 1;
+  records.records = value.records;
+  const Bytes section = encode_section(records, meters);
+  v1::Tombstone out;
+  out.set_format(kFormat);
+  out.set_stream(value.stream.str());
+  out.set_first_batch(value.first_batch);
+  out.set_last_batch(value.last_batch);
+  out.set_first_seq(value.first_seq);
+  out.set_last_seq(value.last_seq);
+  out.set_previous_batch_id(value.previous.str());
+  out.set_last_batch_id(value.last_id.str());
+  write_totals(value.totals, out.mutable_totals());
+  out.set_reason(value.reason);
+  out.set_from_ms(value.from.unix_ms());
+  out.set_created_at_ms(value.created_at.unix_ms());
+  out.set_records(section.data(), section.size());
+  return serialised(out);
+}
+
+Result<Tombstone> decode_tombstone(ByteView body, const MeterRows& meters) {
+  TRY(const auto in, parsed<v1::Tombstone>(body));
+  if (!understood(in)) {
+    return fail(Error(Errc::reject, "a tombstone is of a format this version does not understand")
+                    .with("format", std::to_string(in.format())));
+  }
+  Tombstone out;
+  TRY(out.stream, StreamId::from(in.stream()));
+  TRY(out.previous, BatchId::from(in.previous_batch_id()));
+  TRY(out.last_id, BatchId::from(in.last_batch_id()));
+  out.first_batch = in.first_batch();
+  out.last_batch = in.last_batch();
+  if (out.first_batch == 0 || out.last_batch < out.first_batch || out.last_batch == UINT64_MAX)
+    return bad("last_batch");
+  out.first_seq = in.first_seq();
+  out.last_seq = in.last_seq();
+  if (out.first_seq == 0 || out.last_seq < out.first_seq - 1 || out.last_seq == UINT64_MAX)
+    return bad("last_seq");
+  TRY(out.totals, read_totals(in.totals()));
+  if (in.reason().size() > kDetailMax || !is_utf8(in.reason())) return bad("reason");
+  out.reason = in.reason();
+  out.from = Timestamp(in.from_ms());
+  out.created_at = Timestamp(in.created_at_ms());
+  TRY(auto section, decode_section(bytes_of(in.records()), out.last_seq + 1, meters));
+  if (section.size() != 0) return bad("records");
+  out.records = std::move(section.records);
+  return out;
+}
+
+Digest tombstone_id(ByteView body) {
+  return sha256({bytes_of("ledgerline/tombstone/v1\0"sv), body});
+}
+
 Bytes encode(const Heartbeat& value) {
   v1::Heartbeat out;
   out.set_stream(value.stream.str());
@@ -292,12 +369,7 @@ Result<Heartbeat> decode_heartbeat(ByteView body) {
   TRY(out.stream, StreamId::from(in.stream()));
   TRY(out.head_id, BatchId::from(in.head_id()));
   TRY(out.boot_id, BootId::from(in.boot_id()));
-  if (in.totals_size() > kTotalsMax) return bad("totals");
-  for (const auto& total : in.totals()) {
-    if (!out.totals.empty() && total.meter() <= out.totals.back().first) return bad("totals");
-    TRY(auto sum, int128_from_bytes(total.sum()));
-    out.totals.emplace_back(total.meter(), sum);
-  }
+  TRY(out.totals, read_totals(in.totals()));
   if (in.number() == 0) return bad("number");
   if (in.next_seq() == 0) return bad("next_seq");
   out.number = in.number();

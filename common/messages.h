@@ -23,6 +23,7 @@ inline constexpr std::string_view kEnrolmentRequest =
 inline constexpr std::string_view kEnrolment = "application/vnd.ledgerline.enrolment.v1+protobuf";
 inline constexpr std::string_view kGrant = "application/vnd.ledgerline.grant.v1+protobuf";
 inline constexpr std::string_view kReceipt = "application/vnd.ledgerline.receipt.v1+protobuf";
+inline constexpr std::string_view kTombstone = "application/vnd.ledgerline.tombstone.v1+protobuf";
 inline constexpr std::string_view kHeartbeat = "application/vnd.ledgerline.heartbeat.v1+protobuf";
 inline constexpr std::string_view kResume = "application/vnd.ledgerline.resume.v1+protobuf";
 inline constexpr std::string_view kAnswer = "application/vnd.ledgerline.answer.v1+protobuf";
@@ -94,6 +95,22 @@ struct Receipt {
   Timestamp issued_at;
 };
 
+/// Stands for whole batches of a diagnostic stream that the device gave up for lack of room.
+struct Tombstone {
+  StreamId stream;
+  BatchNumber first_batch = 1;
+  BatchNumber last_batch = 1;
+  Seq first_seq = 1;
+  Seq last_seq = 0;  // first_seq - 1 where the batches held records only
+  BatchId previous;  // chain value at first_batch - 1
+  BatchId last_id;   // chain value at last_batch
+  Totals totals;     // after last_seq
+  std::string reason;
+  Timestamp from;               // wall clock when the first of the batches was sealed
+  Timestamp created_at;         // when the last of them was given up
+  std::vector<Record> records;  // what a reader needs to read on from last_seq + 1
+};
+
 struct Heartbeat {
   StreamId stream;
   uint64_t number = 0;
@@ -144,6 +161,8 @@ Bytes encode(const EnrolmentRequest& value);
 Bytes encode(const StreamGrant& value);
 Bytes encode(const Enrolment& value);
 Bytes encode(const Receipt& value);
+/// `meters`: those of the stream.
+Bytes encode(const Tombstone& value, const MeterRows& meters);
 Bytes encode(const Heartbeat& value);
 Bytes encode(const Resume& value);
 Bytes encode(const Answer& value);
@@ -156,10 +175,16 @@ Result<EnrolmentRequest> decode_enrolment_request(ByteView body);
 Result<StreamGrant> decode_grant(ByteView body);
 Result<Enrolment> decode_enrolment(ByteView body);
 Result<Receipt> decode_receipt(ByteView body);
+/// `meters`: those of the stream as known before it. Errc::reject for a format that this version
+/// does not understand.
+Result<Tombstone> decode_tombstone(ByteView body, const MeterRows& meters = {});
 Result<Heartbeat> decode_heartbeat(ByteView body);
 Result<Resume> decode_resume(ByteView body);
 Result<Answer> decode_answer(ByteView body);
 Result<std::vector<Bytes>> decode_receipt_set(ByteView bytes);
+
+/// SHA-256("ledgerline/tombstone/v1\0" || body)
+Digest tombstone_id(ByteView body);
 
 /// Tenant and device names: 1 to 63 of a-z, 0-9, '-', '.', '_', beginning with a letter or digit.
 /// They appear in topics, certificates and file names, so nothing else is let in. Errc::reject.

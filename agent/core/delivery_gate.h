@@ -5,11 +5,25 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "agent/core/recorder.h"
 
 namespace ledgerline::agent {
+
+/// Stands where a stream has not been granted yet: whoever asks keeps its readings.
+class NoStream final : public RecordPort {
+ public:
+  explicit NoStream(std::string what_to_do) : what_to_do_(std::move(what_to_do)) {}
+  void record(RecordRequest, std::function<void(RecordResult)> done) override {
+    done(tl::unexpected<RecordRefusal>(
+        {.code = Errc::config, .index = 0, .field = "", .message = what_to_do_}));
+  }
+
+ private:
+  std::string what_to_do_;
+};
 
 class DeliveryGate final : public RecordPort {
  public:

@@ -13,7 +13,9 @@ namespace ledgerline::agent {
 struct StoredBatch {
   BatchNumber number = 0;
   BatchId id;
-  Bytes sealed;  // sent as it is
+  Bytes sealed;  // sent as it is; of a tombstone the body, which is signed when it is sent
+  /// Not 0: a tombstone that stands for the batches from here to `number`.
+  BatchNumber tombstone_from = 0;
 };
 
 struct FetchLimits {
@@ -37,14 +39,18 @@ enum class ReceiptOutcome {
   stored,    // news: acked_upto and number are durable
   repeated,  // the one that is stored already
   older,     // a lower number; ignored
+  /// Linked up to a batch that was given up together with its id, by a tombstone that the collector
+  /// does not have yet: nothing was compared, nothing stored.
+  unproven,
 };
 
 class Outgoing {
  public:
   virtual ~Outgoing() = default;
 
-  /// Sealed batches with numbers above `number`, ascending, without holes. Errc::corrupt where
-  /// stored bytes rotted.
+  /// Sealed batches with numbers above `number`, ascending, without holes. Where some of them were
+  /// given up, one tombstone alone, which may begin before them. Errc::corrupt where stored bytes
+  /// rotted.
   virtual Result<std::vector<StoredBatch>> batches_after(BatchNumber number,
                                                          const FetchLimits& limits) = 0;
 

@@ -1,12 +1,13 @@
 #pragma once
 // What keeps a heartbeat from promising too much: an input that is behind says from when on its
-// readings may still come. Pure; on the io thread.
+// readings may still come, and of which stream. Pure; on the io thread.
 
 #include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "common/meter.h"
 #include "common/time.h"
 
 namespace ledgerline::agent {
@@ -14,18 +15,25 @@ namespace ledgerline::agent {
 class PromiseHolds {
  public:
   /// Readings of `who` at this time and later may still come. Replaces what it said before.
-  void hold(const std::string& who, Timestamp from) { holds_[who] = from; }
+  void hold(const std::string& who, Timestamp from,
+            StreamClass stream_class = StreamClass::billing) {
+    holds_[stream_class][who] = from;
+  }
   /// `who` has read everything there is.
-  void release(const std::string& who) { holds_.erase(who); }
-  [[nodiscard]] std::optional<Timestamp> earliest() const {
-    if (holds_.empty()) return std::nullopt;
-    return std::min_element(holds_.begin(), holds_.end(),
+  void release(const std::string& who, StreamClass stream_class = StreamClass::billing) {
+    holds_[stream_class].erase(who);
+  }
+  [[nodiscard]] std::optional<Timestamp> earliest(
+      StreamClass stream_class = StreamClass::billing) const {
+    const auto holds = holds_.find(stream_class);
+    if (holds == holds_.end() || holds->second.empty()) return std::nullopt;
+    return std::min_element(holds->second.begin(), holds->second.end(),
                             [](const auto& a, const auto& b) { return a.second < b.second; })
         ->second;
   }
 
  private:
-  std::map<std::string, Timestamp> holds_;
+  std::map<StreamClass, std::map<std::string, Timestamp>> holds_;
 };
 
 }  // namespace ledgerline::agent

@@ -35,6 +35,7 @@ struct Bookmark {
   std::string
       name;  // 1 to kNameSizeMax bytes; the input's kind comes first, as in "file:/var/log/a"
   Bytes value;
+  StreamClass stream_class = StreamClass::billing;  // of the input's meters
   friend bool operator==(const Bookmark&, const Bookmark&) = default;
 };
 
@@ -53,6 +54,9 @@ struct RecordAnswer {
   StreamId stream;
   std::vector<Seq> seqs;          // one per item; a duplicate's is the one given the first time
   std::vector<uint8_t> repeated;  // one per item: 1 where it was recorded before
+  /// Only of a request of both classes: the seqs of items that are 1 here are that stream's.
+  StreamId diagnostic_stream{};
+  std::vector<uint8_t> diagnostic{};
   [[nodiscard]] size_t duplicates() const;
 };
 

@@ -89,6 +89,14 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   if (wanted > 0 && holdings.oldest_key_hour && *holdings.oldest_key_hour < kept_from) {
     return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
   }
+  const bool key_without_reading =
+      holdings.oldest_key_seq && *holdings.oldest_key_seq < holdings.oldest_batch_seq;
+  if (wanted > 0 && holdings.oldest_key_hour && key_without_reading) {
+    return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
+  }
+  if (wanted > 0 && holdings.oldest_batch <= holdings.droppable_upto) {
+    return {.what = Trim::unreceipted, .batches_upto = holdings.droppable_upto, .bytes = wanted};
+  }
   if (wanted > 0 || !has_skeletons) return {};
   const Timestamp sealed_before = now - limits.skeleton_age;
   if (holdings.oldest_skeleton_sealed_at && *holdings.oldest_skeleton_sealed_at < sealed_before) {

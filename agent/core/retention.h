@@ -4,7 +4,9 @@
 // Never evicted: billing readings that no receipt covers. Given up in this order when space is
 // needed: receipted batches from the oldest, then skeletons (number, id, totals) of batches below
 // the receipt, which the collector holds as well, then idempotency keys from the oldest hour:
-// without them a repeated event counts twice. With room, skeletons stay 24 months.
+// without them a repeated event counts twice. With room, skeletons stay 24 months. A diagnostic
+// stream goes on from there: its oldest batches go too, and a tombstone says so. Its keys go with
+// the readings that they are for: what it has room for is the newest readings and their keys.
 
 #include <optional>
 
@@ -64,21 +66,27 @@ struct Holdings {
   Timestamp key_time;                   // KeyClock::at now
   BatchNumber oldest_skeleton = 1;
   std::optional<Timestamp> oldest_skeleton_sealed_at;
+  /// The newest sealed batch of a diagnostic stream; 0: nothing may go without a receipt.
+  BatchNumber droppable_upto = 0;
+  Seq oldest_batch_seq = 1;           // of a diagnostic stream: the first of oldest_batch
+  std::optional<Seq> oldest_key_seq;  // and of the oldest list of idempotency keys there
 };
 
 enum class Trim {
   nothing,
   expired_keys,  // idempotency keys of hours beyond the window
   batches,       // sealed bytes up to `batches_upto`, oldest first, until `bytes` are free
-  keys_early,    // idempotency keys of the oldest hour, still in the window: space is short
+  keys_early,    // idempotency keys of the oldest hour, still in the window: space is short. Of a
+                 // diagnostic stream also younger ones whose readings are gone
   skeletons,     // below acked_upto: beyond skeleton_age, or of any age where space is short
+  unreceipted,   // batches that no receipt covers, oldest first: a tombstone stands for them
 };
 
 struct TrimStep {
   Trim what = Trim::nothing;
   Hour keys_before = 0;                    // expired_keys, keys_early: hours below it go
-  BatchNumber batches_upto = 0;            // batches, skeletons: the last that may go
-  uint64_t bytes = 0;                      // batches: enough when this many are freed
+  BatchNumber batches_upto = 0;            // batches, skeletons, unreceipted: the last that may go
+  uint64_t bytes = 0;                      // batches, unreceipted: enough when this many are freed
   std::optional<Timestamp> sealed_before;  // skeletons; nothing: whatever their age
 };
 

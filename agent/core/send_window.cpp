@@ -97,6 +97,19 @@ void SendWindow::forget(BatchNumber number) {
   in_flight_.erase(found);
 }
 
+bool SendWindow::forget_between(BatchNumber first, BatchNumber last) {
+  const auto begin = again_.lower_bound(first);
+  const auto end = again_.upper_bound(last);
+  const bool again = begin != end;
+  again_.erase(begin, end);
+  while (true) {
+    const auto covered = in_flight_.lower_bound(first);
+    if (covered == in_flight_.end() || covered->first >= last) break;
+    forget(covered->first);
+  }
+  return again;
+}
+
 SendWindow::Actions SendWindow::on_sealed(Moment at, BatchNumber head) {
   head_ = std::max(head_, head);
   return proceed(at);
@@ -112,9 +125,10 @@ SendWindow::Actions SendWindow::on_fetched(Moment at, uint64_t fetch,
   fetching_ = false;
   if (state_ != State::open) return proceed(at);
   std::vector<BatchNumber> publish;
-  for (const auto& [number, size] : batches) {
+  for (const auto& [number, size, tombstone_from] : batches) {
+    const bool again = tombstone_from != 0 && forget_between(tombstone_from, number);
     if (!wanted(number)) continue;
-    if (again_.erase(number) > 0) ++resent_;
+    if (again_.erase(number) > 0 || again) ++resent_;
     next_ = std::max(next_, number + 1);
     in_flight_[number] = {size, at.now, ++order_};
     orders_[number] = order_;

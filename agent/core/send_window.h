@@ -52,6 +52,7 @@ class SendWindow {
   struct Fetched {
     BatchNumber number = 0;
     size_t size = 0;
+    BatchNumber tombstone_from = 0;  // not 0: it stands for the batches from here to number
   };
   struct Actions {
     bool ask = false;                  // send a resume with a fresh nonce
@@ -100,6 +101,9 @@ class SendWindow {
   void plan_wake(Moment at, Actions& actions) const;
   void take(const Custody& custody);
   void forget(BatchNumber number);
+  /// A tombstone goes out in the place of these: none of them is on its way or wanted any more.
+  /// True where one of them had been sent and did not arrive.
+  bool forget_between(BatchNumber first, BatchNumber last);
   [[nodiscard]] bool wanted(BatchNumber number) const;
 
   SendLimits limits_;

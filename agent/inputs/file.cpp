@@ -77,7 +77,8 @@ class FileInput final : public Input {
 Result<std::unique_ptr<Input>> prepare_file_input(InputOptions options) {
   std::vector<FileOptions> files;
   for (TomlTable& table : options.tables) {
-    TRY(FileOptions file, read_file_options(table, options.folder, options.app_meters));
+    TRY(FileOptions file,
+        read_file_options(table, options.folder, options.app_meters, options.diagnostic_meters));
     const bool twice = std::any_of(files.begin(), files.end(),
                                    [&](const FileOptions& each) { return each.path == file.path; });
     if (twice) return fail(table.error_at("path", "this file is followed already"));

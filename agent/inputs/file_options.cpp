@@ -190,10 +190,26 @@ class OptionsReader {
   LineRules rules_;
 };
 
+/// A file's place is committed with its readings, so they are of one journal.
+Result<StreamClass> class_of(TomlTable& table, const LineRules& rules,
+                             const std::set<std::string, std::less<>>& diagnostic) {
+  const std::string& first = rules.readings.front().meter;
+  for (const ReadingRule& rule : rules.readings) {
+    if (diagnostic.contains(rule.meter) == diagnostic.contains(first)) continue;
+    return fail(table.error_at("reading",
+                               "the meters of one file are of one class, but only one "
+                               "of \"" +
+                                   first + "\" and \"" + rule.meter +
+                                   "\" has class = \"diagnostic\""));
+  }
+  return diagnostic.contains(first) ? StreamClass::diagnostic : StreamClass::billing;
+}
+
 }  // namespace
 
 Result<FileOptions> read_file_options(TomlTable& table, const std::string& folder,
-                                      const std::vector<MeterRow>& meters) {
+                                      const std::vector<MeterRow>& meters,
+                                      const std::set<std::string, std::less<>>& diagnostic) {
   FileOptions out;
   TRY(const std::string path, table.string("path"));
   if (!path.empty()) out.path = (std::filesystem::path(folder) / path).lexically_normal().string();
@@ -202,6 +218,7 @@ Result<FileOptions> read_file_options(TomlTable& table, const std::string& folde
         "path", "path names one file, with at most " + std::to_string(kPathMax) + " bytes"));
   }
   TRY(out.rules, OptionsReader(meters).read(table));
+  TRY(out.stream_class, class_of(table, out.rules, diagnostic));
   TRY_VOID(table.finish());
   return out;
 }

@@ -29,17 +29,34 @@ FollowedFile::FollowedFile(const FileOptions& options, const InputContext& conte
       poll_(options.poll),
       trust_time_(options.rules.trust_time),
       boot_id_(options.boot_id),
+      stream_class_(options.stream_class),
       context_(context),
       mapper_(options.rules, context.app_meters),
       poll_timer_(context.runtime.context()),
       retry_timer_(context.runtime.context()) {}
 
+namespace {
+
+/// In the journal of its meters' class; where their class was changed, in the other one.
+const Bytes* bookmark_of(const std::string& name, StreamClass stream_class,
+                         const InputContext& context) {
+  const bool billing = stream_class == StreamClass::billing;
+  const auto& own = billing ? context.bookmarks : context.diagnostic_bookmarks;
+  const auto& other = billing ? context.diagnostic_bookmarks : context.bookmarks;
+  for (const auto* bookmarks : {&own, &other}) {
+    const auto found = bookmarks->find(name);
+    if (found != bookmarks->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<FollowedFile>> FollowedFile::open(const FileOptions& options,
                                                          const InputContext& context) {
   std::unique_ptr<FollowedFile> out(new FollowedFile(options, context));
-  const auto bookmark = context.bookmarks.find(out->name_);
-  if (bookmark != context.bookmarks.end()) {
-    TRY_VOID(out->resume(bookmark->second));
+  if (const Bytes* bookmark = bookmark_of(out->name_, options.stream_class, context)) {
+    TRY_VOID(out->resume(*bookmark));
   } else {
     out->note_first_start();
   }
@@ -303,14 +320,15 @@ void FollowedFile::send() {
 
 void FollowedFile::submit() {
   // The items are copied: refused ones are asked for again.
-  context_.recorder.record(
-      {.items = in_flight_->items,
-       .request_key = "",
-       .can_wait = true,
-       .bookmark = Bookmark{.name = name_, .value = encode(in_flight_->after)}},
-      [this, alive = std::weak_ptr<bool>(alive_)](const RecordResult& result) {
-        if (!alive.expired()) answered(result);
-      });
+  context_.recorder.record({.items = in_flight_->items,
+                            .request_key = "",
+                            .can_wait = true,
+                            .bookmark = Bookmark{.name = name_,
+                                                 .value = encode(in_flight_->after),
+                                                 .stream_class = stream_class_}},
+                           [this, alive = std::weak_ptr<bool>(alive_)](const RecordResult& result) {
+                             if (!alive.expired()) answered(result);
+                           });
 }
 
 void FollowedFile::answered(const RecordResult& result) {
@@ -376,7 +394,7 @@ void FollowedFile::caught_up() {
   was_caught_up_ = true;
   behind_.reset();
   progress_logged_.reset();
-  context_.holds.release(name_);
+  context_.holds.release(name_, stream_class_);
 }
 
 void FollowedFile::note_target_reached() {
@@ -390,7 +408,8 @@ void FollowedFile::note_target_reached() {
 /// it nobody knows how old.
 void FollowedFile::update_hold() {
   if (!trust_time_) return;
-  context_.holds.hold(name_, was_caught_up_ ? newest_.value_or(Timestamp()) : Timestamp());
+  context_.holds.hold(name_, was_caught_up_ ? newest_.value_or(Timestamp()) : Timestamp(),
+                      stream_class_);
 }
 
 void FollowedFile::lost(uint64_t files, const std::string& why) {

@@ -90,6 +90,7 @@ class FollowedFile {
   const Duration poll_;
   const bool trust_time_;
   const std::string boot_id_;
+  const StreamClass stream_class_;
   InputContext context_;
   LineMapper mapper_;
   FileFollow follow_;

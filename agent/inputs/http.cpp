@@ -123,6 +123,19 @@ std::string ranges_of(const std::vector<Seq>& seqs) {
   return out + "]";
 }
 
+struct SeqsByStream {
+  std::vector<Seq> billing;  // or of the only stream
+  std::vector<Seq> diagnostic;
+};
+
+SeqsByStream seqs_by_stream(const RecordAnswer& answer) {
+  if (answer.diagnostic.empty()) return {answer.seqs, {}};
+  SeqsByStream out;
+  for (size_t i = 0; i < answer.seqs.size(); ++i)
+    (answer.diagnostic[i] != 0 ? out.diagnostic : out.billing).push_back(answer.seqs[i]);
+  return out;
+}
+
 io::HttpResponse json_response(std::string body) {
   return {
       .status = 200, .content_type = "application/json", .body = std::move(body), .headers = {}};
@@ -272,8 +285,13 @@ void EventEndpoint::answer(const RecordResult& result, const io::HttpServer::Res
   ++requests_recorded_;
   readings_ += result->seqs.size() - repeated;
   duplicates_ += repeated;
-  respond(json_response("{\"stream\":\"" + result->stream.hex() + "\",\"seqs\":" +
-                        ranges_of(result->seqs) + ",\"duplicates\":" + std::to_string(repeated) +
+  const auto [seqs, diagnostic] = seqs_by_stream(*result);
+  std::string body = "{\"stream\":\"" + result->stream.hex() + "\",\"seqs\":" + ranges_of(seqs);
+  if (!diagnostic.empty()) {
+    body += ",\"diagnostic_stream\":\"" + result->diagnostic_stream.hex() +
+            "\",\"diagnostic_seqs\":" + ranges_of(diagnostic);
+  }
+  respond(json_response(body + ",\"duplicates\":" + std::to_string(repeated) +
                         ",\"readings\":" + std::to_string(result->seqs.size()) + "}\n"));
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,9 +40,10 @@ struct InputContext {
   RecordPort& recorder;
   ReportPort& reports;
   PromiseHolds& holds;  // set in start() where there is something older than now to be read
-  std::vector<MeterRow> app_meters;        // [[meter]] of the configuration, numbered
-  std::vector<MeterRow> own_meters;        // what meters() asked for, numbered
-  std::map<std::string, Bytes> bookmarks;  // of all inputs, as of the start
+  std::vector<MeterRow> app_meters;                     // [[meter]] of the configuration, numbered
+  std::vector<MeterRow> own_meters;                     // what meters() asked for, numbered
+  std::map<std::string, Bytes> bookmarks;               // of all inputs, as of the start
+  std::map<std::string, Bytes> diagnostic_bookmarks{};  // the same of the diagnostic journal
 };
 
 class Input {
@@ -64,6 +66,7 @@ struct InputOptions {
   std::vector<TomlTable> tables;     // [input.NAME] is one, [[input.NAME]] are several
   std::string folder;                // what relative paths start from
   std::vector<MeterRow> app_meters;  // [[meter]]; not numbered yet
+  std::set<std::string, std::less<>> diagnostic_meters{};  // names: those of class "diagnostic"
 };
 
 struct InputKind {

@@ -3,6 +3,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <optional>
 
+#include "agent/core/recorder_by_class.h"
 #include "agent/inputs/input_metrics.h"
 #include "agent/inputs/statsd_options.h"
 #include "common/io/datagrams.h"
@@ -50,9 +51,13 @@ class StatsdInput final : public Input {
     StatsdBuffer& buffer = meter_->buffer();
     buffer.close(clocks());
     for (const StatsdWindow& part : buffer.take_all()) {
-      context_->recorder.record(
-          {.items = part.readings(), .request_key = "", .can_wait = false, .bookmark = {}},
-          [](const RecordResult&) {});
+      auto [billing, diagnostic] = by_class(part.readings());
+      for (auto* items : {&billing, &diagnostic}) {
+        if (items->empty()) continue;
+        context_->recorder.record(
+            {.items = std::move(*items), .request_key = "", .can_wait = false, .bookmark = {}},
+            [](const RecordResult&) {});
+      }
     }
   }
 

@@ -277,11 +277,17 @@ Result<std::vector<StoredBatch>> Journal::batches_after(BatchNumber number,
                                                         const FetchLimits& limits) {
   auto& j = *impl_;
   std::vector<StoredBatch> out;
-  if (number + 1 < j.state.oldest_batch) {
+  const bool gone = number + 1 < j.state.oldest_batch;
+  if (gone && number < j.state.acked_upto) {
     return fail(Error(Errc::not_found, "batches that were receipted are not kept any more")
                     .with("oldest", std::to_string(j.state.oldest_batch)));
   }
   TRY(const auto txn, j.env.begin_read());
+  if (gone) {
+    TRY(auto tombstone, j.tombstone(txn));
+    out.push_back(std::move(tombstone));
+    return out;
+  }
   size_t bytes = 0;
   for (BatchNumber n = number + 1; n < j.state.next_batch; ++n) {
     TRY(const ByteView sealed, require_checked(txn, keys::batch(n)));
@@ -309,6 +315,10 @@ Result<ReceiptOutcome> Journal::store_receipt(const Receipt& receipt, ByteView s
   BatchId own = j.grant_hash;
   if (receipt.linked_upto > 0) {
     TRY(const auto txn, j.env.begin_read());
+    if (receipt.linked_upto > j.state.acked_upto && receipt.linked_upto < j.state.oldest_batch) {
+      TRY(const BatchNumber kept, j.next_skeleton(txn, receipt.linked_upto));
+      if (kept != receipt.linked_upto) return ReceiptOutcome::unproven;
+    }
     TRY(const Skeleton skeleton, j.skeleton_of(txn, receipt.linked_upto));
     own = skeleton.id;
   }
@@ -385,6 +395,11 @@ Result<JournalStatus> Journal::status() const { return impl_->status(); }
 Result<JournalStatus> Journal::Impl::status() {
   TRY(const Space used, space());
   TRY(const Holdings held, holdings());
+  Seq dropped = 0;
+  if (has_tombstone()) {
+    TRY(const auto txn, env.begin_read());
+    TRY(dropped, dropped_readings(txn));
+  }
   return JournalStatus{.enrolled = grant.has_value(),
                        .grant = grant.value_or(StreamGrant{}),
                        .next_seq = state.next_seq,
@@ -405,7 +420,8 @@ Result<JournalStatus> Journal::Impl::status() {
                        .oldest_key_hour = held.oldest_key_hour,
                        .damaged_forgotten = damaged_forgotten,
                        .seals_put_off = seals_put_off,
-                       .coarsening = state.coarse.has_value()};
+                       .coarsening = state.coarse.has_value(),
+                       .dropped = dropped};
 }
 
 }  // namespace ledgerline::agent

@@ -7,6 +7,10 @@
 // totals, last raw counters and idempotency keys in the same transaction; and sealed bytes never
 // change. Recovery after a crash is opening. A failed commit comes back as an Error: the process
 // ends and the next start opens the durable state.
+//
+// A journal of a diagnostic stream that is full gives up its oldest batches instead of refusing or
+// merging. Those without a receipt are always the ones from acked_upto + 1 to oldest_batch - 1: one
+// tombstone stands for them, and is made from what is left of them when it is to be sent.
 
 #include <functional>
 #include <map>
@@ -67,6 +71,7 @@ struct JournalStatus {
   uint64_t damaged_forgotten = 0;       // values that were damaged when it was time to forget them
   uint64_t seals_put_off = 0;           // for lack of a free page
   bool coarsening = false;              // full: readings that cannot wait are merged
+  Seq dropped = 0;                      // readings that a tombstone without a receipt stands for
 };
 
 class Journal final : public Outgoing {
@@ -93,8 +98,8 @@ class Journal final : public Outgoing {
   Status add_anchor(const ClockAnchor& anchor);
 
   /// One synced transaction for the whole group; one answer per request. A full journal refuses
-  /// what can wait (Errc::full) and merges the rest. An Error means that nothing is known to be
-  /// durable.
+  /// what can wait (Errc::full) and merges the rest; one of a diagnostic stream gives up its oldest
+  /// batches first. An Error means that nothing is known to be durable.
   Result<std::vector<RecordResult>> record(std::span<const RecordRequest> requests);
 
   /// Seals what is due (or everything), each batch with its runs' removal in one transaction.

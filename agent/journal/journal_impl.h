@@ -1,7 +1,7 @@
 #pragma once
 // What the journal's parts share (journal.cpp: opening, boot, receipts, heartbeat;
-// journal_record.cpp, journal_coarse.cpp, journal_seal.cpp, journal_trim.cpp). Nothing outside this
-// folder includes it.
+// journal_record.cpp, journal_coarse.cpp, journal_seal.cpp, journal_trim.cpp, journal_drop.cpp).
+// Nothing outside this folder includes it.
 //
 // Each change follows one pattern: copy the state, change the copy, put it with everything else
 // into one transaction, commit, and only then keep the copy. So a transaction that is given up
@@ -114,6 +114,25 @@ struct Journal::Impl {
   Status trim_keys(Hour before);
   Status trim_batches(const TrimStep& step);
   Status trim_skeletons(const TrimStep& step);
+  /// The first that is stored from `number` on, or next_batch: tombstones leave gaps.
+  [[nodiscard]] Result<BatchNumber> next_skeleton(const io::LmdbTxn& txn, BatchNumber number) const;
+
+  [[nodiscard]] bool may_drop() const {
+    return grant && grant->stream_class == StreamClass::diagnostic;
+  }
+  /// Whether batches without a receipt were given up: acked_upto + 1 to oldest_batch - 1.
+  [[nodiscard]] bool has_tombstone() const { return state.oldest_batch > state.acked_upto + 1; }
+  [[nodiscard]] Result<StoredBatch> tombstone(const io::LmdbTxn& txn) const;
+  [[nodiscard]] Result<Seq> dropped_readings(const io::LmdbTxn& txn) const;
+  Status drop_batches(const TrimStep& step);
+  /// Follows the records of a batch that is about to be given up.
+  void note_records(ByteView sealed, Columns& records) const;
+  /// Of what was given up so far; `from` is left where that is nothing.
+  [[nodiscard]] Result<Columns> noted_records(const io::LmdbTxn& txn, Timestamp& from) const;
+  /// What retention decides by of a journal that may drop.
+  Status add_droppable(const io::LmdbTxn& txn, Holdings& held) const;
+  /// Gives up batches until there is room to record, or nothing more to give up.
+  Status make_room();
 };
 
 /// The coarse run, if there is one, becomes an ordinary run.

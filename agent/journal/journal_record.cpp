@@ -110,8 +110,10 @@ Result<std::vector<RecordResult>> Journal::record(std::span<const RecordRequest>
   if (!j.grant)
     return refuse_all(requests.size(), Error(Errc::config, "the agent is not enrolled"));
   TRY_VOID(j.must_be_booted());
+  TRY_VOID(j.make_room());
   TRY(const Space space, j.space());
   if (const auto room = may_record(space, j.options.retention); !room) {
+    if (j.may_drop()) return refuse_all(requests.size(), room.error());
     return j.record_coarse(requests, space, room.error());
   }
   StreamState next = j.state;

@@ -71,7 +71,28 @@ Result<Holdings> Journal::Impl::holdings() const {
     // Where it is damaged it counts as old: it goes as soon as it may.
     out.oldest_skeleton_sealed_at = skeleton ? skeleton->sealed_at : Timestamp();
   }
+  if (may_drop()) TRY_VOID(add_droppable(txn, out));
   return out;
+}
+
+Status Journal::Impl::add_droppable(const io::LmdbTxn& txn, Holdings& held) const {
+  held.droppable_upto = state.next_batch - 1;
+  held.oldest_batch_seq = state.sealed_next_seq;
+  if (state.oldest_batch < state.next_batch) {
+    TRY(const Skeleton oldest, skeleton_of(txn, state.oldest_batch));
+    held.oldest_batch_seq = oldest.first_seq;
+  }
+  TRY(const auto list, oldest_key_list(txn));
+  if (!list) return {};
+  held.oldest_key_seq = 0;  // where the list is damaged it may go
+  const auto value = checked(list->key, list->stored);
+  const auto hashes = value ? values::decode_hashes(*value) : fail(value.error());
+  if (!hashes || hashes->empty()) return {};
+  const auto stored = get_checked(txn, keys::seen(hashes->front()));
+  if (!stored || !*stored) return {};
+  const auto seen = values::decode_seen(**stored);
+  if (seen) held.oldest_key_seq = seen->ranges.front().first;
+  return {};
 }
 
 Result<Skeleton> Journal::Impl::skeleton_of(const io::LmdbTxn& txn, BatchNumber number) {
@@ -117,6 +138,8 @@ Status Journal::Impl::trim_skeletons(const TrimStep& step) {
   TRY(auto txn, env.begin_write());
   StreamState next = state;
   for (size_t i = 0; i < options.retention.slice_keys; ++i) {
+    TRY(const BatchNumber stored, next_skeleton(txn, next.oldest_skeleton));
+    next.oldest_skeleton = std::min(stored, step.batches_upto + 1);
     if (next.oldest_skeleton > step.batches_upto) break;
     const Bytes key = keys::skeleton(next.oldest_skeleton);
     const auto skeleton = skeleton_of(txn, next.oldest_skeleton);
@@ -127,6 +150,13 @@ Status Journal::Impl::trim_skeletons(const TrimStep& step) {
   }
   TRY_VOID(put_state(txn, next));
   return commit(std::move(txn), std::move(next));
+}
+
+Result<BatchNumber> Journal::Impl::next_skeleton(const io::LmdbTxn& txn, BatchNumber number) const {
+  TRY(auto cursor, io::LmdbCursor::open(txn));
+  TRY(const auto entry, cursor.seek(keys::skeleton(number)));
+  const auto found = entry ? keys::number_of_skeleton(entry->key) : std::nullopt;
+  return found.value_or(state.next_batch);
 }
 
 Status Journal::Impl::trim_slice(const TrimStep& step) {
@@ -140,6 +170,8 @@ Status Journal::Impl::trim_slice(const TrimStep& step) {
       return trim_batches(step);
     case Trim::skeletons:
       return trim_skeletons(step);
+    case Trim::unreceipted:
+      return drop_batches(step);
   }
   return {};
 }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "common/meter.h"
-
 namespace ledgerline::agent::keys {
 
 namespace {
@@ -21,10 +19,10 @@ enum class Table : uint8_t {
 };
 
 constexpr uint8_t kVersion = 1;
-constexpr auto kBilling = static_cast<uint8_t>(StreamClass::billing);
+constexpr uint8_t kStream = 1;
 constexpr size_t kSeenByHourSize = 2 + 1 + 4 + 8 + 2;
 
-Bytes of_stream(Table table) { return {static_cast<uint8_t>(table), kVersion, kBilling}; }
+Bytes of_stream(Table table) { return {static_cast<uint8_t>(table), kVersion, kStream}; }
 
 Bytes numbered(Table table, uint64_t number) {
   Bytes out = of_stream(table);
@@ -81,6 +79,14 @@ std::optional<std::string> name_of_bookmark(ByteView key) {
       key.size() > prefix.size() && std::equal(prefix.begin(), prefix.end(), key.begin());
   if (!ours) return std::nullopt;
   return string_of(key.subspan(prefix.size()));
+}
+
+std::optional<BatchNumber> number_of_skeleton(ByteView key) {
+  const Bytes prefix = of_stream(Table::skeleton);
+  const bool ours =
+      key.size() == prefix.size() + 8 && std::equal(prefix.begin(), prefix.end(), key.begin());
+  if (!ours) return std::nullopt;
+  return big_endian64(key.subspan(prefix.size()));
 }
 
 std::optional<Hour> hour_of_key(ByteView key) {

@@ -2,12 +2,12 @@
 // The journal's keys. All integers big-endian, so that LMDB's order is the order of the numbers.
 //
 //   key    := table[1] version[1] tuple      version is 1 for every table
-//   stream := class[1]                       1 billing (PROTOCOL.md StreamClass)
+//   stream := 0x01                           a journal holds one stream; its class is in the grant
 //
 //   table               tuple                       value (values.h), followed by CRC-32C[4]
 //   0x00 meta           "format"                    format[4]
 //   0x10 stream part    stream part[1]              1 grant, 2 state, 3 meter table, 4 receipt,
-//                                                   5 key clock
+//                                                   5 key clock, 6 dropped
 //   0x20 run            stream run_number[8]        readings of one commit, not sealed yet
 //   0x30 batch          stream batch_number[8]      sealed bytes
 //   0x31 skeleton       stream batch_number[8]      id, seqs, totals
@@ -27,7 +27,14 @@
 
 namespace ledgerline::agent::keys {
 
-enum class StreamPart : uint8_t { grant = 1, state = 2, meters = 3, receipt = 4, key_clock = 5 };
+enum class StreamPart : uint8_t {
+  grant = 1,
+  state = 2,
+  meters = 3,
+  receipt = 4,
+  key_clock = 5,
+  dropped = 6
+};
 
 Bytes format();
 Bytes stream(StreamPart part);
@@ -41,6 +48,9 @@ Bytes seen_by_hour(Hour hour, uint64_t list, uint16_t part);
 Bytes bookmark(std::string_view name);
 /// The name of a bookmark key; nothing for a key of another table.
 std::optional<std::string> name_of_bookmark(ByteView key);
+
+/// The number of a skeleton key; nothing for a key of another table.
+std::optional<BatchNumber> number_of_skeleton(ByteView key);
 
 /// The hour of a seen_by_hour key; nothing for a key of another table.
 std::optional<Hour> hour_of_key(ByteView key);

@@ -304,6 +304,23 @@ Result<KeyClock> decode_key_clock(ByteView bytes) {
   return in.finished(key_clock, "key clock");
 }
 
+Bytes encode(const Dropped& dropped) {
+  return Writer()
+      .i64(dropped.from.unix_ms())
+      .i64(dropped.at.unix_ms())
+      .raw(encode(dropped.records))
+      .take();
+}
+
+Result<Dropped> decode_dropped(ByteView bytes) {
+  Reader in(bytes);
+  Dropped dropped;
+  dropped.from = Timestamp(in.i64());
+  dropped.at = Timestamp(in.i64());
+  TRY(dropped.records, decode_run(in.rest()));
+  return in.finished(dropped, "note of what was given up");
+}
+
 Bytes encode_raw(int64_t raw) { return Writer().i64(raw).take(); }
 
 Result<int64_t> decode_raw(ByteView bytes) {

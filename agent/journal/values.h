@@ -17,6 +17,7 @@
 //   seen     := hour[4] { first_seq[8] count[4] }   one range for an event, more for a request
 //   hashes   := { hash[16] }
 //   key clock := at[8] read_at[8]
+//   dropped  := from[8] at[8] run           the run has records only
 
 #include <array>
 #include <optional>
@@ -81,6 +82,14 @@ struct Skeleton {
   friend bool operator==(const Skeleton&, const Skeleton&) = default;
 };
 
+/// What a tombstone says of the batches from acked_upto + 1 to oldest_batch - 1, beside what their
+/// skeletons say.
+struct Dropped {
+  Timestamp from;     // when the first of them was sealed
+  Timestamp at;       // when the last of them was given up
+  StoredRun records;  // the newest boot record among them, and the newest clock anchor since
+};
+
 struct Seen {
   Hour hour = 0;
   std::vector<SeqRange> ranges;
@@ -99,6 +108,7 @@ Bytes encode(const Skeleton& skeleton);
 Bytes encode(const Seen& seen);
 Bytes encode(std::span<const KeyHash> hashes);
 Bytes encode(const KeyClock& key_clock);
+Bytes encode(const Dropped& dropped);
 Bytes encode_raw(int64_t raw);
 
 Result<uint32_t> decode_format(ByteView bytes);
@@ -110,6 +120,8 @@ Result<Skeleton> decode_skeleton(ByteView bytes);
 Result<Seen> decode_seen(ByteView bytes);
 Result<std::vector<KeyHash>> decode_hashes(ByteView bytes);
 Result<KeyClock> decode_key_clock(ByteView bytes);
+/// records.section views into `bytes`.
+Result<Dropped> decode_dropped(ByteView bytes);
 Result<int64_t> decode_raw(ByteView bytes);
 
 }  // namespace values

@@ -17,13 +17,6 @@ namespace {
 constexpr Duration kPatience{10'000};  // with our own agent; a commit takes milliseconds
 constexpr size_t kAnswerSizeMax = 256 << 10;
 
-JournalOptions journal_options(const AgentConfig& config) {
-  return {.folder = config.journal_folder(),
-          .retention = config.retention,
-          .batch = config.batch,
-          .lateness = config.lateness};
-}
-
 struct Readiness {
   bool keys = false;
   std::optional<Enrolled> enrolled;
@@ -41,7 +34,7 @@ Result<Readiness> readiness_of(const AgentConfig& config) {
     if (!enrolled && enrolled.error().code() != Errc::not_found) return fail(enrolled.error());
     if (enrolled) out.enrolled = std::move(*enrolled);
   }
-  auto journal = Journal::read_status(journal_options(config));
+  auto journal = Journal::read_status(journal_options(config, StreamClass::billing));
   if (!journal && journal.error().code() != Errc::not_found) return fail(journal.error());
   if (journal) out.journal = std::move(*journal);
   if (out.enrolled && out.journal && out.journal->enrolled &&
@@ -71,6 +64,13 @@ std::string check_text(const AgentConfig& config, const Readiness& ready) {
   } else {
     out += std::string("  enrolled   no") + (ready.keys ? "" : ", and there are no keys yet") +
            ": run ledgerline-agent enroll --config " + config.file + "\n";
+  }
+  if (ready.enrolled && !config.diagnostic_meters.empty()) {
+    out += "  diagnostic " +
+           (ready.enrolled->diagnostic ? "stream " + ready.enrolled->diagnostic->grant.stream.hex()
+                                       : "no stream yet: run ledgerline-agent enroll --config " +
+                                             config.file + "; billing goes on as it is") +
+           "\n";
   }
   if (ready.journal) {
     out += "  journal    next seq " + std::to_string(ready.journal->next_seq) + ", newest batch " +
@@ -192,13 +192,17 @@ Result<int> status(const AgentConfig& config, const CommandLine& options, std::o
   auto report = ask_agent(config);
   if (!report) {
     if (report.error().code() != Errc::not_found) return fail(report.error());
-    auto journal = Journal::read_status(journal_options(config));
+    auto journal = Journal::read_status(journal_options(config, StreamClass::billing));
     if (!journal && journal.error().code() == Errc::not_found) {
       out << "no agent answers, and there is no journal yet in " << config.journal_folder() << "\n";
       return kExitUnavailable;
     }
     if (!journal) return fail(journal.error());
-    report = status_report(config, *journal, std::nullopt);
+    auto other = Journal::read_status(journal_options(config, StreamClass::diagnostic));
+    if (!other && other.error().code() != Errc::not_found) return fail(other.error());
+    std::optional<DiagnosticReport> diagnostic;
+    if (other) diagnostic = {.journal = std::move(*other), .live = std::nullopt};
+    report = status_report(config, *journal, std::nullopt, diagnostic);
   }
   out << (options.json ? report->dump() + "\n" : status_text(*report));
   return 0;

@@ -66,7 +66,12 @@ Result<MeterKind> kind_of(TomlTable& table) {
   return *kind;
 }
 
-Result<MeterRow> read_meter(TomlTable& table) {
+struct ReadMeter {
+  MeterRow row;
+  bool diagnostic = false;
+};
+
+Result<ReadMeter> read_meter(TomlTable& table) {
   MeterRow row;
   TRY(row.name, text_up_to(table, "name", kMeterNameMax));
   TRY(row.unit, text_up_to(table, "unit", kUnitMax));
@@ -76,10 +81,11 @@ Result<MeterRow> read_meter(TomlTable& table) {
   TRY(const int64_t version, table.integer("version", 1, 1'000'000, 1));
   row.definition_version = static_cast<uint32_t>(version);
   TRY(const std::string meter_class, table.string("class", "billing"));
-  if (meter_class != "billing") {
-    return fail(table.error_at(
-        "class",
-        "only class = \"billing\" is metered by this version, not \"" + meter_class + "\""));
+  if (meter_class != "billing" && meter_class != "diagnostic") {
+    return fail(table.error_at("class",
+                               "class is \"billing\" (never dropped) or \"diagnostic\" (a full "
+                               "journal drops the oldest), not \"" +
+                                   meter_class + "\""));
   }
   TRY(const std::string id, table.string("id", "window"));
   if (id != "window" && id != "forward") {
@@ -90,7 +96,7 @@ Result<MeterRow> read_meter(TomlTable& table) {
   }
   row.forward_ids = id == "forward";
   TRY_VOID(table.finish());
-  return row;
+  return ReadMeter{std::move(row), meter_class == "diagnostic"};
 }
 
 Status read_meters(TomlTable& root, AgentConfig& config) {
@@ -98,10 +104,12 @@ Status read_meters(TomlTable& root, AgentConfig& config) {
   if (tables.size() > kMetersMax)
     return fail(root.error_at("meter", "at most " + std::to_string(kMetersMax) + " meters"));
   for (TomlTable& table : tables) {
-    TRY(MeterRow row, read_meter(table));
+    TRY(ReadMeter meter, read_meter(table));
+    MeterRow& row = meter.row;
     const bool taken = std::any_of(config.meters.begin(), config.meters.end(),
                                    [&](const MeterRow& other) { return other.name == row.name; });
     if (taken) return fail(table.error_at("name", "there is a meter \"" + row.name + "\" already"));
+    if (meter.diagnostic) config.diagnostic_meters.insert(row.name);
     config.meters.push_back(std::move(row));
   }
   return {};
@@ -117,13 +125,27 @@ Status read_broker(TomlTable& root, AgentConfig& config) {
   return table.finish();
 }
 
+Result<uint64_t> quota(TomlTable& table, uint64_t fallback) {
+  TRY(const uint64_t value, table.size("quota", fallback));
+  if (value < (uint64_t{1} << 20) || value > (uint64_t{1} << 40))
+    return fail(table.error_at("quota", "quota is between 1MiB and 1024GiB"));
+  return value;
+}
+
+/// [journal.diagnostic]. The reserve is what sealing needs; a small quota has a small one.
+Status read_diagnostic_journal(TomlTable& journal, AgentConfig& config) {
+  TRY(auto table, table_or_empty(journal, "diagnostic"));
+  RetentionLimits& limits = config.diagnostic_retention;
+  TRY(limits.quota_bytes, quota(table, uint64_t{16} << 20));
+  limits.reserve_bytes =
+      std::clamp(limits.quota_bytes / 8, uint64_t{512} << 10, config.retention.reserve_bytes);
+  limits.idempotency_window = config.retention.idempotency_window;
+  return table.finish();
+}
+
 Status read_journal(TomlTable& root, AgentConfig& config) {
   TRY(auto table, table_or_empty(root, "journal"));
-  TRY(config.retention.quota_bytes, table.size("quota", config.retention.quota_bytes));
-  if (config.retention.quota_bytes < (uint64_t{1} << 20) ||
-      config.retention.quota_bytes > (uint64_t{1} << 40)) {
-    return fail(table.error_at("quota", "quota is between 1MiB and 1024GiB"));
-  }
+  TRY(config.retention.quota_bytes, quota(table, config.retention.quota_bytes));
   TRY(config.commit_interval, duration_within(table, "commit_interval",
                                               {milliseconds(0), milliseconds(1000),
                                                "between 0ms and 1s", config.commit_interval}));
@@ -131,6 +153,7 @@ Status read_journal(TomlTable& root, AgentConfig& config) {
       duration_within(
           table, "idempotency_window",
           {hours(1), hours(24 * 90), "between 1h and 90d", config.retention.idempotency_window}));
+  TRY_VOID(read_diagnostic_journal(table, config));
   return table.finish();
 }
 

@@ -3,6 +3,7 @@
 // relative to the file's folder. The tables of inputs are only split off here: each input reads its
 // own.
 
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,18 +32,22 @@ struct AgentConfig {
   std::string broker_ca;  // file; by default the authority that the enrolment named
 
   RetentionLimits retention;
+  RetentionLimits diagnostic_retention;
   Duration commit_interval{0};
   BatchLimits batch;
   Duration heartbeat_interval{5000};
   Duration lateness{5000};
 
-  std::vector<MeterRow> meters;  // of apps; not numbered yet
+  std::vector<MeterRow> meters;                          // of apps; not numbered yet
+  std::set<std::string, std::less<>> diagnostic_meters;  // names: those of class "diagnostic"
   std::vector<std::pair<std::string, std::vector<TomlTable>>>
       inputs;                 // name and tables, in the order of the known inputs
   std::string local_address;  // where the running agent answers our own commands; empty without
                               // [input.http]
 
-  [[nodiscard]] std::string journal_folder() const { return state + "/journal"; }
+  [[nodiscard]] std::string journal_folder(StreamClass stream_class = StreamClass::billing) const {
+    return state + (stream_class == StreamClass::billing ? "/journal" : "/journal-diagnostic");
+  }
   [[nodiscard]] std::string keys_folder() const { return state + "/keys"; }
 };
 

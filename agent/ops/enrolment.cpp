@@ -67,15 +67,15 @@ Status check_names(const Enrolment& enrolment, const AgentConfig& config, const 
   return {};
 }
 
-/// The status of a journal of another stream, which has to be moved aside; nothing where there is
-/// none. Errc::conflict where it may not be moved.
+/// The status of the class's journal where it is of another stream and has to be moved aside;
+/// nothing where there is none. Errc::conflict where it may not be moved.
 Result<std::optional<JournalStatus>> journal_in_the_way(const AgentConfig& config,
-                                                        const StreamId& stream, bool replace) {
-  const auto status = Journal::read_status(
-      {.folder = config.journal_folder(), .retention = config.retention, .batch = config.batch});
+                                                        const StreamGrant& grant, bool replace) {
+  const JournalOptions options = journal_options(config, grant.stream_class);
+  const auto status = Journal::read_status(options);
   if (!status && status.error().code() == Errc::not_found) return std::nullopt;
   if (!status) return fail(status.error());
-  if (!status->enrolled || status->grant.stream == stream) return std::nullopt;
+  if (!status->enrolled || status->grant.stream == grant.stream) return std::nullopt;
   if (!replace) {
     return fail(Error(Errc::conflict,
                       "the journal holds readings of another stream; --replace moves it aside and "
@@ -84,9 +84,7 @@ Result<std::optional<JournalStatus>> journal_in_the_way(const AgentConfig& confi
   }
   {
     io::SystemClock clock;
-    const auto lock = Journal::open(
-        {.folder = config.journal_folder(), .retention = config.retention, .batch = config.batch},
-        clock);
+    const auto lock = Journal::open(options, clock);
     if (!lock) return fail(lock.error());  // a running agent: it has to be stopped first
   }
   return *status;
@@ -94,12 +92,13 @@ Result<std::optional<JournalStatus>> journal_in_the_way(const AgentConfig& confi
 
 /// Renames the journal, so that its readings stay at hand for whoever has to account for them.
 Status move_aside(const AgentConfig& config, const JournalStatus& status) {
-  const std::string base = config.journal_folder() + "." + status.grant.stream.hex();
+  const std::string folder = config.journal_folder(status.grant.stream_class);
+  const std::string base = folder + "." + status.grant.stream.hex();
   std::string aside = base;
   std::error_code error;
   for (int copy = 2; std::filesystem::exists(aside, error) && copy <= kAsideMax; ++copy)
     aside = base + "." + std::to_string(copy);
-  std::filesystem::rename(config.journal_folder(), aside, error);
+  std::filesystem::rename(folder, aside, error);
   if (error)
     return fail(Error(Errc::config, "the journal cannot be moved aside: " + error.message())
                     .with("folder", aside));
@@ -109,7 +108,30 @@ Status move_aside(const AgentConfig& config, const JournalStatus& status) {
   return {};
 }
 
+struct Wanted {
+  std::vector<StreamClass> classes;
+  std::string reason;
+};
+
+Wanted streams_wanted(const AgentConfig& config, const DeviceKeys& keys,
+                      const std::string& reason) {
+  if (config.diagnostic_meters.empty()) return {{StreamClass::billing}, reason};
+  const auto installed =
+      reason.empty() ? load_enrolment(config, keys) : fail(Errc::not_found, "it asks for all anew");
+  if (installed && !installed->diagnostic)
+    return {{StreamClass::diagnostic}, "a diagnostic meter was added"};
+  return {{StreamClass::billing, StreamClass::diagnostic}, reason};
+}
+
 }  // namespace
+
+JournalOptions journal_options(const AgentConfig& config, StreamClass stream_class) {
+  const bool billing = stream_class == StreamClass::billing;
+  return {.folder = config.journal_folder(stream_class),
+          .retention = billing ? config.retention : config.diagnostic_retention,
+          .batch = config.batch,
+          .lateness = config.lateness};
+}
 
 Result<DeviceKeys> load_keys(const AgentConfig& config) {
   DeviceKeys keys;
@@ -133,14 +155,15 @@ Result<std::string> make_request(const AgentConfig& config, DeviceKeys& keys, Ti
                                  const std::string& reason) {
   TRY(Bytes certificate_request,
       make_certificate_request(keys.tls_pem, config.tenant + "." + config.device));
+  const Wanted wanted = streams_wanted(config, keys, reason);
   const EnrolmentRequest request{.tenant = config.tenant,
                                  .device = config.device,
                                  .algorithm = keys.signer->public_key().algorithm(),
                                  .public_key = keys.signer->public_key().der(),
                                  .certificate_request = std::move(certificate_request),
-                                 .classes = {StreamClass::billing},
+                                 .classes = wanted.classes,
                                  .created_at = now,
-                                 .reason = reason};
+                                 .reason = wanted.reason};
   TRY(const Bytes message, sign(payload_type::kEnrolmentRequest, encode(request), *keys.signer));
   return pem_encode(kRequestLabel, message);
 }
@@ -154,18 +177,23 @@ Result<Enrolled> check_answer(const std::string& pem, const AgentConfig& config,
       PublicKey::from_der(enrolment.collector_algorithm, enrolment.collector_public_key));
   TRY_VOID(verify(opened, collector));
   TRY_VOID(check_names(enrolment, config, keys));
+  std::optional<InstalledGrant> billing;
+  std::optional<InstalledGrant> diagnostic;
   for (const Bytes& signed_grant : enrolment.grants) {
     TRY(const SignedMessage grant_message, open_signed(signed_grant, payload_type::kGrant));
     TRY_VOID(verify(grant_message, collector));
     TRY(StreamGrant grant, decode_grant(grant_message.body));
     TRY_VOID(check_grant(grant, config, keys));
-    if (grant.stream_class != StreamClass::billing) continue;
-    return Enrolled{.collector_key = collector,
-                    .grant = std::move(grant),
-                    .grant_body = grant_message.body,
-                    .enrolment = std::move(enrolment)};
+    auto& place = grant.stream_class == StreamClass::billing ? billing : diagnostic;
+    if (place) return unfit("it holds two grants of one class");
+    place = {.grant = std::move(grant), .grant_body = grant_message.body};
   }
-  return unfit("it holds no grant of a billing stream");
+  if (!billing) return unfit("it holds no grant of a billing stream");
+  return Enrolled{.collector_key = collector,
+                  .grant = std::move(billing->grant),
+                  .grant_body = std::move(billing->grant_body),
+                  .diagnostic = std::move(diagnostic),
+                  .enrolment = std::move(enrolment)};
 }
 
 Result<Enrolled> load_enrolment(const AgentConfig& config, const DeviceKeys& keys) {
@@ -189,7 +217,13 @@ Result<Enrolled> install_answer(const std::string& pem, const AgentConfig& confi
   }
   if (!installed && installed.error().code() != Errc::not_found && !options.replace)
     return fail(installed.error());
-  TRY(const auto in_the_way, journal_in_the_way(config, enrolled.grant.stream, options.replace));
+  std::vector<JournalStatus> in_the_way;
+  TRY(auto other, journal_in_the_way(config, enrolled.grant, options.replace));
+  if (other) in_the_way.push_back(std::move(*other));
+  if (enrolled.diagnostic) {
+    TRY(other, journal_in_the_way(config, enrolled.diagnostic->grant, options.replace));
+    if (other) in_the_way.push_back(std::move(*other));
+  }
   TRY_VOID(io::write_file_durably(config.state + "/certificate.pem",
                                   pem_encode("CERTIFICATE", enrolled.enrolment.certificate), 0644));
   TRY_VOID(io::write_file_durably(
@@ -198,7 +232,7 @@ Result<Enrolled> install_answer(const std::string& pem, const AgentConfig& confi
   TRY_VOID(io::write_file_durably(enrolment_file(config), pem, 0644));
   // Only now: without its journal the old enrolment would let the agent begin the old stream anew,
   // while a start with the new enrolment and the old journal is refused until this is repeated.
-  if (in_the_way) TRY_VOID(move_aside(config, *in_the_way));
+  for (const JournalStatus& status : in_the_way) TRY_VOID(move_aside(config, status));
   return enrolled;
 }
 

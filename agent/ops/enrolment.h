@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/journal/journal.h"
 #include "agent/ops/config.h"
 #include "common/crypto.h"
 #include "common/messages.h"
@@ -33,14 +34,21 @@ Result<DeviceKeys> load_keys(const AgentConfig& config);
 /// The keys that are there, or new ones. A key is never overwritten.
 Result<DeviceKeys> load_or_make_keys(const AgentConfig& config);
 
-/// The request as PEM text. `reason` says why an enrolled device asks again.
+/// The request as PEM text, for a billing stream and, where a meter is diagnostic, a diagnostic
+/// one. `reason` says why an enrolled device asks again; without one, an enrolled device that has
+/// got its first diagnostic meter asks for the diagnostic stream alone.
 Result<std::string> make_request(const AgentConfig& config, DeviceKeys& keys, Timestamp now,
                                  const std::string& reason);
 
+struct InstalledGrant {
+  StreamGrant grant;
+  Bytes grant_body;  // as signed: its hash is what batch 1 names as its previous batch
+};
 struct Enrolled {
   PublicKey collector_key;
-  StreamGrant grant;  // of the billing stream
-  Bytes grant_body;   // as signed: its hash is what batch 1 names as its previous batch
+  StreamGrant grant;  // of the billing stream, as is grant_body
+  Bytes grant_body;
+  std::optional<InstalledGrant> diagnostic;
   Enrolment enrolment;
 };
 /// The answer's PEM text, checked: signed by the key it names, for this tenant, device and these
@@ -52,10 +60,13 @@ Result<Enrolled> check_answer(const std::string& pem, const AgentConfig& config,
 /// What is installed. Errc::not_found: not enrolled yet.
 Result<Enrolled> load_enrolment(const AgentConfig& config, const DeviceKeys& keys);
 
+/// Of the class's journal.
+JournalOptions journal_options(const AgentConfig& config, StreamClass stream_class);
+
 struct InstallOptions {
   bool replace = false;  // accept another collector key or stream than the installed one
 };
-/// Checks and installs. Errc::conflict where another collector's key is pinned or the journal
+/// Checks and installs. Errc::conflict where another collector's key is pinned or a journal
 /// belongs to another stream and `replace` was not given; with it, a journal of another stream is
 /// moved aside, never deleted.
 Result<Enrolled> install_answer(const std::string& pem, const AgentConfig& config,

@@ -36,6 +36,27 @@ Json uplink_of(const UplinkReport& uplink) {
                        {"receipts", number(uplink.receipts)}});
 }
 
+Json diagnostic_of(const DiagnosticReport& diagnostic) {
+  const JournalStatus& journal = diagnostic.journal;
+  Json out =
+      Json::object({{"stream", Json::string(journal.grant.stream.hex())},
+                    {"stream_status", Json::string(std::string(to_string(journal.stream_status)))},
+                    {"next_seq", number(journal.next_seq)},
+                    {"sealed_upto", number(journal.sealed_upto)},
+                    {"head_batch", number(journal.head_batch)},
+                    {"acked_upto", number(journal.acked_upto)},
+                    {"oldest_batch", number(journal.oldest_batch)},
+                    {"used_bytes", number(journal.used_bytes)},
+                    {"quota_bytes", number(journal.quota_bytes)},
+                    {"dropped", number(journal.dropped)},
+                    {"totals", totals_of(journal)}});
+  if (diagnostic.live) {
+    out.set("uplink", uplink_of(diagnostic.live->uplink));
+    out.set("pushed_back", number(diagnostic.live->commits.pushed_back));
+  }
+  return out;
+}
+
 bool flag_at(const Json& report, std::string_view name) {
   const Json* found = report.find(name);
   return found != nullptr && found->is(Json::Kind::boolean) && found->as_bool();
@@ -48,6 +69,33 @@ std::string uplink_text(const Json& uplink) {
     out += ": " + failure;
   if (const std::string alarm = text_at(uplink, "alarm"); !alarm.empty()) out += "; " + alarm;
   return out;
+}
+
+std::string totals_text(const Json& report) {
+  std::string out;
+  const Json* totals = report.find("totals");
+  if (totals == nullptr) return out;
+  for (const Json& row : totals->items()) {
+    out += "  total      " + text_at(row, "meter") + " " + text_at(row, "total") + " " +
+           text_at(row, "unit") + "\n";
+  }
+  return out;
+}
+
+std::string diagnostic_text(const Json& diagnostic) {
+  std::string out = "  diagnostic stream " + text_at(diagnostic, "stream") + ", " +
+                    text_at(diagnostic, "stream_status") + ", next seq " +
+                    text_at(diagnostic, "next_seq") + ", batches " +
+                    text_at(diagnostic, "oldest_batch") + " to " +
+                    text_at(diagnostic, "head_batch") + ", receipted up to " +
+                    text_at(diagnostic, "acked_upto") + ", " + text_at(diagnostic, "used_bytes") +
+                    " of " + text_at(diagnostic, "quota_bytes") + " bytes";
+  if (const std::string dropped = text_at(diagnostic, "dropped"); dropped != "0")
+    out += "; " + dropped + " readings dropped for lack of room, to be told to the collector";
+  if (const Json* uplink = diagnostic.find("uplink")) {
+    if (const std::string alarm = text_at(*uplink, "alarm"); !alarm.empty()) out += "; " + alarm;
+  }
+  return out + "\n" + totals_text(diagnostic);
 }
 
 class MetricsText {
@@ -68,10 +116,33 @@ class MetricsText {
   std::string out_;
 };
 
+void diagnostic_metrics(const DiagnosticReport& diagnostic, MetricsText& out) {
+  const JournalStatus& journal = diagnostic.journal;
+  out.gauge("diagnostic_next_seq", journal.next_seq);
+  out.gauge("diagnostic_head_batch", journal.head_batch);
+  out.gauge("diagnostic_acked_batch", journal.acked_upto);
+  out.gauge("diagnostic_journal_used_bytes", journal.used_bytes);
+  out.gauge("diagnostic_journal_quota_bytes", journal.quota_bytes);
+  out.gauge("diagnostic_dropped_readings", journal.dropped);
+  if (!diagnostic.live) return;
+  const StreamReport& live = *diagnostic.live;
+  out.counter("diagnostic_readings_total", live.commits.readings);
+  out.counter("diagnostic_lost_readings_total", diagnostic.lost);
+  out.counter("diagnostic_requests_pushed_back_total", live.commits.pushed_back);
+  out.counter("diagnostic_batches_sealed_total", live.commits.batches_sealed);
+  out.counter("diagnostic_batches_sent_total", live.uplink.batches_sent);
+  out.counter("diagnostic_tombstones_sent_total", live.uplink.tombstones_sent);
+  out.counter("diagnostic_receipts_total", live.uplink.receipts);
+  out.gauge("diagnostic_uplink_alarm", live.uplink.alarm.empty() ? 0 : 1);
+  out.gauge("diagnostic_uplink_undeliverable", live.uplink.undeliverable ? 1 : 0);
+  out.gauge("diagnostic_uplink_in_flight", live.uplink.in_flight);
+}
+
 }  // namespace
 
 Json status_report(const AgentConfig& config, const JournalStatus& journal,
-                   const std::optional<LiveReport>& live) {
+                   const std::optional<LiveReport>& live,
+                   const std::optional<DiagnosticReport>& diagnostic) {
   Json out = Json::object(
       {{"running", Json::boolean(live.has_value())},
        {"tenant", Json::string(config.tenant)},
@@ -99,6 +170,7 @@ Json status_report(const AgentConfig& config, const JournalStatus& journal,
     out.set("queued_requests", number(live->commits.queued_requests));
     out.set("inputs", live->inputs);
   }
+  if (diagnostic) out.set("diagnostic", diagnostic_of(*diagnostic));
   return out;
 }
 
@@ -123,16 +195,13 @@ std::string status_text(const Json& report) {
   if (const Json* uplink = report.find("uplink"))
     out += "  uplink     " + uplink_text(*uplink) + "\n";
   if (const Json* inputs = report.find("inputs")) out += inputs_text(*inputs);
-  if (const Json* totals = report.find("totals")) {
-    for (const Json& row : totals->items()) {
-      out += "  total      " + text_at(row, "meter") + " " + text_at(row, "total") + " " +
-             text_at(row, "unit") + "\n";
-    }
-  }
+  out += totals_text(report);
+  if (const Json* diagnostic = report.find("diagnostic")) out += diagnostic_text(*diagnostic);
   return out;
 }
 
-std::string metrics_text(const JournalStatus& journal, const LiveReport& live) {
+std::string metrics_text(const JournalStatus& journal, const LiveReport& live,
+                         const std::optional<DiagnosticReport>& diagnostic) {
   MetricsText out;
   out.counter("readings_total", live.commits.readings);
   out.counter("duplicates_total", live.commits.duplicates);
@@ -163,6 +232,7 @@ std::string metrics_text(const JournalStatus& journal, const LiveReport& live) {
   out.counter("heartbeats_total", live.uplink.heartbeats);
   out.counter("connects_total", live.uplink.connects);
   out.counter("connection_failures_total", live.uplink.connection_failures);
+  if (diagnostic) diagnostic_metrics(*diagnostic, out);
   return out.take();
 }
 

@@ -24,6 +24,7 @@ struct UplinkReport {
   uint64_t batches_sent = 0;
   uint64_t batches_resent = 0;
   uint64_t batches_refused = 0;
+  uint64_t tombstones_sent = 0;
   uint64_t resumes = 0;
   uint64_t receipts = 0;
   uint64_t statements_refused = 0;
@@ -32,17 +33,30 @@ struct UplinkReport {
   uint64_t connection_failures = 0;
 };
 
-/// What only a running agent knows.
-struct LiveReport {
+/// What only a running agent knows. Session counters (connects, connected, failure) are the same
+/// for both streams.
+struct StreamReport {
   GroupCommitCounters commits;
   UplinkReport uplink;
+};
+struct LiveReport : StreamReport {
   Json inputs = Json::object();  // what each kind of input says of itself, by its name
 };
 
+/// The diagnostic stream of a device that has one.
+struct DiagnosticReport {
+  JournalStatus journal;
+  std::optional<StreamReport> live;
+  uint64_t lost = 0;  // readings that came with billing ones, could not wait and were refused
+};
+
 Json status_report(const AgentConfig& config, const JournalStatus& journal,
-                   const std::optional<LiveReport>& live);
+                   const std::optional<LiveReport>& live,
+                   const std::optional<DiagnosticReport>& diagnostic = std::nullopt);
 /// For a person; reads any object that status_report() made.
 std::string status_text(const Json& report);
-std::string metrics_text(const JournalStatus& journal, const LiveReport& live);
+/// The diagnostic stream's have "diagnostic_" in their names.
+std::string metrics_text(const JournalStatus& journal, const LiveReport& live,
+                         const std::optional<DiagnosticReport>& diagnostic = std::nullopt);
 
 }  // namespace ledgerline::agent

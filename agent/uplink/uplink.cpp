@@ -1,12 +1,13 @@
 #include "agent/uplink/uplink.h"
 
+#include <algorithm>
+
 #include "common/check.h"
 #include "common/io/log.h"
 
 namespace ledgerline::agent {
 
 using io::kv;
-using io::log_error;
 using io::log_info;
 using io::log_warn;
 
@@ -22,85 +23,83 @@ uint32_t random32() {
   return big_endian32(bytes);
 }
 
-std::string advice(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::unknown_stream:
-      return "the collector does not know this stream: enrol the device again";
-    case Verdict::rollback:
-      return "the collector holds more than this journal: it was restored or rolled back; "
-             "readings recorded now cannot be delivered on this stream: enrol the device again";
-    case Verdict::stream_frozen:
-      return "the collector has frozen or closed this stream; readings recorded now cannot be "
-             "delivered on it: enrol the device again";
-    case Verdict::key_revoked:
-      return "the collector has revoked this device's key; readings recorded now cannot be "
-             "delivered "
-             "on this stream: enrol the device again with a new key";
-    case Verdict::continue_:
-      break;
-  }
-  return {};
-}
-
-/// A stream that is unknown may be so to a collector on a wrong store only: it may go on yet.
-bool ends_stream(Verdict verdict) {
-  return verdict == Verdict::rollback || verdict == Verdict::stream_frozen ||
-         verdict == Verdict::key_revoked;
-}
-
 }  // namespace
 
-Uplink::Uplink(io::Runtime& runtime, Clock& clock, Outgoing& outgoing, Signer& signer,
+Uplink::Uplink(io::Runtime& runtime, Clock& clock, OutgoingStreams outgoing, Signer& signer,
                PublicKey collector_key, UplinkOptions options, const io::MqttFactory& factory,
-               std::function<void(const Error&)> journal_failed)
+               const std::function<void(const Error&)>& journal_failed)
     : runtime_(runtime),
       clock_(clock),
-      outgoing_(outgoing),
       signer_(signer),
       collector_key_(std::move(collector_key)),
       options_(std::move(options)),
       factory_(factory),
-      journal_failed_(std::move(journal_failed)),
-      window_timer_(runtime.context()),
-      heartbeat_timer_(runtime.context()),
-      window_(options_.limits) {}
+      journal_failed_(journal_failed) {
+  add(StreamClass::billing, outgoing.billing,
+      {.heartbeat = options_.heartbeat, .limits = options_.limits, .hold = options_.hold});
+  if (outgoing.diagnostic == nullptr) return;
+  add(StreamClass::diagnostic, *outgoing.diagnostic,
+      {.heartbeat = options_.heartbeat,
+       .limits = options_.diagnostic_limits,
+       .hold = options_.diagnostic_hold});
+}
 
 Uplink::~Uplink() { stop(); }
 
-template <class Work, class Done>
-void Uplink::on_storage(Work work, Done done) {
-  io::on_storage(
-      runtime_, std::move(work),
-      [alive = std::weak_ptr<bool>(alive_), done = std::move(done)](auto result) mutable {
-        if (!alive.expired()) done(std::move(result));
-      });
+void Uplink::add(StreamClass stream_class, Outgoing& outgoing, StreamUplinkOptions options) {
+  const auto publish = [this](TopicLeaf leaf, Bytes payload, io::Published done) {
+    this->publish(leaf, std::move(payload), std::move(done));
+  };
+  streams_.push_back(
+      {stream_class, outgoing,
+       std::make_unique<StreamUplink>(runtime_, clock_, outgoing, signer_, collector_key_,
+                                      std::move(options), publish, journal_failed_)});
 }
 
-Moment Uplink::moment() { return {clock_.monotonic(), random32()}; }
+StreamUplink& Uplink::at(StreamClass stream_class) const {
+  const auto found = std::find_if(streams_.begin(), streams_.end(), [&](const Stream& each) {
+    return each.stream_class == stream_class;
+  });
+  CHECK_INVARIANT(found != streams_.end());
+  return *found->uplink;
+}
 
-void Uplink::start() {
-  on_storage([this] { return outgoing_.resume_state(); },
-             [this](Result<ResumeState> state) {
-               if (!state) return halt_for("the journal cannot be read", state.error());
-               connect(*state);
-             });
+StreamUplink* Uplink::find(const StreamId& stream) const {
+  for (const Stream& each : streams_) {
+    if (each.uplink->stream() == stream) return each.uplink.get();
+  }
+  return nullptr;
+}
+
+void Uplink::start() { read_streams(0, std::nullopt); }
+
+void Uplink::read_streams(size_t next, std::optional<uint8_t> partition) {
+  if (next == streams_.size() && partition) connect(*partition);
+  if (next == streams_.size()) return;
+  io::on_storage(
+      runtime_, [&outgoing = streams_[next].outgoing] { return outgoing.resume_state(); },
+      [this, next, partition,
+       alive = std::weak_ptr<bool>(alive_)](const Result<ResumeState>& state) {
+        if (alive.expired()) return;
+        StreamUplink& stream = *streams_[next].uplink;
+        if (state) {
+          stream.begin(*state);
+        } else {
+          stream.halt_for("the journal cannot be read", state.error());
+        }
+        // One device, one partition.
+        read_streams(next + 1, state ? std::optional(state->partition) : partition);
+      });
 }
 
 void Uplink::stop() {
   alive_.reset();
-  window_timer_.cancel();
-  heartbeat_timer_.cancel();
   if (mqtt_) mqtt_->stop();
+  for (const Stream& each : streams_) each.uplink->stop();
 }
 
-void Uplink::connect(const ResumeState& state) {
-  stream_ = state.stream;
-  receipt_number_ = state.receipt_number;
-  if (state.status != StreamStatus::open) {
-    status_.undeliverable = true;
-    status_.alarm = advice(Verdict::stream_frozen);
-  }
-  topic_ = {options_.tenant, state.partition, options_.device, TopicLeaf::batch};
+void Uplink::connect(uint8_t partition) {
+  topic_ = {options_.tenant, partition, options_.device, TopicLeaf::batch};
   const auto topic = [this](TopicLeaf leaf) {
     Topic out = topic_;
     out.leaf = leaf;
@@ -117,129 +116,31 @@ void Uplink::connect(const ResumeState& state) {
   mqtt_ = factory_(std::move(broker),
                    {[this](bool) {
                       log_info("broker_connected", {kv("broker", options_.broker.host)});
-                      perform(window_.on_connected(moment()));
+                      for (const Stream& each : streams_) each.uplink->on_connected();
                     },
                     [this](const std::string& reason) {
                       log_warn("broker_connection_failed", {kv("reason", reason)});
-                      perform(window_.on_disconnected(moment()));
+                      for (const Stream& each : streams_) each.uplink->on_disconnected();
                     },
                     [this](const io::MqttMessage& message) { on_message(message); }});
   mqtt_->start();
-  arm_heartbeat();
 }
 
-void Uplink::on_sealed(BatchNumber head) { perform(window_.on_sealed(moment(), head)); }
-
-void Uplink::perform(const Actions& actions, std::vector<StoredBatch> fetched) {
-  size_t next = 0;
-  for (auto& batch : fetched) {
-    if (next == actions.publish.size() || batch.number != actions.publish[next]) continue;
-    ++next;
-    publish(std::move(batch));
-  }
-  CHECK_INVARIANT(next == actions.publish.size());
-  if (actions.ask) send_resume();
-  if (actions.fetch) fetch(*actions.fetch);
-  window_timer_.cancel();
-  if (!actions.wake_at) return;
-  window_timer_.expires_after(std::max(Duration(1), *actions.wake_at - clock_.monotonic()));
-  window_timer_.async_wait(
-      [this, alive = std::weak_ptr<bool>(alive_)](const boost::system::error_code& error) {
-        if (!error && !alive.expired()) perform(window_.on_time(moment()));
-      });
+void Uplink::publish(TopicLeaf leaf, Bytes payload, io::Published done) {
+  Topic topic = topic_;
+  topic.leaf = leaf;
+  mqtt_->publish(topic.text(), std::move(payload), false, std::move(done));
 }
 
-void Uplink::send_resume() {
-  on_storage([this] { return outgoing_.resume_state(); },
-             [this](Result<ResumeState> state) {
-               if (!state) return halt_for("the journal cannot be read", state.error());
-               std::array<uint8_t, Nonce::kSize> random{};
-               random_bytes(random);
-               nonce_ = Nonce(random);
-               asked_ = std::move(*state);
-               const Resume resume{asked_.stream,  *nonce_,           asked_.head_batch,
-                                   asked_.head_id, asked_.acked_upto, asked_.receipt_number};
-               auto bytes = sign(payload_type::kResume, encode(resume), signer_);
-               if (!bytes) return halt("the device key does not sign: " + bytes.error().text());
-               Topic topic = topic_;
-               topic.leaf = TopicLeaf::resume;
-               ++status_.resumes;
-               // Not sent is no different from not answered: the window asks again.
-               mqtt_->publish(topic.text(), std::move(*bytes), false,
-                              [this, alive = std::weak_ptr<bool>(alive_)](const Status& sent) {
-                                if (sent || alive.expired()) return;
-                                log_warn("resume_not_sent", {kv("error", sent.error())});
-                                note_refusal(sent.error());
-                              });
-             });
-}
-
-void Uplink::fetch(const SendWindow::Fetch& fetch) {
-  on_storage(
-      [this, fetch] {
-        return outgoing_.batches_after(fetch.after, {fetch.batches_max, fetch.bytes_max});
-      },
-      [this, id = fetch.id](Result<std::vector<StoredBatch>> batches) {
-        if (!batches) {
-          // Trimmed already, or too many readers for a moment: nothing is wrong with the journal.
-          const bool passing =
-              batches.error().code() == Errc::not_found || batches.error().code() == Errc::retry;
-          if (!passing) return halt_for("sealed batches cannot be read", batches.error());
-          log_error("journal_read_failed", {kv("error", batches.error())});
-          batches = std::vector<StoredBatch>();
-        }
-        std::vector<SendWindow::Fetched> sizes;
-        sizes.reserve(batches->size());
-        for (const auto& batch : *batches) sizes.push_back({batch.number, batch.sealed.size()});
-        perform(window_.on_fetched(moment(), id, sizes), std::move(*batches));
-      });
-}
-
-void Uplink::publish(StoredBatch batch) {
-  ++status_.batches_sent;
-  mqtt_->publish(
-      topic_.text(), std::move(batch.sealed), false,
-      [this, number = batch.number, alive = std::weak_ptr<bool>(alive_)](const Status& sent) {
-        if (sent || alive.expired()) return;
-        ++status_.batches_refused;
-        log_warn("batch_not_sent", {kv("number", number), kv("error", sent.error())});
-        note_refusal(sent.error());
-        perform(window_.on_not_sent(moment(), number));
-      });
-}
-
-void Uplink::arm_heartbeat() {
-  heartbeat_timer_.expires_after(options_.heartbeat);
-  heartbeat_timer_.async_wait(
-      [this, alive = std::weak_ptr<bool>(alive_)](const boost::system::error_code& error) {
-        if (error || alive.expired()) return;
-        beat();
-        arm_heartbeat();
-      });
-}
-
-void Uplink::beat() {
-  // A heartbeat promises completeness, so none leaves a journal of which the collector has not said
-  // "continue".
-  if (beating_ || !window_.open()) return;
-  beating_ = true;
-  on_storage([this, hold = options_.hold()] { return outgoing_.heartbeat(hold); },
-             [this](const Result<Heartbeat>& heartbeat) {
-               beating_ = false;
-               if (!heartbeat && heartbeat.error().code() == Errc::full) return;  // the next one
-               if (!heartbeat) return halt_for("a heartbeat cannot be kept", heartbeat.error());
-               auto bytes = sign(payload_type::kHeartbeat, encode(*heartbeat), signer_);
-               if (!bytes) return halt("the device key does not sign: " + bytes.error().text());
-               Topic topic = topic_;
-               topic.leaf = TopicLeaf::heartbeat;
-               ++status_.heartbeats;
-               mqtt_->publish(topic.text(), std::move(*bytes), false, [](const Status&) {});
-             });
+void Uplink::on_sealed(BatchNumber head, StreamClass stream_class) {
+  at(stream_class).on_sealed(head);
 }
 
 void Uplink::on_message(const io::MqttMessage& message) {
-  if (waiting_ >= kWaitingMax) {
-    ++status_.statements_refused;
+  size_t waiting = 0;
+  for (const Stream& each : streams_) waiting += each.uplink->waiting();
+  if (waiting >= kWaitingMax) {
+    ++statements_refused_;
     return;
   }
   const auto topic = parse_topic(message.topic);
@@ -248,33 +149,17 @@ void Uplink::on_message(const io::MqttMessage& message) {
   if (topic->leaf == TopicLeaf::receipt) on_receipts(message);
 }
 
-Result<Receipt> Uplink::checked_receipt(ByteView signed_bytes) const {
-  TRY(const auto message, open_signed(signed_bytes, payload_type::kReceipt));
-  TRY_VOID(verify(message, collector_key_));
-  return decode_receipt(message.body);
-}
-
 void Uplink::on_receipts(const io::MqttMessage& message) {
   auto set = decode_receipt_set(message.payload);
   if (!set) return refuse("receipt set", set.error());
   for (auto& signed_bytes : *set) {
-    auto receipt = checked_receipt(signed_bytes);
+    auto receipt = checked_receipt(signed_bytes, collector_key_);
     if (!receipt) {
       refuse("receipt", receipt.error());
       continue;
     }
-    // The device's other streams; and what we have: the retained receipt comes again at every
-    // connect.
-    if (receipt->stream != stream_ || receipt->number <= receipt_number_) continue;
-    const Custody custody{receipt->linked_upto, receipt->parked};
-    if (custody.linked_upto < asked_.acked_upto && receipt->status == StreamStatus::open) {
-      // A restored collector gets back what it lost: that moves the window, and our receipt stays.
-      perform(window_.on_receipt(moment(), custody));
-      continue;
-    }
-    keep(std::move(*receipt), std::move(signed_bytes), false, [this](const Receipt& kept) {
-      perform(window_.on_receipt(moment(), {kept.linked_upto, kept.parked}));
-    });
+    if (StreamUplink* stream = find(receipt->stream))
+      stream->on_receipt(std::move(*receipt), std::move(signed_bytes));
   }
 }
 
@@ -286,110 +171,27 @@ void Uplink::on_answer(const io::MqttMessage& message) {
   };
   const auto answer = read();
   if (!answer) return refuse("answer", answer.error());
-  // Only the newest resume counts: an older answer, or a replayed one, speaks of another moment.
-  if (answer->stream != stream_ || !nonce_ || answer->nonce != *nonce_) return;
-  nonce_.reset();
-  ++status_.answers;
-  status_.verdict = answer->verdict;
-  accept_answer(*answer);
-}
-
-void Uplink::accept_answer(const Answer& answer) {
-  if (answer.verdict != Verdict::continue_) {
-    if (ends_stream(answer.verdict)) status_.undeliverable = true;
-    perform(window_.on_verdict(moment()));
-    status_.alarm =
-        advice(answer.verdict) + (answer.detail.empty() ? "" : " (" + answer.detail + ")");
-    return log_error("stream_stopped",
-                     {kv("verdict", to_string(answer.verdict)), kv("detail", status_.alarm)});
-  }
-  auto receipt = checked_receipt(answer.receipt);
-  if (!receipt || receipt->stream != stream_) {
-    return refuse("answer", receipt ? Error(Errc::corrupt, "its receipt is another stream's")
-                                    : receipt.error());
-  }
-  status_.alarm.clear();
-  status_.undeliverable = false;
-  const auto open = [this](const Receipt& kept) {
-    perform(window_.on_answer(moment(), {kept.linked_upto, kept.parked}, asked_.head_batch));
-  };
-  if (receipt->linked_upto < asked_.acked_upto) {
-    // The fleet is the collector's last replica: a collector that lost batches gets them again, and
-    // our receipt stays.
-    log_error("collector_holds_less",
-              {kv("linked_upto", receipt->linked_upto), kv("acked_upto", asked_.acked_upto)});
-    status_.alarm =
-        "the collector holds less than it gave a receipt for: it was restored from a backup";
-    return open(*receipt);
-  }
-  keep(std::move(*receipt), answer.receipt, true, open);
-}
-
-void Uplink::keep(Receipt receipt, Bytes signed_bytes, bool answered,
-                  std::function<void(const Receipt&)> then) {
-  ++waiting_;
-  on_storage(
-      [this, receipt, signed_bytes = std::move(signed_bytes)] {
-        return outgoing_.store_receipt(receipt, signed_bytes);
-      },
-      [this, receipt, answered, then = std::move(then)](const Result<ReceiptOutcome>& outcome) {
-        --waiting_;
-        if (!outcome) {
-          if (outcome.error().code() == Errc::conflict && !answered)
-            return refuse("receipt", outcome.error());
-          return halt_for("the collector's receipt does not fit this journal", outcome.error());
-        }
-        if (*outcome == ReceiptOutcome::stored) ++status_.receipts;
-        receipt_number_ = std::max(receipt_number_, receipt.number);
-        if (receipt.status != StreamStatus::open) {
-          perform(window_.on_verdict(moment()));
-          status_.undeliverable = true;
-          status_.alarm = advice(Verdict::stream_frozen);
-          log_error("stream_stopped",
-                    {kv("status", to_string(receipt.status)), kv("detail", status_.alarm)});
-          return;
-        }
-        if (*outcome != ReceiptOutcome::older || answered) then(receipt);
-      });
+  if (StreamUplink* stream = find(answer->stream)) stream->on_answer(*answer);
 }
 
 void Uplink::refuse(const std::string& what, const Error& error) {
-  ++status_.statements_refused;
+  ++statements_refused_;
   log_warn("statement_refused", {kv("what", what), kv("error", error)});
 }
 
-void Uplink::note_refusal(const Error& error) {
-  if (error.code() != Errc::config) return;
-  status_.alarm =
-      "not authorised: the broker does not let this device send; it may be revoked, or missing in "
-      "the "
-      "broker's access list";
+bool Uplink::undeliverable(StreamClass stream_class) const {
+  return at(stream_class).undeliverable();
 }
 
-void Uplink::halt(const std::string& alarm) {
-  window_.stop();
-  status_.alarm = alarm;
-  log_error("uplink_stopped", {kv("reason", alarm)});
-}
-
-void Uplink::halt_for(const std::string& what, const Error& error) {
-  if (error.code() == Errc::conflict || error.code() == Errc::corrupt)
-    return halt(what + ": " + error.text());
-  halt("the journal failed: " + error.text());
-  journal_failed_(error);
-}
-
-UplinkStatus Uplink::status() const {
-  UplinkStatus out = status_;
+UplinkStatus Uplink::status(StreamClass stream_class) const {
+  UplinkStatus out{at(stream_class).status()};
+  out.statements_refused += statements_refused_;
   if (mqtt_) {
     out.connected = mqtt_->status().connected;
     out.connection_failure = mqtt_->status().last_failure;
     out.connects = mqtt_->status().connects;
     out.connection_failures = mqtt_->status().failures;
   }
-  out.linked_upto = window_.linked_upto();
-  out.in_flight = window_.in_flight();
-  out.batches_resent = window_.resent();
   return out;
 }
 

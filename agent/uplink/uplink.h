@@ -1,24 +1,14 @@
 #pragma once
-// The agent's side of the broker: sends sealed batches until the collector's receipt, asks (resume)
-// at each connect, says how things stand (heartbeat). Lives on the context's thread; the journal is
-// called on the storage thread. Decides nothing itself: what is sent when is SendWindow's business.
+// The agent's side of the broker: one session that carries the device's streams. Sends sealed
+// batches until the collector's receipt, asks (resume) at each connect, says how things stand
+// (heartbeat); what that means for one stream is in stream_uplink.h. Here is the session, and whose
+// statement is whose. Lives on the context's thread.
 //
-// Invariants: nothing but a receipt that the pinned collector key signed moves the journal; no
-// batch leaves before the collector has answered a resume of this connection; memory holds the
-// window and not the backlog.
+// Invariants: nothing but a receipt that the pinned collector key signed moves a journal; no batch
+// leaves before the collector has answered a resume of this connection; memory holds the windows
+// and not the backlog. A stream that has ended leaves the other as it is.
 
-#include <boost/asio/steady_timer.hpp>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-
-#include "agent/core/outgoing.h"
-#include "agent/core/send_window.h"
-#include "common/crypto.h"
-#include "common/io/mqtt.h"
-#include "common/io/runtime.h"
-#include "common/topics.h"
+#include "agent/uplink/stream_uplink.h"
 
 namespace ledgerline::agent {
 
@@ -29,100 +19,82 @@ struct UplinkOptions {
       broker;  // host, port, tls, reconnect; identity, subscriptions and session are set here
   Duration heartbeat = std::chrono::seconds(5);
   SendLimits limits;
+  /// A few batches at a time, so that they never hold up the billing stream.
+  SendLimits diagnostic_limits{.batches_max = 4, .bytes_max = 500'000};
   /// Readings of this time and later may still come; nothing: only those of now.
   std::function<std::optional<Timestamp>()> hold = [] { return std::optional<Timestamp>(); };
+  std::function<std::optional<Timestamp>()> diagnostic_hold = [] {
+    return std::optional<Timestamp>();
+  };
 };
 
-struct UplinkStatus {
+/// The session's state, and one stream's.
+struct UplinkStatus : StreamUplinkStatus {
   bool connected = false;
   std::string connection_failure;  // in plain words; empty while connected
-  std::string alarm;  // why nothing is sent although connected; empty where all is well
-  /// The collector takes nothing more on this stream: what is recorded now stays here. Asked anew
-  /// at each connect, so it is not stored beyond what the newest receipt says.
-  bool undeliverable = false;
-  std::optional<Verdict> verdict;  // of the newest answer
-  BatchNumber linked_upto = 0;
-  size_t in_flight = 0;
-  uint64_t batches_sent = 0;  // given to the broker, those sent again included
-  uint64_t batches_resent = 0;
-  uint64_t batches_refused =
-      0;  // by the broker, or lost with the connection before it acknowledged
-  uint64_t resumes = 0;
-  uint64_t answers = 0;
-  uint64_t receipts = 0;            // stored
-  uint64_t statements_refused = 0;  // wrong signature, another stream, another nonce, another chain
-  uint64_t heartbeats = 0;
   uint64_t connects = 0;
   uint64_t connection_failures = 0;
 };
 
+/// The device's journals.
+struct OutgoingStreams {
+  // NOLINTNEXTLINE(google-explicit-constructor): most devices have the billing stream only
+  OutgoingStreams(Outgoing& billing_in, Outgoing* diagnostic_in = nullptr)
+      : billing(billing_in), diagnostic(diagnostic_in) {}
+  Outgoing& billing;
+  Outgoing* diagnostic;
+};
+
 class Uplink {
  public:
-  /// `signer` is the stream's device key; `collector_key` the one pinned at enrolment.
+  /// `signer` is the streams' device key; `collector_key` the one pinned at enrolment.
   /// `journal_failed` ends the process: nothing is known about what the journal holds then.
-  Uplink(io::Runtime& runtime, Clock& clock, Outgoing& outgoing, Signer& signer,
+  Uplink(io::Runtime& runtime, Clock& clock, OutgoingStreams outgoing, Signer& signer,
          PublicKey collector_key, UplinkOptions options, const io::MqttFactory& factory,
-         std::function<void(const Error&)> journal_failed);
+         const std::function<void(const Error&)>& journal_failed);
   ~Uplink();
 
-  /// Reads the stream from the journal, then connects. The journal holds a grant.
+  /// Reads the streams from their journals, then connects. Each journal holds a grant.
   void start();
   void stop();
-  /// The journal has sealed batches up to `head`.
-  void on_sealed(BatchNumber head);
-  [[nodiscard]] UplinkStatus status() const;
-  [[nodiscard]] bool undeliverable() const { return status_.undeliverable; }
+  /// The class's journal has sealed batches up to `head`.
+  void on_sealed(BatchNumber head, StreamClass stream_class = StreamClass::billing);
+  /// Invariant, also below: the class has a stream.
+  [[nodiscard]] UplinkStatus status(StreamClass stream_class = StreamClass::billing) const;
+  [[nodiscard]] bool undeliverable(StreamClass stream_class = StreamClass::billing) const;
 
  private:
-  using Actions = SendWindow::Actions;
+  struct Stream {
+    StreamClass stream_class;
+    Outgoing& outgoing;
+    std::unique_ptr<StreamUplink> uplink;
+  };
 
-  [[nodiscard]] Moment moment();
-  void connect(const ResumeState& state);
-  void perform(const Actions& actions, std::vector<StoredBatch> fetched = {});
-  void send_resume();
-  void fetch(const SendWindow::Fetch& fetch);
-  void publish(StoredBatch batch);
-  void beat();
-  void arm_heartbeat();
+  void add(StreamClass stream_class, Outgoing& outgoing, StreamUplinkOptions options);
+  [[nodiscard]] StreamUplink& at(StreamClass stream_class) const;
+  /// nullptr for a stream of the device that is none of ours.
+  [[nodiscard]] StreamUplink* find(const StreamId& stream) const;
+  /// One journal that cannot be read leaves the other stream as it is.
+  void read_streams(size_t next, std::optional<uint8_t> partition);
+  void connect(uint8_t partition);
+  void publish(TopicLeaf leaf, Bytes payload, io::Published done);
   void on_message(const io::MqttMessage& message);
   void on_answer(const io::MqttMessage& message);
   void on_receipts(const io::MqttMessage& message);
-  void accept_answer(const Answer& answer);
-  /// Keeps the receipt, then calls `then` where it holds.
-  void keep(Receipt receipt, Bytes signed_bytes, bool answered,
-            std::function<void(const Receipt&)> then);
-  [[nodiscard]] Result<Receipt> checked_receipt(ByteView signed_bytes) const;
-  /// A publish that the broker did not take.
-  void note_refusal(const Error& error);
-  void halt(const std::string& alarm);
-  /// What contradicts the journal stops the uplink; what storage refuses ends the process.
-  void halt_for(const std::string& what, const Error& error);
   void refuse(const std::string& what, const Error& error);
-  template <class Work, class Done>
-  void on_storage(Work work, Done done);
 
   io::Runtime& runtime_;
   Clock& clock_;
-  Outgoing& outgoing_;
   Signer& signer_;
   const PublicKey collector_key_;
   UplinkOptions options_;
   io::MqttFactory factory_;
   std::function<void(const Error&)> journal_failed_;
-  boost::asio::steady_timer window_timer_;
-  boost::asio::steady_timer heartbeat_timer_;
-  std::shared_ptr<bool> alive_ =
-      std::make_shared<bool>(true);  // handlers posted by others ask it first
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<io::MqttClient> mqtt_;
-  SendWindow window_;
-  StreamId stream_;
+  std::vector<Stream> streams_;
   Topic topic_;
-  std::optional<Nonce> nonce_;   // of the resume that waits for its answer
-  ResumeState asked_;            // what that resume said
-  uint64_t receipt_number_ = 0;  // of the newest receipt stored
-  size_t waiting_ = 0;           // statements that wait for the storage thread
-  bool beating_ = false;
-  UplinkStatus status_;
+  uint64_t statements_refused_ = 0;  // of no stream
 };
 
 }  // namespace ledgerline::agent

@@ -48,6 +48,8 @@ void intake_lines(const IntakeStatus& status, Text& out) {
   out.value(custody.forked, "fate", "forked");
   out.value(custody.kept_frozen, "fate", "kept_frozen");
   out.value(custody.dropped, "fate", "dropped");
+  out.counter("tombstones_total", custody.tombstones,
+              "Linked tombstones: diagnostic readings that devices gave up");
   out.head("refused_total", "counter", "Messages refused before custody, by reason");
   for (size_t i = 0; i < kRefusals; ++i) {
     out.value(custody.refused[i], "reason", to_string(static_cast<Refusal>(i)));

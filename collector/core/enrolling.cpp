@@ -29,10 +29,15 @@ Status check_names(const EnrolmentRequest& request) {
 }
 
 Status check_classes(const EnrolmentRequest& request) {
-  if (request.classes != std::vector<StreamClass>{StreamClass::billing}) {
-    return fail(Errc::reject, "a device is enrolled for exactly one stream, of class billing");
-  }
-  return {};
+  // Each at most once, says the decoder.
+  if (!request.classes.empty() && request.classes.size() <= 2) return {};
+  return fail(Errc::reject,
+              "a device is enrolled for a billing stream, a diagnostic stream, or both");
+}
+
+bool asks_for(const EnrolmentRequest& request, StreamClass stream_class) {
+  return std::find(request.classes.begin(), request.classes.end(), stream_class) !=
+         request.classes.end();
 }
 
 /// The stream of that class which the new one replaces: the newest one, closed already or not.
@@ -49,6 +54,20 @@ const StreamRow* predecessor_of(const std::vector<StreamRow>& streams, StreamCla
 std::optional<KeyId> key_in_use(const std::vector<StreamRow>& streams) {
   const StreamRow* newest = predecessor_of(streams, StreamClass::billing);
   return newest == nullptr ? std::nullopt : std::optional(newest->grant.key);
+}
+
+/// The billing stream that goes on where only a diagnostic one is asked for; nullptr where billing
+/// is asked for.
+Result<const StreamRow*> kept_billing(const EnrolmentRequest& request,
+                                      const EnrolmentContext& context, const KeyId& key) {
+  if (asks_for(request, StreamClass::billing)) return nullptr;
+  const StreamRow* billing = predecessor_of(context.streams, StreamClass::billing);
+  if (billing != nullptr && billing->status == StreamStatus::open && billing->grant.key == key)
+    return billing;
+  return fail(Error(Errc::reject,
+                    "a diagnostic stream alone is for a device whose billing stream is open under "
+                    "the same key: ask for both, with a reason")
+                  .with("device", device_identity(request.tenant, request.device)));
 }
 
 Status check_replacement(const EnrolmentRequest& request, const EnrolmentContext& context,
@@ -101,7 +120,7 @@ Result<GrantedStream> grant_stream(const EnrolmentRequest& request, const Device
   return out;
 }
 
-Result<Bytes> make_enrolment(const EnrolmentRequest& request,
+Result<Bytes> make_enrolment(const EnrolmentRequest& request, const StreamRow* kept,
                              const std::vector<GrantedStream>& streams,
                              const EnrolmentContext& context, Signer& collector) {
   const CertificateOrder order{
@@ -119,6 +138,7 @@ Result<Bytes> make_enrolment(const EnrolmentRequest& request,
   out.certificate_authority = context.authority_certificate_der;
   out.collector_algorithm = collector.public_key().algorithm();
   out.collector_public_key = collector.public_key().der();
+  if (kept != nullptr) out.grants.push_back(kept->signed_grant);
   for (const auto& stream : streams) out.grants.push_back(stream.signed_grant);
   return sign(payload_type::kEnrolment, encode(out), collector);
 }
@@ -151,6 +171,7 @@ Result<EnrolmentPlan> plan_enrolment(const EnrolmentRequest& request,
   TRY(const auto key, PublicKey::from_der(request.algorithm, request.public_key));
   const std::optional<KeyId> in_use = key_in_use(context.streams);
   TRY_VOID(check_replacement(request, context, in_use, key.id()));
+  TRY(const StreamRow* const kept, kept_billing(request, context, key.id()));
   EnrolmentPlan out;
   if (in_use && *in_use != key.id()) out.replaces = in_use;
   out.key = {request.algorithm, key.id(), request.public_key, context.now, std::nullopt, {}};
@@ -172,7 +193,7 @@ Result<EnrolmentPlan> plan_enrolment(const EnrolmentRequest& request,
       }
     }
   }
-  TRY(out.enrolment, make_enrolment(request, out.streams, context, collector));
+  TRY(out.enrolment, make_enrolment(request, kept, out.streams, context, collector));
   return out;
 }
 

@@ -54,11 +54,12 @@ struct EnrolmentPlan {
   Bytes enrolment;               // Signed Enrolment: the answer
 };
 
-/// Errc::reject: a name that may not be, a revoked key, a second enrolment without a reason, an
-/// operator's reason beyond 400 bytes. Errc::conflict: another key for an enrolled device without
-/// the operator's `replace`; the request's own reason does not count there, because whoever made
-/// the request wrote it. An enrolled device that asks again gets new streams that name their
-/// predecessors.
+/// A request for a diagnostic stream alone, of a device with the same key, leaves its billing
+/// stream as it is; the answer names both. Errc::reject: a name that may not be, a revoked key, a
+/// second enrolment without a reason, an operator's reason beyond 400 bytes. Errc::conflict:
+/// another key for an enrolled device without the operator's `replace`; the request's own reason
+/// does not count there, because whoever made the request wrote it. An enrolled device that asks
+/// again gets new streams that name their predecessors.
 Result<EnrolmentPlan> plan_enrolment(const EnrolmentRequest& request,
                                      const EnrolmentContext& context, Signer& collector);
 

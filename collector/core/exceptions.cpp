@@ -29,6 +29,8 @@ std::vector<ExceptionPolicy> policies() {
        "find out when the device ran without a clock"},
       {kind::kCoarsened, "operator", 7 * kDay, kByHand,
        "bring the device online sooner or give its journal a larger quota"},
+      {kind::kDiagnosticsDropped, "operator", 7 * kDay, kByHand,
+       "bring the device online sooner or give its diagnostic journal a larger quota"},
       {kind::kSeriesLimit, "operator", 2 * kDay, kByHand,
        "find out why the device reports so many subjects"},
       {kind::kFork, "operator", kHours4, kByHand,

@@ -290,6 +290,34 @@ void check_seq(const Manifest& manifest, const StreamFoldState& state, const Bat
       context));
 }
 
+/// What is dropped is what lies between the batch folded last and the tombstone's end: it may stand
+/// for batches that had come.
+void report_dropped(const Tombstone& tombstone, const StreamFoldState& state,
+                    const BatchContext& context, BatchFold& out) {
+  if (tombstone.first_seq > state.next_seq) {
+    out.exceptions.push_back(
+        to_exception({.kind = exception_kind::kSeqMismatch,
+                      .meter = nullptr,
+                      .count = 1,
+                      .value = 0,
+                      .detail = batch_name(context) + " is a tombstone that begins with seq " +
+                                std::to_string(tombstone.first_seq) + " where " +
+                                std::to_string(state.next_seq) + " was due"},
+                     context));
+  }
+  if (tombstone.last_seq < state.next_seq) return;
+  out.exceptions.push_back(to_exception(
+      {.kind = exception_kind::kDiagnosticsDropped,
+       .meter = nullptr,
+       .count = tombstone.last_seq + 1 - state.next_seq,
+       .value = 0,
+       .detail = "the device gave up the readings with seq " + std::to_string(state.next_seq) +
+                 " to " + std::to_string(tombstone.last_seq) + " of diagnostic stream " +
+                 context.stream.hex() + ", sealed from " + to_rfc3339(tombstone.from) + " to " +
+                 to_rfc3339(tombstone.created_at) + ": " + tombstone.reason},
+      context));
+}
+
 void report_times(const std::vector<Slot>& slots, const MeterRows& meters,
                   const BatchContext& context, BatchFold& out) {
   std::map<std::pair<Fate, uint32_t>, UsageValue> sums;
@@ -465,6 +493,32 @@ BatchFold fold_batch(StreamFoldState& state, const BatchContext& context, ByteVi
   }
   state.totals = manifest.totals;
   state.next_seq = std::max(state.next_seq, manifest.last_seq + 1);
+  return out;
+}
+
+BatchFold fold_tombstone(StreamFoldState& state, const BatchContext& context,
+                         ByteView signed_tombstone) {
+  BatchFold out;
+  state.folded_number = context.number;
+  const auto read = [&]() -> Result<Tombstone> {
+    TRY(const auto message, open_signed(signed_tombstone, payload_type::kTombstone));
+    return decode_tombstone(message.body, state.meters);
+  };
+  const auto tombstone = read();
+  if (!tombstone) {
+    Manifest unknown;
+    unknown.first_seq = 1;
+    unknown.totals = state.totals;
+    report_unreadable(unknown, state, context, tombstone.error(), out);
+    return out;
+  }
+  // Decoding has applied the tables to a copy, so this cannot fail.
+  const auto applied = apply_meter_tables(tombstone->records, state.meters);
+  CHECK_INVARIANT(applied.has_value());
+  follow_records(tombstone->records, state);
+  report_dropped(*tombstone, state, context, out);
+  state.totals = tombstone->totals;
+  state.next_seq = std::max(state.next_seq, tombstone->last_seq + 1);
   return out;
 }
 

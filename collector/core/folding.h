@@ -55,6 +55,11 @@ void limit_exceptions(std::vector<ExceptionUpsert>& exceptions, const BatchConte
 /// `state` is what the stream's batches before this one left, and becomes what this one leaves.
 BatchFold fold_batch(StreamFoldState& state, const BatchContext& context, ByteView sealed);
 
+/// The stream goes on behind the batches that a tombstone stands for; what they held is in no
+/// usage, and one exception says how much that was.
+BatchFold fold_tombstone(StreamFoldState& state, const BatchContext& context,
+                         ByteView signed_tombstone);
+
 /// Usage of a single batch within [from, to), to the millisecond, by the same rules as fold_batch.
 /// `meters`: the stream's, as known now (a number keeps its meaning). `note`: the batch's clock
 /// note. Errc::corrupt where the batch cannot be read.

@@ -45,10 +45,12 @@ class Group {
   Fate fate_of(const ChainedBatch& batch, size_t arrival) {
     if (is_duplicate(batch)) return Fate::duplicate;
     if (!open_) return keep(batch, arrival, Fate::kept);
-    if (const auto common = contradiction(batch)) {
+    const auto common = batch.first == 0 ? contradiction(batch) : tombstone_contradiction(batch);
+    if (common) {
       freeze(*common);
       return keep(batch, arrival, Fate::forked);
     }
+    if (batch.first != 0) return bury(batch, arrival);
     if (batch.number == out_.head_number + 1) {
       link(batch, arrival);
       link_waiting();
@@ -60,17 +62,20 @@ class Group {
   }
 
   [[nodiscard]] bool is_duplicate(const ChainedBatch& batch) const {
-    if (batch.number <= out_.head_number && linked_id(batch.number) == batch.id) return true;
+    if (batch.number <= out_.head_number) {
+      const BatchId* linked = linked_id(batch.number);
+      if (linked == nullptr || *linked == batch.id) return true;
+    }
+    if (forks_.contains(batch.id)) return true;
+    if (batch.first != 0) return false;  // what waits at its end does not stand for the rest
     const auto waiting = waiting_.find(batch.number);
-    if (waiting != waiting_.end() && waiting->second.batch.id == batch.id) return true;
-    return forks_.contains(batch.id);
+    return waiting != waiting_.end() && waiting->second.batch.id == batch.id;
   }
 
-  /// The caller of link_group names the ids of all numbers that the group touches.
-  [[nodiscard]] const BatchId& linked_id(BatchNumber number) const {
+  /// nullptr inside a tombstone.
+  [[nodiscard]] const BatchId* linked_id(BatchNumber number) const {
     const auto found = linked_.find(number);
-    CHECK_INVARIANT(found != linked_.end());
-    return found->second;
+    return found == linked_.end() ? nullptr : &found->second;
   }
 
   /// The last batch that both branches can have in common, where the batch contradicts what is
@@ -78,7 +83,9 @@ class Group {
   [[nodiscard]] std::optional<BatchNumber> contradiction(const ChainedBatch& batch) const {
     const BatchNumber before = batch.number - 1;
     if (batch.number <= out_.head_number) {
-      return before == 0 || linked_id(before) == batch.previous ? before : before - 1;
+      const BatchId* linked = linked_id(before);
+      const bool shared = before == 0 || linked == nullptr || *linked == batch.previous;
+      return shared ? before : before - 1;
     }
     if (before == out_.head_number && batch.previous != out_.head_id)
       return before == 0 ? 0 : before - 1;
@@ -89,6 +96,35 @@ class Group {
     if (right != waiting_.end() && right->second.batch.previous != batch.id)
       return out_.head_number;
     return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<BatchNumber> tombstone_contradiction(
+      const ChainedBatch& tombstone) const {
+    const BatchNumber before = tombstone.first - 1;
+    if (before > out_.head_number) return std::nullopt;
+    const BatchId* linked = linked_id(before);
+    if (linked != nullptr && *linked != tombstone.previous) return before == 0 ? 0 : before - 1;
+    if (tombstone.number <= out_.head_number) return before;  // no duplicate, so another id
+    const auto last = waiting_.find(tombstone.number);
+    if (last != waiting_.end() && last->second.batch.id != tombstone.id) return out_.head_number;
+    const auto right = waiting_.find(tombstone.number + 1);
+    if (right != waiting_.end() && right->second.batch.previous != tombstone.id)
+      return out_.head_number;
+    return std::nullopt;
+  }
+
+  /// Links the tombstone where it reaches the head; what waited below its end is given up with it.
+  Fate bury(const ChainedBatch& tombstone, size_t arrival) {
+    const BatchNumber before = tombstone.first - 1;
+    // Nobody has a receipt that ends inside a tombstone, so nobody may begin one there.
+    if (before > out_.head_number || linked_id(before) == nullptr) return Fate::dropped;
+    const auto end = waiting_.upper_bound(tombstone.number);
+    for (auto it = waiting_.begin(); it != end; it = waiting_.erase(it)) {
+      if (it->second.arrival) out_.fates[*it->second.arrival] = Fate::duplicate;
+    }
+    append(tombstone, arrival);
+    link_waiting();
+    return Fate::linked;
   }
 
   Fate keep(const ChainedBatch& batch, size_t arrival, Fate fate) {
@@ -105,6 +141,10 @@ class Group {
 
   void link(const ChainedBatch& batch, std::optional<size_t> arrival) {
     CHECK_INVARIANT(batch.number == out_.head_number + 1 && batch.previous == out_.head_id);
+    append(batch, arrival);
+  }
+
+  void append(const ChainedBatch& batch, std::optional<size_t> arrival) {
     out_.links.push_back({batch.number, batch.id, arrival});
     out_.head_number = batch.number;
     out_.head_id = batch.id;
@@ -132,7 +172,7 @@ class Group {
 Linkage link_group(const LinkageState& state, const std::vector<ChainedBatch>& arrivals) {
   Group group(state);
   for (size_t i = 0; i < arrivals.size(); ++i) {
-    CHECK_INVARIANT(arrivals[i].number > 0);
+    CHECK_INVARIANT(arrivals[i].number > 0 && arrivals[i].first <= arrivals[i].number);
     group.add(arrivals[i], i);
   }
   return group.result();

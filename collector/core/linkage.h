@@ -6,6 +6,9 @@
 // A batch extends the chain where its number follows the head and it names the head's id. A second
 // batch for a number, or one that contradicts its neighbours, proves that two journals wrote one
 // stream: both are kept, nothing links any more.
+//
+// A tombstone is one step of the chain that stands for several batches. It may stand for some that
+// are linked already; a batch that it stands for and that comes later is a duplicate.
 
 #include <cstdint>
 #include <map>
@@ -20,9 +23,10 @@
 namespace ledgerline::collector {
 
 struct ChainedBatch {
-  BatchNumber number = 0;
-  BatchId id;
-  BatchId previous;
+  BatchNumber number = 0;  // of a tombstone: the last that it stands for
+  BatchId id;              // the chain value at number
+  BatchId previous;        // of a tombstone: the chain value at first - 1
+  BatchNumber first = 0;   // of a tombstone: the first that it stands for; 0: a batch
 };
 
 struct LinkageState {
@@ -30,8 +34,9 @@ struct LinkageState {
   BatchNumber head_number = 0;
   BatchId head_id;  // the grant's id where head_number is 0
   std::map<BatchNumber, ChainedBatch> parked;
-  std::map<BatchNumber, BatchId>
-      linked;  // of each number up to the head that the group names, and of the one before
+  /// Of each number up to the head that the group names, and of the one before (of a tombstone: the
+  /// one before its first). A number that is missing lies inside a tombstone.
+  std::map<BatchNumber, BatchId> linked;
   std::set<BatchId> forks;  // kept already, as the other branch or after a freeze
 };
 
@@ -49,7 +54,7 @@ struct Linkage {
   static constexpr size_t kForksMax = 64;  // per stream
 
   struct Link {
-    BatchNumber number = 0;
+    BatchNumber number = 0;  // the one after the last; of a tombstone: any above it
     BatchId id;
     std::optional<size_t> arrival;  // index in the group; absent: it was parked before
   };

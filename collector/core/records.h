@@ -101,7 +101,7 @@ struct QuarantineCounters {
 // ---- Evidence log
 // ----------------------------------------------------------------------------------------------------
 
-/// All but batches are signed by the operator who made them.
+/// Batches and tombstones are signed by their device, the rest by the operator who made them.
 enum class LeafKind : uint8_t {
   batch = 1,
   catalog_version = 2,
@@ -110,6 +110,7 @@ enum class LeafKind : uint8_t {
   gap_acceptance = 5,
   approval = 6,
   close = 7,
+  tombstone = 8,  // stands for batches that a device gave up
 };
 
 /// Which log this is, from its first leaf. A collector restored from a backup starts a new epoch.
@@ -129,11 +130,11 @@ struct LogHead {
 struct LogEntry {
   LeafNumber leaf = 0;
   LeafKind kind = LeafKind::batch;
-  Digest data;  // the batch id
+  Digest data;  // the batch id, or the tombstone id
   StreamId stream;
-  BatchNumber number = 0;
-  Timestamp received_at;  // of the batch's bytes, also where it was parked first
-  Bytes sealed;
+  BatchNumber number = 0;  // of a tombstone: the last that it stands for
+  Timestamp received_at;   // of the batch's bytes, also where it was parked first
+  Bytes sealed;            // SealedBatch, or Signed Tombstone
   friend bool operator==(const LogEntry&, const LogEntry&) = default;
 };
 
@@ -192,6 +193,7 @@ inline constexpr std::string_view kSeqMismatch = "seq_mismatch";
 inline constexpr std::string_view kImplausibleTime = "implausible_time";
 inline constexpr std::string_view kUnplacedTime = "unplaced_time";
 inline constexpr std::string_view kCoarsened = "coarsened";
+inline constexpr std::string_view kDiagnosticsDropped = "diagnostics_dropped";
 inline constexpr std::string_view kSeriesLimit = "series_limit";
 inline constexpr std::string_view kFork = "fork";
 inline constexpr std::string_view kUnmappedSubject = "unmapped_subject";

@@ -107,7 +107,8 @@ Result<SeriesId> Folder::series_id(const SeriesKey& key, Slice& slice) {
 }
 
 Status Folder::fold_leaf(const LogEntry& entry, Slice& slice) {
-  if (entry.kind != LeafKind::batch) return {};  // other kinds have no readings
+  const bool tombstone = entry.kind == LeafKind::tombstone;
+  if (entry.kind != LeafKind::batch && !tombstone) return {};  // other kinds are of no stream
   TRY(Stream* const stream, this->stream(entry.stream));
   const BatchContext context{.tenant = stream->tenant,
                              .device = stream->device,
@@ -115,7 +116,8 @@ Status Folder::fold_leaf(const LogEntry& entry, Slice& slice) {
                              .number = entry.number,
                              .leaf = entry.leaf,
                              .received_at = entry.received_at};
-  BatchFold folded = fold_batch(stream->state, context, entry.sealed);
+  BatchFold folded = tombstone ? fold_tombstone(stream->state, context, entry.sealed)
+                               : fold_batch(stream->state, context, entry.sealed);
   RefusedUsage refused;
   for (const SeriesUsage& usage : folded.usage) {
     TRY(const SeriesId id, series_id(usage.key, slice));

@@ -17,13 +17,30 @@ namespace {
 constexpr int kConflictsMax = 5;          // other writers that may be first, per group
 constexpr size_t kUnknownSeenMax = 4096;  // beyond it an unknown format may be kept twice
 constexpr std::array<std::string_view, kRefusals> kRefusalNames = {
-    "bad topic",      "too large",     "not readable", "unknown format", "unknown device",
-    "unknown stream", "foreign topic", "wrong key",    "revoked key",    "bad signature"};
+    "bad topic",
+    "too large",
+    "not readable",
+    "unknown format",
+    "unknown device",
+    "unknown stream",
+    "foreign topic",
+    "wrong key",
+    "revoked key",
+    "bad signature",
+    "tombstone for a billing stream"};
 
 tl::unexpected<Refusal> refused(Refusal refusal) { return tl::unexpected<Refusal>(refusal); }
 
 ChainedBatch chained(const OpenBatch& batch) {
   return {batch.manifest.number, batch.id, batch.manifest.previous};
+}
+
+/// Whether this version would now read what was refused for its format.
+bool is_readable(ByteView bytes) {
+  if (const auto message = open_signed(bytes, payload_type::kTombstone))
+    return decode_tombstone(message->body).has_value();
+  const auto peek = peek_envelope(bytes);
+  return peek && peek->format == EnvelopeFormat::known;
 }
 
 ExceptionRow fork_exception(const StreamRow& row, const Linkage& linkage, Timestamp now) {
@@ -85,9 +102,9 @@ Result<std::vector<Outbound>> Custody::accept(const std::vector<Arrival>& group)
       TRY_VOID(refuse(arrival, checked.error(), cache));
       continue;
     }
-    auto& stream = batches[checked->manifest.stream];
+    auto& stream = batches[checked->stream];
     stream.topic = *topic;
-    stream.batches.push_back({std::move(*checked), &arrival});
+    stream.batches.push_back(*checked);
   }
   TRY_VOID(take_batches(batches, out));
   // After the batches: an answer speaks of the state that holds what came before the question.
@@ -116,8 +133,7 @@ Result<std::vector<Outbound>> Custody::offer_unknown_formats_again() {
       for (const auto& item : items) {
         if (item.reason != to_string(Refusal::unknown_format)) continue;
         if (unknown_seen_.size() < kUnknownSeenMax) unknown_seen_.insert(sha256(item.bytes));
-        const auto peek = peek_envelope(item.bytes);
-        if (!peek || peek->format == EnvelopeFormat::unknown) continue;
+        if (!is_readable(item.bytes)) continue;
         readable.push_back({item.topic, item.bytes, item.received_at});
       }
       TRY(auto published, accept(readable));
@@ -131,9 +147,11 @@ Result<std::vector<Outbound>> Custody::offer_unknown_formats_again() {
 // ---- Checks
 // --------------------------------------------------------------------------------------
 
-Custody::Outcome<OpenBatch> Custody::check_batch(const Arrival& arrival, const Topic& topic,
-                                                 Cache& cache) {
+Custody::Outcome<Custody::Checked> Custody::check_batch(const Arrival& arrival, const Topic& topic,
+                                                        Cache& cache) {
   if (arrival.payload.size() > OpenBatch::kSealedSizeMax) return refused(Refusal::too_large);
+  if (const auto tombstone = open_signed(arrival.payload, payload_type::kTombstone))
+    return check_tombstone(*tombstone, arrival, topic, cache);
   const auto peek = peek_envelope(arrival.payload);
   if (!peek) return refused(Refusal::not_readable);
   if (peek->format == EnvelopeFormat::unknown) return refused(Refusal::unknown_format);
@@ -144,7 +162,26 @@ Custody::Outcome<OpenBatch> Custody::check_batch(const Arrival& arrival, const T
   if (!row) return refused(row.error());
   TRY(const auto key, stream_key(**row, cache));
   if (!verify_envelope(*batch, key)) return refused(Refusal::bad_signature);
-  return std::move(*batch);
+  return Checked{batch->manifest.stream, chained(*batch), std::nullopt, &arrival};
+}
+
+Custody::Outcome<Custody::Checked> Custody::check_tombstone(const SignedMessage& message,
+                                                            const Arrival& arrival,
+                                                            const Topic& topic, Cache& cache) {
+  const auto tombstone = decode_tombstone(message.body);
+  if (!tombstone && tombstone.error().code() == Errc::reject)
+    return refused(Refusal::unknown_format);
+  if (!tombstone) return refused(Refusal::not_readable);
+  TRY(const auto row,
+      check_stream(tombstone->stream, message.key, topic, arrival.received_at, cache));
+  if (!row) return refused(row.error());
+  TRY(const auto key, stream_key(**row, cache));
+  if (!verify(message, key)) return refused(Refusal::bad_signature);
+  if ((*row)->grant.stream_class == StreamClass::billing)
+    return refused(Refusal::billing_tombstone);
+  const ChainedBatch step{tombstone->last_batch, tombstone->last_id, tombstone->previous,
+                          tombstone->first_batch};
+  return Checked{tombstone->stream, step, tombstone_id(message.body), &arrival};
 }
 
 Custody::Outcome<const StreamRow*> Custody::check_stream(const StreamId& stream, const KeyId& key,
@@ -217,7 +254,7 @@ Status Custody::take_batches(const std::map<StreamId, StreamGroup>& groups,
       next_leaf_ = *admitted;
       counters_.receipts += changes.size();
     }
-    for (const auto& [stream, decided] : decisions) count(decided.linkage);
+    for (const auto& [stream, decided] : decisions) count(decided);
     for (const auto& [stream, group] : groups) TRY_VOID(publish_receipts(group.topic, out));
     return {};
   }
@@ -248,13 +285,15 @@ Result<LinkageState> Custody::linkage_state(const StreamGroup& group, const Stre
   const StreamId& stream = row.grant.stream;
   state.linked[0] = row.grant_id;
   for (const auto& checked : group.batches) {
-    const BatchNumber number = checked.batch.manifest.number;
-    for (const BatchNumber known : {number - 1, number}) {
+    const ChainedBatch& batch = checked.batch;
+    const BatchNumber before = (batch.first == 0 ? batch.number : batch.first) - 1;
+    for (const BatchNumber known : {before, batch.number}) {
       if (known > row.head_number || state.linked.contains(known)) continue;
       TRY(const auto id, store_.batch_id(stream, known));
-      if (!id)
+      if (id) state.linked[known] = *id;
+      // Only a diagnostic stream has tombstones that it may lie in.
+      if (!id && row.grant.stream_class == StreamClass::billing)
         return fail(Error(Errc::corrupt, "a linked batch is gone").with("stream", stream.hex()));
-      state.linked[known] = *id;
     }
   }
   for (const BatchNumber number : row.parked) {
@@ -284,7 +323,7 @@ Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamR
   Decided out = as_it_is(row);
   TRY(const auto state, linkage_state(group, row));
   std::vector<ChainedBatch> arrivals;
-  for (const auto& checked : group.batches) arrivals.push_back(chained(checked.batch));
+  for (const auto& checked : group.batches) arrivals.push_back(checked.batch);
   out.linkage = link_group(state, arrivals);
   out.changed = out.linkage.changed();
   if (!out.changed) return out;
@@ -293,14 +332,17 @@ Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamR
   for (const auto& link : out.linkage.links) {
     LinkedBatch linked{link.number, link.id, {}, {}};
     if (link.arrival) {
-      linked.sealed = group.batches[*link.arrival].arrival->payload;
-      linked.received_at = group.batches[*link.arrival].arrival->received_at;
+      const Checked& checked = group.batches[*link.arrival];
+      linked.sealed = checked.arrival->payload;
+      linked.received_at = checked.arrival->received_at;
+      linked.tombstone = checked.tombstone;
+      out.tombstones += checked.tombstone ? 1 : 0;
     }
     change.links.push_back(std::move(linked));
   }
   const auto side = [&](size_t i) {
     const Checked& checked = group.batches[i];
-    return SideBatch{checked.batch.manifest.number, checked.batch.id, checked.arrival->payload,
+    return SideBatch{checked.batch.number, checked.batch.id, checked.arrival->payload,
                      checked.arrival->received_at};
   };
   for (const size_t i : out.linkage.parks) change.parks.push_back(side(i));
@@ -329,7 +371,8 @@ Status Custody::add_receipt(const StreamRow& row, const Linkage& linkage, AdmitC
   return {};
 }
 
-void Custody::count(const Linkage& linkage) {
+void Custody::count(const Decided& decided) {
+  const Linkage& linkage = decided.linkage;
   for (const Fate fate : linkage.fates) {
     switch (fate) {
       case Fate::linked:
@@ -353,6 +396,7 @@ void Custody::count(const Linkage& linkage) {
     }
   }
   for (const auto& link : linkage.links) counters_.linked_from_parked += link.arrival ? 0 : 1;
+  counters_.tombstones += decided.tombstones;
   if (linkage.frozen_at) {
     io::log_error("stream_frozen", {kv("reason", "fork"), kv("agree_upto", *linkage.frozen_at),
                                     kv("linked_upto", linkage.head_number)});

@@ -45,14 +45,16 @@ enum class Refusal : uint8_t {
   wrong_key,
   revoked_key,
   bad_signature,
+  billing_tombstone,
 };
-inline constexpr size_t kRefusals = 10;
+inline constexpr size_t kRefusals = 11;
 std::string_view to_string(Refusal refusal);
 
 struct CustodyCounters {
-  uint64_t batches = 0;      // that arrived; each ends in one of the next seven, or is refused
+  uint64_t batches = 0;      // and tombstones; each ends in one of the next seven, or is refused
   uint64_t batch_bytes = 0;  // of the same, as they came over the wire
   uint64_t linked = 0;
+  uint64_t tombstones = 0;  // of the linked
   uint64_t duplicates = 0;
   uint64_t parked = 0;
   uint64_t forked = 0;
@@ -91,7 +93,9 @@ class Custody {
 
  private:
   struct Checked {
-    OpenBatch batch;
+    StreamId stream;
+    ChainedBatch batch;
+    std::optional<Digest> tombstone;  // its id, where it is one
     const Arrival* arrival = nullptr;
   };
   struct StreamGroup {
@@ -103,6 +107,7 @@ class Custody {
     AdmitChange change;
     Linkage linkage;
     bool changed = false;
+    uint64_t tombstones = 0;  // linked
   };
   /// Rows as read for this group; another process may change them between two groups.
   struct Cache {
@@ -114,7 +119,9 @@ class Custody {
   template <class T>
   using Outcome = Result<Checking<T>>;  // outside: the store failed; inside: the input is refused
 
-  Outcome<OpenBatch> check_batch(const Arrival& arrival, const Topic& topic, Cache& cache);
+  Outcome<Checked> check_batch(const Arrival& arrival, const Topic& topic, Cache& cache);
+  Outcome<Checked> check_tombstone(const SignedMessage& message, const Arrival& arrival,
+                                   const Topic& topic, Cache& cache);
   Outcome<const StreamRow*> check_stream(const StreamId& stream, const KeyId& key,
                                          const Topic& topic, Timestamp received_at, Cache& cache);
   Result<PublicKey> stream_key(const StreamRow& row, Cache& cache);
@@ -126,7 +133,7 @@ class Custody {
   Result<Decided> decide(const StreamGroup& group, const StreamRow& row);
   Result<LinkageState> linkage_state(const StreamGroup& group, const StreamRow& row);
   Status add_receipt(const StreamRow& row, const Linkage& linkage, AdmitChange& change);
-  void count(const Linkage& linkage);
+  void count(const Decided& decided);
   /// Into `newest`, unless the group holds a newer one of the stream.
   Status take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache,
                         std::map<StreamId, HeartbeatPut>& newest);

@@ -44,16 +44,27 @@ Result<SideBatch> take_batch(Rows& rows, StreamRow& row, const LinkedBatch& link
   return batch;
 }
 
+/// What is parked up to the tombstone's end is given up with the rest.
+Status unpark_upto(Rows& rows, StreamRow& row, BatchNumber last) {
+  const auto end = std::upper_bound(row.parked.begin(), row.parked.end(), last);
+  for (auto it = row.parked.begin(); it != end; ++it)
+    TRY_VOID(rows.erase(parked_key(row.grant.stream, *it)));
+  row.parked.erase(row.parked.begin(), end);
+  return {};
+}
+
 Status link_batch(Rows& rows, LogTree& tree, StreamRow& row, const LinkedBatch& link) {
-  CHECK_INVARIANT(link.number == row.head_number + 1);
+  CHECK_INVARIANT(link.tombstone ? link.number > row.head_number
+                                 : link.number == row.head_number + 1);
   const StreamId& stream = row.grant.stream;
   TRY(const bool known, rows.contains(linked_key(stream, link.number)));
   if (known) return fail(Errc::corrupt, "a batch beyond the stream's head is in the log");
 
+  if (link.tombstone) TRY_VOID(unpark_upto(rows, row, link.number));
   TRY(auto batch, take_batch(rows, row, link));
   const LogEntry entry{.leaf = tree.size(),
-                       .kind = LeafKind::batch,
-                       .data = *Digest::from(batch.id.view()),
+                       .kind = link.tombstone ? LeafKind::tombstone : LeafKind::batch,
+                       .data = link.tombstone.value_or(*Digest::from(batch.id.view())),
                        .stream = stream,
                        .number = batch.number,
                        .received_at = batch.received_at,

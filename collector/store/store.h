@@ -46,6 +46,9 @@ struct LinkedBatch {
   BatchId id;
   Bytes sealed;
   Timestamp received_at;  // a parked batch keeps its own
+  /// Of a tombstone: its id, the leaf's data. It stands for all numbers from the head's next to
+  /// `number`; what is parked there goes. `id` is the chain value behind it.
+  std::optional<Digest> tombstone = std::nullopt;
 };
 
 /// Parked ahead of its predecessor, or the other branch of a fork.
@@ -68,7 +71,7 @@ struct AdmitChange {
   StreamId stream;
   uint64_t expected_revision =
       0;  // StreamRow::revision as read; covers head, parked, status and receipt number
-  std::vector<LinkedBatch> links;  // consecutive from head_number + 1
+  std::vector<LinkedBatch> links;  // consecutive from head_number + 1; tombstones ahead of it
   std::vector<SideBatch> parks;
   std::vector<SideBatch> forks;  // kept beside the batch that was first
   uint64_t duplicates = 0;       // seen since the last change
@@ -266,7 +269,7 @@ class Store {
   /// ONE transaction for the group: batches, heads, leaves of the evidence log, receipts (A3).
   /// Returns the next leaf number.
   virtual Result<LeafNumber> admit(std::span<const AdmitChange> changes) = 0;
-  /// Of a linked batch.
+  /// Of a linked batch; nothing for one that a tombstone stands for, unless it is the last.
   virtual Result<std::optional<BatchId>> batch_id(const StreamId& stream, BatchNumber number) = 0;
   virtual Result<SideBatch> parked(const StreamId& stream, BatchNumber number) = 0;
   virtual Result<std::vector<SideBatch>> forks(const StreamId& stream) = 0;

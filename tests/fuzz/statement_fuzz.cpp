@@ -13,6 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)decode_enrolment(bytes);
   (void)decode_grant(bytes);
   (void)decode_receipt(bytes);
+  (void)decode_tombstone(bytes);
   (void)decode_heartbeat(bytes);
   (void)decode_resume(bytes);
   (void)decode_answer(bytes);

@@ -21,6 +21,11 @@ class MemoryOutgoing final : public agent::Outgoing {
     const std::lock_guard lock(mutex_);
     batches_.push_back(std::move(batch));
   }
+  /// As a diagnostic journal that is full: a tombstone stands for the batches up to here.
+  void drop_upto(BatchNumber number) {
+    const std::lock_guard lock(mutex_);
+    dropped_upto_ = number;
+  }
   /// As if an old image had been put back.
   void roll_back(size_t count) {
     const std::lock_guard lock(mutex_);
@@ -46,6 +51,7 @@ class MemoryOutgoing final : public agent::Outgoing {
                                                         const agent::FetchLimits& limits) override {
     const std::lock_guard lock(mutex_);
     std::vector<agent::StoredBatch> out;
+    if (number < dropped_upto_) return std::vector<agent::StoredBatch>{tombstone()};
     size_t bytes = 0;
     for (size_t i = number; i < batches_.size() && out.size() < limits.batches_max; ++i) {
       bytes += batches_[i].bytes.size();
@@ -98,6 +104,12 @@ class MemoryOutgoing final : public agent::Outgoing {
   }
 
  private:
+  [[nodiscard]] agent::StoredBatch tombstone() const {
+    const BatchNumber first = state_.acked_upto + 1;
+    const Bytes message = device_.tombstone(first, dropped_upto_, id(first - 1), id(dropped_upto_));
+    return {dropped_upto_, id(dropped_upto_), open_signed(message, payload_type::kTombstone)->body,
+            first};
+  }
   [[nodiscard]] BatchId id(BatchNumber number) const {
     return number == 0 ? device_.grant_id : batches_.at(number - 1).id;
   }
@@ -109,6 +121,7 @@ class MemoryOutgoing final : public agent::Outgoing {
   std::optional<Errc> broken_;
   uint64_t heartbeats_ = 0;
   uint64_t refused_ = 0;
+  BatchNumber dropped_upto_ = 0;
 };
 
 }  // namespace ledgerline::test

@@ -14,10 +14,12 @@ std::unique_ptr<Signer> new_signer() {
   return std::move(*made);
 }
 
-TestDevice::TestDevice(std::string tenant, std::string device) : signer(new_signer()) {
+TestDevice::TestDevice(std::string tenant, std::string device, StreamClass stream_class)
+    : signer(new_signer()) {
   std::array<uint8_t, StreamId::kSize> stream{};
   random_bytes(stream);
   grant.partition = sha256({bytes_of(tenant), bytes_of("/"), bytes_of(device)}).view()[0];
+  grant.stream_class = stream_class;
   grant.tenant = std::move(tenant);
   grant.device = std::move(device);
   grant.stream = StreamId(stream);
@@ -59,6 +61,27 @@ std::vector<SealedBatch> TestDevice::chain(size_t count, int64_t value) const {
     previous = out.back().id;
   }
   return out;
+}
+
+Bytes TestDevice::tombstone(BatchNumber first, BatchNumber last, const BatchId& previous,
+                            const BatchId& last_id) const {
+  Tombstone tombstone{.stream = grant.stream,
+                      .first_batch = first,
+                      .last_batch = last,
+                      .first_seq = first * 2 - 1,
+                      .last_seq = last * 2,
+                      .previous = previous,
+                      .last_id = last_id,
+                      .totals = {{1, Int128(static_cast<int64_t>(last) * 2)}},
+                      .reason = "no room",
+                      .from = Timestamp(1'770'000'000'000),
+                      .created_at = Timestamp(1'770'000'060'000),
+                      .records = {}};
+  const MeterRow meter{.number = 1, .name = "api.requests", .unit = "1"};
+  tombstone.records.push_back({last * 2 + 1, MeterTable{.number = 1, .rows = {meter}}});
+  auto out = sign(payload_type::kTombstone, encode(tombstone, {}), *signer);
+  CHECK_INVARIANT(out.has_value());
+  return std::move(*out);
 }
 
 std::string TestDevice::topic(TopicLeaf leaf) const {

@@ -16,13 +16,17 @@ std::unique_ptr<Signer> new_signer();
 
 class TestDevice {
  public:
-  TestDevice(std::string tenant, std::string device);
+  TestDevice(std::string tenant, std::string device,
+             StreamClass stream_class = StreamClass::billing);
 
   /// A batch of two readings; another `value` gives another id.
   [[nodiscard]] SealedBatch seal_batch(BatchNumber number, const BatchId& previous,
                                        int64_t value = 1) const;
   /// Batches 1 to count, each naming the one before.
   [[nodiscard]] std::vector<SealedBatch> chain(size_t count, int64_t value = 1) const;
+  /// Stands for batches first to last, where all of them hold two readings of value 1.
+  [[nodiscard]] Bytes tombstone(BatchNumber first, BatchNumber last, const BatchId& previous,
+                                const BatchId& last_id) const;
   [[nodiscard]] std::string topic(TopicLeaf leaf) const;
   [[nodiscard]] Bytes resume(const Resume& resume) const;
   [[nodiscard]] Bytes heartbeat(uint64_t number, Seq next_seq) const;

@@ -87,3 +87,44 @@ TEST_CASE("a stream has at most 1024 meters in all its tables, with names an age
     CHECK(decoded(MeterTable{.number = 1, .rows = {row}}).has_value() == good);
   }
 }
+
+TEST_CASE("a tombstone comes back as it was made, and one that is off is refused by its field") {
+  const MeterRow meter{.number = 1, .name = "m", .unit = "1"};
+  Tombstone made{.first_batch = 3,
+                 .last_batch = 9,
+                 .first_seq = 5,
+                 .last_seq = 20,
+                 .totals = {{1, 7}},
+                 .reason = "no room",
+                 .from = Timestamp(1),
+                 .created_at = Timestamp(2),
+                 .records = {{21, MeterTable{.number = 1, .rows = {meter}}}}};
+  const auto back = decode_tombstone(encode(made, {}));
+  REQUIRE(back);
+  CHECK(back->last_batch == 9);
+  CHECK(back->totals == made.totals);
+  CHECK(back->records == made.records);
+  CHECK(decode_tombstone(encode(made, {}), {{1, meter}}));
+
+  const auto refused = [](const Tombstone& tombstone) {
+    const auto decoded = decode_tombstone(encode(tombstone, {}));
+    return !decoded && decoded.error().code() == Errc::corrupt;
+  };
+  const auto with = [&](auto change) {
+    Tombstone out = made;
+    change(out);
+    return out;
+  };
+  CHECK(refused(with([](Tombstone& t) { t.first_batch = 0; })));
+  CHECK(refused(with([](Tombstone& t) { t.last_batch = 2; })));
+  CHECK(refused(with([](Tombstone& t) { t.first_seq = 0; })));
+  CHECK(refused(with([](Tombstone& t) { t.last_seq = 3, t.records.clear(); })));
+  CHECK(refused(with([](Tombstone& t) { t.totals = {{2, 1}, {1, 1}}; })));
+  CHECK(refused(with([](Tombstone& t) { t.reason = std::string(1025, 'r'); })));
+  CHECK_FALSE(refused(with([](Tombstone& t) { t.last_seq = 4, t.records.clear(); })));
+  // A field of a later version, marked critical.
+  Bytes later = encode(made, {});
+  const Bytes critical = {0x7a, 0x01, 0x10};
+  later.insert(later.end(), critical.begin(), critical.end());
+  CHECK(decode_tombstone(later).error().code() == Errc::reject);
+}

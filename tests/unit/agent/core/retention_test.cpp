@@ -147,3 +147,46 @@ TEST_CASE("the key clock advances by monotonic time, and stands still over a reb
   REQUIRE(advanced(last, {7'500}) == KeyClock{.at = kNow + Duration(2'500), .read_at = {7'500}});
   REQUIRE(advanced(last, {100}) == KeyClock{.at = kNow, .read_at = {100}});
 }
+
+TEST_CASE("a diagnostic stream gives up unreceipted batches, after everything else") {
+  Holdings held{.oldest_batch = 501,
+                .acked_upto = 500,
+                .oldest_key_hour = kHour - 100,
+                .key_time = kNow,
+                .oldest_skeleton = 499,
+                .droppable_upto = 900};
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::skeletons);
+  held.oldest_skeleton = 500;
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::keys_early);
+  held.oldest_key_hour = kHour;
+
+  const TrimStep step = next_trim(kNow, used(155), held, kLimits);
+
+  REQUIRE(step.what == Trim::unreceipted);
+  REQUIRE(step.batches_upto == 900);
+  REQUIRE(step.bytes == 5 * kMiB);
+  REQUIRE(next_trim(kNow, used(150), held, kLimits).what == Trim::nothing);
+  held.oldest_batch = 901;
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::nothing);
+}
+
+TEST_CASE("a diagnostic stream's keys go with the readings that they are for, whatever their age") {
+  Holdings held{.oldest_batch = 501,
+                .acked_upto = 500,
+                .oldest_key_hour = kHour,
+                .key_time = kNow,
+                .oldest_skeleton = 500,
+                .droppable_upto = 900,
+                .oldest_batch_seq = 7000,
+                .oldest_key_seq = 6999};
+  const TrimStep step = next_trim(kNow, used(155), held, kLimits);
+  REQUIRE(step.what == Trim::keys_early);
+  REQUIRE(step.keys_before == kHour + 1);
+  held.oldest_key_seq = 7000;
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::unreceipted);
+  // Of a billing stream the last hour's keys stay.
+  held.droppable_upto = 0;
+  held.oldest_key_seq.reset();
+  held.oldest_batch_seq = 1;
+  REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::nothing);
+}

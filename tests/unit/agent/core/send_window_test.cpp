@@ -250,4 +250,55 @@ TEST_CASE("send window: an old receipt moves nothing, a stopped window does noth
   CHECK_FALSE(window.on_time(at(1'000'000)).ask);
 }
 
+TEST_CASE("send window: a tombstone goes out in the place of the batches it stands for") {
+  SendWindow window;
+  window.on_connected(at(0));
+  auto actions = window.on_answer(at(0), {4, {}}, 200);
+  REQUIRE(actions.fetch);
+  CHECK(actions.fetch->after == 4);
+
+  actions = window.on_fetched(at(0), actions.fetch->id, {{100, kSize, 5}});
+
+  CHECK(actions.publish == std::vector<BatchNumber>{100});
+  CHECK_FALSE(actions.fetch);  // what follows lies beyond what a collector parks
+  CHECK(window.in_flight() == 1);
+  actions = window.on_receipt(at(1), {100, {}});
+  REQUIRE(actions.fetch);
+  CHECK(actions.fetch->after == 100);
+}
+
+TEST_CASE("send window: batches on their way that were given up meanwhile are not asked for") {
+  SendWindow window = sending(40);  // 1 to 20
+  auto actions = window.on_not_sent(at(1), 7);
+  actions = window.on_time(at(2000));
+  REQUIRE(actions.fetch);
+  CHECK(actions.fetch->after == 6);
+
+  actions = window.on_fetched(at(2000), actions.fetch->id, {{30, kSize, 1}});
+
+  CHECK(actions.publish == std::vector<BatchNumber>{30});
+  CHECK(window.in_flight() == 1);
+  CHECK(window.bytes_in_flight() == kSize);
+  CHECK(window.resent() == 1);
+  REQUIRE(actions.fetch);
+  CHECK(actions.fetch->after == 30);
+}
+
+TEST_CASE("send window: a tombstone that grew before it was sent again is one step still") {
+  SendWindow window;
+  window.on_connected(at(0));
+  auto actions = window.on_answer(at(0), {4, {}}, 200);
+  window.on_fetched(at(0), actions.fetch->id, {{100, kSize, 5}});
+  window.on_not_sent(at(1), 100);
+  actions = window.on_time(at(2000));
+  REQUIRE(actions.fetch);
+  CHECK(actions.fetch->after == 99);
+
+  actions = window.on_fetched(at(2000), actions.fetch->id, {{150, kSize, 5}});
+
+  CHECK(actions.publish == std::vector<BatchNumber>{150});
+  CHECK(window.in_flight() == 1);
+  CHECK_FALSE(actions.fetch);  // nothing is left to be sent again
+}
+
 }  // namespace ledgerline::agent

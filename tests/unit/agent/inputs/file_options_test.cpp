@@ -55,6 +55,21 @@ TEST_CASE("a followed file is configured as written") {
   CHECK(options->rules.readings[1].skip == "-");
 }
 
+TEST_CASE("a file's meters are of one class") {
+  const auto read_with = [](const std::set<std::string, std::less<>>& diagnostic) {
+    auto table = TomlTable::parse(kGood, "agent.toml");
+    return read_file_options(*table, "/etc/ledgerline", kMeters, diagnostic);
+  };
+  CHECK(read_with({})->stream_class == StreamClass::billing);
+  CHECK(read_with({"api.requests", "api.bytes"})->stream_class == StreamClass::diagnostic);
+  const auto mixed = read_with({"api.bytes"});
+  REQUIRE_FALSE(mixed);
+  CHECK(mixed.error().code() == Errc::config);
+  CHECK_THAT(mixed.error().text(), Catch::Contains("api.requests") &&
+                                       Catch::Contains("api.bytes") &&
+                                       Catch::Contains("agent.toml:"));
+}
+
 TEST_CASE("columns, steps and patterns") {
   CHECK(read(R"(path = "/a"
 format = "columns"

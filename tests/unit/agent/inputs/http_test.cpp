@@ -97,6 +97,21 @@ TEST_CASE("seqs are given as ranges in the order of the events") {
   }
 }
 
+TEST_CASE("seqs of a request of both classes are given by stream") {
+  Fixture f;
+  f.post(kEvent);
+  f.recorder.commit(RecordAnswer{.stream = kStream,
+                                 .seqs = {7, 41, 8},
+                                 .repeated = {0, 0, 1},
+                                 .diagnostic_stream = StreamId({0xcd}),
+                                 .diagnostic = {1, 0, 1}});
+  CHECK(f.answers.at(0).body ==
+        R"({"stream":"ab0102030405060708090a0b0c0d0e0f","seqs":[[41,41]],)"
+        R"("diagnostic_stream":"cd000000000000000000000000000000","diagnostic_seqs":[[7,8]],)"
+        R"("duplicates":1,"readings":3})"
+        "\n");
+}
+
 TEST_CASE("the idempotency keys reach the recorder") {
   Fixture f;
 

@@ -65,10 +65,12 @@ inline RecordRequest request(std::vector<RecordItem> items, std::string key = ""
 
 class Device {
  public:
-  explicit Device(JournalOptions options_in = {}) : options(std::move(options_in)) {
+  explicit Device(JournalOptions options_in = {}, StreamClass stream_class = StreamClass::billing)
+      : options(std::move(options_in)) {
     options.folder = folder.path() + "/journal";
     grant = {.tenant = "demo",
              .device = "app-1",
+             .stream_class = stream_class,
              .stream = *StreamId::from(std::string_view("0123456789abcdef")),
              .partition = 7,
              .key = signer->public_key().id()};

@@ -55,6 +55,27 @@ Result<AgentConfig> parse(const std::string& text) {
   return parse_config(text, "/etc/ledgerline/agent.toml", kInputs);
 }
 
+TEST_CASE("a diagnostic meter has a journal with a quota of its own") {
+  std::string text = kGood;
+  const std::string_view billing = "class = \"billing\"";
+  text.replace(text.find(billing), billing.size(), "class = \"diagnostic\"");
+  auto config = parse(text);
+  REQUIRE(config);
+  CHECK(config->diagnostic_meters == std::set<std::string, std::less<>>{"water.volume"});
+  CHECK(config->diagnostic_retention.quota_bytes == 16 << 20);
+  CHECK(config->diagnostic_retention.reserve_bytes == 2 << 20);
+  CHECK(config->diagnostic_retention.idempotency_window == std::chrono::hours(48));
+  CHECK(config->journal_folder(StreamClass::diagnostic) ==
+        "/etc/ledgerline/state/journal-diagnostic");
+
+  config = parse(text + "[journal.diagnostic]\nquota = \"1MiB\"\n");
+  REQUIRE(config);
+  CHECK(config->diagnostic_retention.quota_bytes == 1 << 20);
+  CHECK(config->retention.quota_bytes == 64 << 20);
+  CHECK_FALSE(parse(text + "[journal.diagnostic]\nquota = \"1KiB\"\n"));
+  CHECK_FALSE(parse(text + "[journal.diagnostic]\nqouta = \"1MiB\"\n"));
+}
+
 TEST_CASE("a configuration is read as written") {
   const auto config = parse(kGood);
 
@@ -137,7 +158,7 @@ TEST_CASE("each mistake is told with its place and what is expected") {
       {"unit = \"1\"", "unit = \"\"", ":31:1", "1 to 32 bytes"},
       {"kind = \"delta\"", "kind = \"counter\"", ":32:1", "register, delta, gauge, event"},
       {"scale = 3", "scale = 19", ":38:1", "18"},
-      {"class = \"billing\"", "class = \"diagnostic\"", ":39:1", "billing"},
+      {"class = \"billing\"", "class = \"debug\"", ":39:1", "diagnostic"},
       {"id = \"forward\"", "id = \"always\"", ":40:1", "\"window\""},
       {"version = 4", "version = 0", ":41:1", "1"},
       {"name = \"water.volume\"", "name = \"api.requests\"", ":35:1", "already"},

@@ -219,6 +219,69 @@ TEST_CASE("a new stream moves the old journal aside, and only when told") {
   CHECK(fs::exists(device.config.journal_folder() + "." + first->grant.stream.hex()));
 }
 
+TEST_CASE("a device with a diagnostic meter is enrolled for both streams at once") {
+  Device device;
+  device.config.diagnostic_meters = {"noise"};
+  FakeCollector collector;
+
+  const auto enrolled =
+      install_answer(collector.answer(device.request()), device.config, device.keys(), {});
+
+  REQUIRE(enrolled);
+  CHECK(collector.classes ==
+        std::vector<StreamClass>{StreamClass::billing, StreamClass::diagnostic});
+  REQUIRE(enrolled->diagnostic);
+  CHECK(enrolled->diagnostic->grant.stream_class == StreamClass::diagnostic);
+  CHECK(enrolled->diagnostic->grant.stream != enrolled->grant.stream);
+}
+
+TEST_CASE("an enrolled device that gets a diagnostic meter asks for that stream alone") {
+  Device device;
+  FakeCollector collector;
+  REQUIRE(install_answer(collector.answer(device.request()), device.config, device.keys(), {}));
+  CHECK(collector.classes == std::vector<StreamClass>{StreamClass::billing});
+  device.config.diagnostic_meters = {"noise"};
+
+  const auto enrolled =
+      install_answer(collector.answer(device.request()), device.config, device.keys(), {});
+
+  CHECK(collector.classes == std::vector<StreamClass>{StreamClass::diagnostic});
+  CHECK_FALSE(collector.reason.empty());
+  REQUIRE(enrolled);
+  CHECK(enrolled->diagnostic);
+  // Whoever gives a reason begins anew, with both.
+  auto keys = device.keys();
+  collector.answer(*make_request(device.config, keys, Timestamp(), "rolled back"));
+  CHECK(collector.classes.size() == 2);
+}
+
+TEST_CASE("a new diagnostic stream moves its own journal aside, and leaves the billing one") {
+  Device device;
+  device.config.diagnostic_meters = {"noise"};
+  FakeCollector collector;
+  const std::string request = device.request();
+  const auto first = install_answer(collector.answer(request), device.config, device.keys(), {});
+  REQUIRE(first);
+  FixedClock clock;
+  for (const StreamClass each : {StreamClass::billing, StreamClass::diagnostic}) {
+    auto options = device.journal();
+    options.folder = device.config.journal_folder(each);
+    auto journal = Journal::open(options, clock);
+    REQUIRE(journal);
+    const bool billing = each == StreamClass::billing;
+    REQUIRE((*journal)->install_grant(billing ? first->grant : first->diagnostic->grant,
+                                      billing ? first->grant_body : first->diagnostic->grant_body));
+  }
+  const std::string answer =
+      collector.answer(request, FakeCollector::Fault{.diagnostic_stream = 77});
+
+  CHECK(install_answer(answer, device.config, device.keys(), {}).error().code() == Errc::conflict);
+  REQUIRE(install_answer(answer, device.config, device.keys(), {.replace = true}));
+
+  CHECK(fs::exists(device.config.journal_folder()));
+  CHECK_FALSE(fs::exists(device.config.journal_folder(StreamClass::diagnostic)));
+}
+
 TEST_CASE("a replacement that is cut short never leaves the old stream without its journal") {
   Device device;
   FakeCollector collector;

@@ -20,6 +20,7 @@ class FakeCollector {
     bool no_grant = false;
     bool broken_signature = false;
     uint8_t stream = 7;
+    uint8_t diagnostic_stream = 8;
   };
 
   std::string answer(const std::string& request_pem, const Fault& fault) {
@@ -33,6 +34,10 @@ class FakeCollector {
   std::string answer(const std::string& request_pem) { return answer(request_pem, Fault{}); }
 
   [[nodiscard]] KeyId key_id() const { return signer_->public_key().id(); }
+
+  /// Of the newest request.
+  std::vector<StreamClass> classes;
+  std::string reason;
 
  private:
   std::string wrap(const EnrolmentRequest& request, const PublicKey& device_key,
@@ -60,6 +65,13 @@ class FakeCollector {
                         .grants = {}};
     if (!fault.no_grant)
       enrolment.grants.push_back(*sign(payload_type::kGrant, encode(grant), grant_signer));
+    classes = request.classes;
+    reason = request.reason;
+    if (classes.back() == StreamClass::diagnostic) {
+      grant.stream_class = StreamClass::diagnostic;
+      grant.stream = StreamId({fault.diagnostic_stream, 9});
+      enrolment.grants.push_back(*sign(payload_type::kGrant, encode(grant), grant_signer));
+    }
     Bytes message = *sign(payload_type::kEnrolment, encode(enrolment), *signer_);
     if (fault.broken_signature) message.back() ^= 1;
     return pem_encode(kAnswerLabel, message);

@@ -55,6 +55,26 @@ TEST_CASE("a report reads as words") {
   CHECK(status_text(Json::object()).find("not enrolled") != std::string::npos);
 }
 
+TEST_CASE("a diagnostic stream is reported beside the billing one") {
+  DiagnosticReport diagnostic{.journal = journal(), .live = StreamReport{}};
+  diagnostic.journal.head_batch = 41;
+  diagnostic.journal.dropped = 1234;
+  diagnostic.live->uplink.alarm = "frozen";
+  diagnostic.live->uplink.tombstones_sent = 3;
+
+  const Json report = status_report(config(), journal(), LiveReport{}, diagnostic);
+
+  CHECK(report.find("head_batch")->text() == "9");
+  CHECK(report.find("diagnostic")->find("head_batch")->text() == "41");
+  const std::string text = status_text(report);
+  CHECK(text.find("1234 readings dropped for lack of room") != std::string::npos);
+  CHECK(text.find("; frozen") != std::string::npos);
+  const std::string metrics = metrics_text(journal(), LiveReport{}, diagnostic);
+  CHECK(metrics.find("ledgerline_agent_diagnostic_dropped_readings 1234\n") != std::string::npos);
+  CHECK(metrics.find("ledgerline_agent_diagnostic_tombstones_sent_total 3\n") != std::string::npos);
+  CHECK(metrics_text(journal(), LiveReport{}).find("diagnostic") == std::string::npos);
+}
+
 TEST_CASE("what the collector says steers no terminal") {
   LiveReport live;
   live.uplink.alarm = "revoked\x1b[2J";

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "tests/support/broker/loop.h"
 #include "tests/support/device/memory_outgoing.h"
@@ -29,6 +30,7 @@ class ScriptedClient final : public io::MqttClient {
   void publish(std::string topic, Bytes payload, bool, io::Published done) override {
     if (topic.ends_with("/resume")) {
       resume = *decode_resume(open_signed(payload, payload_type::kResume)->body);
+      asked[resume->stream] = *resume;
       ++resumes;
     } else if (topic.ends_with("/batch")) {
       batches.push_back(std::move(payload));
@@ -39,7 +41,8 @@ class ScriptedClient final : public io::MqttClient {
 
   io::MqttHandlers handlers;
   io::MqttStatus state;
-  std::optional<Resume> resume;
+  std::optional<Resume> resume;  // the newest
+  std::map<StreamId, Resume> asked;
   int resumes = 0;
   Status outcome;
   std::vector<Bytes> batches;
@@ -270,6 +273,95 @@ TEST_CASE("uplink: a verdict other than continue stops sending and tells the ope
     CHECK(desk.uplink->status().alarm.empty());
     CHECK_FALSE(desk.uplink->undeliverable());
   }
+}
+
+namespace {
+
+/// A device with both streams, over one session.
+struct BothStreams {
+  BothStreams() {
+    uplink = std::make_unique<Uplink>(
+        runtime, clock, OutgoingStreams(billing, &diagnostic), *device.signer,
+        collector->public_key(),
+        UplinkOptions{.tenant = "acme", .device = "one", .heartbeat = std::chrono::hours(1)},
+        [this](const io::MqttOptions&, io::MqttHandlers handlers) {
+          auto made = std::make_unique<ScriptedClient>();
+          made->handlers = std::move(handlers);
+          client = made.get();
+          return made;
+        },
+        [](const Error&) {});
+    uplink->start();
+    REQUIRE(until([&] { return client != nullptr && client->asked.size() == 2; }));
+  }
+
+  void answer(const TestDevice& stream, Verdict verdict) const {
+    Receipt receipt{.stream = stream.grant.stream, .number = 1, .chain_value = stream.grant_id};
+    const Answer answer{stream.grant.stream,
+                        client->asked.at(stream.grant.stream).nonce,
+                        verdict,
+                        *sign(payload_type::kReceipt, encode(receipt), *collector),
+                        {}};
+    client->handlers.on_message({device.topic(TopicLeaf::answer),
+                                 *sign(payload_type::kAnswer, encode(answer), *collector), false});
+  }
+  void receive(const TestDevice& stream, BatchNumber upto, const BatchId& id) const {
+    Receipt receipt{
+        .stream = stream.grant.stream, .number = 2, .linked_upto = upto, .chain_value = id};
+    const auto bytes = *sign(payload_type::kReceipt, encode(receipt), *collector);
+    client->handlers.on_message(
+        {device.topic(TopicLeaf::receipt), encode_receipt_set({bytes}), true});
+  }
+  bool until(const std::function<bool()>& condition) { return run_until(runtime, condition); }
+
+  TestDevice device{"acme", "one"};
+  TestDevice other{"acme", "one", StreamClass::diagnostic};  // the same device's second stream
+  std::vector<SealedBatch> chain = device.chain(5);
+  std::vector<SealedBatch> other_chain = other.chain(9);
+  MemoryOutgoing billing{device, chain};
+  MemoryOutgoing diagnostic{other, other_chain};
+  std::unique_ptr<Signer> collector = new_signer();
+  FixedClock clock;
+  io::Runtime runtime;
+  ScriptedClient* client = nullptr;
+  std::unique_ptr<Uplink> uplink;
+};
+
+}  // namespace
+
+TEST_CASE("uplink: a diagnostic stream that has ended leaves billing as it is") {
+  BothStreams desk;
+  desk.answer(desk.other, Verdict::stream_frozen);
+  desk.answer(desk.device, Verdict::continue_);
+
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  CHECK(desk.uplink->undeliverable(StreamClass::diagnostic));
+  CHECK_FALSE(desk.uplink->undeliverable());
+  CHECK(desk.uplink->status().alarm.empty());
+  CHECK_FALSE(desk.uplink->status(StreamClass::diagnostic).alarm.empty());
+  desk.receive(desk.device, 5, desk.chain[4].id);
+  REQUIRE(desk.until([&] { return desk.billing.acked_upto() == 5; }));
+  CHECK(desk.diagnostic.acked_upto() == 0);
+}
+
+TEST_CASE("uplink: a tombstone is signed and sent, and its receipt lets the rest follow") {
+  BothStreams desk;
+  desk.diagnostic.drop_upto(7);
+  desk.answer(desk.other, Verdict::continue_);
+
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 3; }));
+  const auto message = open_signed(desk.client->batches[0], payload_type::kTombstone);
+  REQUIRE(message);
+  CHECK(verify(*message, desk.device.signer->public_key()));
+  const auto tombstone = decode_tombstone(message->body);
+  CHECK(tombstone->first_batch == 1);
+  CHECK(tombstone->last_id == desk.other_chain[6].id);
+  CHECK(desk.client->batches[1] == desk.other_chain[7].bytes);
+  CHECK(desk.client->batches[2] == desk.other_chain[8].bytes);
+  CHECK(desk.uplink->status(StreamClass::diagnostic).tombstones_sent == 1);
+  desk.receive(desk.other, 7, desk.other_chain[6].id);
+  REQUIRE(desk.until([&] { return desk.diagnostic.acked_upto() == 7; }));
+  CHECK(desk.billing.acked_upto() == 0);
 }
 
 }  // namespace ledgerline::agent

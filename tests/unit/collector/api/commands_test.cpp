@@ -74,6 +74,39 @@ TEST_CASE(
   CHECK_FALSE(revoke(office.config, office.options, office.clock, office.out));
 }
 
+TEST_CASE("a diagnostic stream is added beside the billing one, which goes on") {
+  Office office;
+  office.make_authority();
+  office.classes = {StreamClass::diagnostic};
+  office.options.file = office.request_file("host-1", "a diagnostic meter was added");
+  const auto alone = enroll(office.config, office.options, office.clock, office.out);
+  REQUIRE_FALSE(alone);
+  CHECK_THAT(alone.error().text(), Catch::Contains("ask for both"));
+  office.classes = {StreamClass::billing};
+  office.options.file = office.request_file("host-1");
+  REQUIRE(enroll(office.config, office.options, office.clock, office.out) == kExitOk);
+  office.classes = {StreamClass::diagnostic};
+  office.options.file = office.request_file("host-1", "a diagnostic meter was added");
+
+  REQUIRE(enroll(office.config, office.options, office.clock, office.out) == kExitOk);
+
+  const auto store = open_store(office.config).value();
+  const auto streams = store->streams_of("demo", "host-1").value();
+  REQUIRE(streams.size() == 2);
+  for (const StreamRow& row : streams) CHECK(row.status == StreamStatus::open);
+  // The answer names both: the agent installs it as a whole.
+  const Bytes bytes =
+      pem_decode("LEDGERLINE ENROLMENT", text_of(office.options.file + ".answer")).value();
+  const auto answer =
+      decode_enrolment(open_signed(bytes, payload_type::kEnrolment).value().body).value();
+  REQUIRE(answer.grants.size() == 2);
+  const auto kept =
+      decode_grant(open_signed(answer.grants[0], payload_type::kGrant).value().body).value();
+  CHECK(kept.stream_class == StreamClass::billing);
+  CHECK(std::any_of(streams.begin(), streams.end(),
+                    [&](const StreamRow& row) { return row.grant.stream == kept.stream; }));
+}
+
 TEST_CASE("another key for an enrolled device needs --replace, and the reason is kept") {
   Office office;
   office.make_authority();

@@ -62,7 +62,7 @@ class Office {
         make_certificate_request(generate_private_key_pem(KeyAlgorithm::ecdsa_p256_sha256).value(),
                                  device)
             .value();
-    request.classes = {StreamClass::billing};
+    request.classes = classes;
     request.created_at = clock.now();
     const Bytes bytes = sign(payload_type::kEnrolmentRequest, encode(request), *device_key).value();
     const std::string file = folder_ + "/" + device + ".pem";
@@ -118,6 +118,7 @@ class Office {
   CollectorConfig config;
   CommandLine options;
   std::ostringstream out;
+  std::vector<StreamClass> classes{StreamClass::billing};  // that a request asks for
   std::unique_ptr<Signer> device_key =
       signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
 

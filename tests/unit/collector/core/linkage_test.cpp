@@ -15,6 +15,11 @@ BatchId id(int n) {
 /// Batch n of the honest chain: its id is n, the grant's is 0.
 ChainedBatch honest(int n) { return {static_cast<BatchNumber>(n), id(n), id(n - 1)}; }
 
+/// A tombstone for batches `first` to `last` of the honest chain.
+ChainedBatch tombstone(int first, int last) {
+  return {static_cast<BatchNumber>(last), id(last), id(first - 1), static_cast<BatchNumber>(first)};
+}
+
 /// A stream linked up to `head`, with the parked batches.
 LinkageState stream(int head, const std::vector<int>& parked = {}) {
   LinkageState state{.head_number = static_cast<BatchNumber>(head), .head_id = id(head)};
@@ -118,6 +123,82 @@ TEST_CASE(
   // The one that fills the gap has no need of a place.
   far.push_back(honest(1));
   CHECK(link_group(stream(0), far).head_number == 65);
+}
+
+TEST_CASE("linkage: a tombstone is one step of the chain, and what follows it links") {
+  const auto out = link_group(stream(2), {tombstone(3, 9), honest(10)});
+  CHECK(out.fates == Fates{Fate::linked, Fate::linked});
+  REQUIRE(out.links.size() == 2);
+  CHECK(out.links[0].number == 9);
+  CHECK(out.links[0].id == id(9));
+  CHECK(out.head_number == 10);
+}
+
+TEST_CASE("linkage: a tombstone may stand for batches that had come, and then for the rest") {
+  const auto out = link_group(stream(5), {tombstone(3, 9)});
+  CHECK(out.fates == Fates{Fate::linked});
+  CHECK(out.head_number == 9);
+  CHECK(out.head_id == id(9));
+}
+
+TEST_CASE("linkage: what waited inside a tombstone goes, and what waited behind it links") {
+  auto out = link_group(stream(2, {5, 9, 10, 12}), {tombstone(3, 9)});
+  CHECK(out.fates == Fates{Fate::linked});
+  CHECK(out.head_number == 10);
+  CHECK(out.parked == std::vector<BatchNumber>{12});
+
+  out = link_group(stream(2), {honest(5), honest(11), tombstone(3, 9)});
+  CHECK(out.fates == Fates{Fate::duplicate, Fate::parked, Fate::linked});
+  CHECK(out.parks == std::vector<size_t>{1});
+}
+
+TEST_CASE("linkage: a tombstone again, or a batch that it stands for, is a duplicate") {
+  auto buried = stream(2);
+  buried.head_number = 9;
+  buried.head_id = id(9);
+  buried.linked[9] = id(9);  // 3 to 8 have no ids of their own
+  const auto out =
+      link_group(buried, {tombstone(3, 9), tombstone(3, 6), tombstone(2, 9), honest(4), honest(9)});
+  CHECK(out.fates == Fates(5, Fate::duplicate));
+  CHECK_FALSE(out.changed());
+  CHECK(link_group(buried, {tombstone(3, 12)}).head_number == 12);
+}
+
+TEST_CASE("linkage: a tombstone ahead of the head is not held, so that it is sent again") {
+  CHECK(link_group(stream(2), {tombstone(5, 9)}).fates == Fates{Fate::dropped});
+  auto buried = stream(2);
+  buried.head_number = 9;
+  buried.head_id = id(9);
+  CHECK(link_group(buried, {tombstone(6, 12)}).fates == Fates{Fate::dropped});
+}
+
+TEST_CASE("linkage: a tombstone that contradicts the chain is a fork") {
+  struct Case {
+    const char* what;
+    LinkageState state;
+    ChainedBatch tombstone;
+    BatchNumber common;
+  };
+  const std::vector<Case> cases = {
+      {"it names another head", stream(3), {9, id(9), id(103), 4}, 2},
+      {"it names another id below the head", stream(3), {9, id(9), id(102), 3}, 1},
+      {"its end is another than what is linked", stream(5), {4, id(104), id(2), 3}, 2},
+      {"its end is another than what is parked", stream(3, {9}), {9, id(109), id(3), 4}, 3},
+      {"what is parked behind it does not follow", stream(3, {10}), {9, id(109), id(3), 4}, 3},
+  };
+  for (const auto& test : cases) {
+    INFO(test.what);
+    const auto out = link_group(test.state, {test.tombstone});
+    CHECK(out.fates == Fates{Fate::forked});
+    CHECK(out.frozen_at == test.common);
+    CHECK(out.head_number == test.state.head_number);
+  }
+}
+
+TEST_CASE("linkage: after a freeze a tombstone is evidence only") {
+  auto frozen = stream(2);
+  frozen.status = StreamStatus::frozen;
+  CHECK(link_group(frozen, {tombstone(3, 9)}).fates == Fates{Fate::kept});
 }
 
 TEST_CASE("linkage: a resume is judged by what is held") {

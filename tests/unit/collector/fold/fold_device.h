@@ -30,6 +30,7 @@ class FoldDevice {
   [[nodiscard]] const StreamId& stream() const { return stream_; }
   [[nodiscard]] const std::string& name() const { return device_; }
   [[nodiscard]] BatchNumber number() const { return number_; }
+  [[nodiscard]] BatchId head_id() const { return previous_; }
   [[nodiscard]] BatchId first_previous() const { return grant_id(stream_.view()); }
 
   static Reading reading(int64_t value, int64_t time_ms = kNoon, std::string subject = "a",
@@ -78,6 +79,29 @@ class FoldDevice {
     auto builder = begin();
     for (const Reading& reading : readings) builder.add(reading);
     return seal(builder.take(), change_totals);
+  }
+
+  /// What stands for batches `first` to the newest, with the records that its reader needs. The
+  /// first of them began with `first_seq` behind `previous`.
+  Bytes tombstone(BatchNumber first, Seq first_seq, const BatchId& previous,
+                  std::vector<Record> records = {}) {
+    MeterTable table{.number = 1, .rows = {}};
+    for (const auto& [number, row] : meters_) table.rows.push_back(row);
+    records.push_back({next_seq_, table});
+    Tombstone out{.stream = stream_,
+                  .first_batch = first,
+                  .last_batch = number_,
+                  .first_seq = first_seq,
+                  .last_seq = next_seq_ - 1,
+                  .previous = previous,
+                  .last_id = previous_,
+                  .totals = {},
+                  .reason = "no room",
+                  .from = Timestamp(kNoon),
+                  .created_at = Timestamp(kNoon + 60'000),
+                  .records = std::move(records)};
+    out.totals.assign(totals_.begin(), totals_.end());
+    return *sign(payload_type::kTombstone, encode(out, {}), *signer_);
   }
 
   [[nodiscard]] BatchContext context(LeafNumber leaf = 0) const {

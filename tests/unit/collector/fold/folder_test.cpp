@@ -214,4 +214,34 @@ TEST_CASE("exact usage cuts quarter hours at any instant", "[evidence]") {
   }
 }
 
+TEST_CASE("the folder takes a tombstone leaf like the batches it stands for", "[folder]") {
+  auto store = make_memory_store();
+  FoldDevice device(1);
+  enroll(*store, device);
+  admit(*store, device, device.seal({FoldDevice::reading(1)}));
+  for (int i = 0; i < 3; ++i) device.seal({FoldDevice::reading(100)});
+  AdmitChange change{.stream = device.stream(),
+                     .expected_revision = value_of(store->stream(device.stream())).revision};
+  const Bytes tombstone = device.tombstone(2, 2, device.first_previous());
+  change.links = {{.number = 4,
+                   .id = device.head_id(),
+                   .sealed = tombstone,
+                   .received_at = Timestamp(kNoon + 60'000),
+                   .tombstone = sha256(tombstone)}};
+  value_of(store->admit(std::span(&change, 1)));
+  admit(*store, device, device.seal({FoldDevice::reading(2)}));
+
+  Folder folder(*store);
+  REQUIRE(value_of(folder.run_to_end()).leaves == 3);
+
+  CHECK(sum_of(*store, "d", "a") == 3);
+  const auto exceptions = value_of(store->list_exceptions({}));
+  REQUIRE(exceptions.size() == 1);
+  CHECK(exceptions[0].kind == "diagnostics_dropped");
+  CHECK(exceptions[0].count == 3);
+  const auto progress = value_of(store->progress("demo", "d"));
+  CHECK(progress[0].folded_number == 5);
+  CHECK(progress[0].folded_seq == 5);
+}
+
 }  // namespace ledgerline::collector

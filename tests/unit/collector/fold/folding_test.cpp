@@ -322,4 +322,75 @@ TEST_CASE("an exception of a stream is one per kind, stream and meter, and has a
   REQUIRE(row.id.size() <= kNameSizeMax);
 }
 
+TEST_CASE("the fold goes on behind a tombstone, and says what it misses", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  // Batches 1 and 2 were given up: with them the meter table, which the tombstone brings.
+  device.seal({FoldDevice::reading(5), FoldDevice::reading(6)});
+  device.seal({FoldDevice::reading(7)});
+  const auto dropped =
+      fold_tombstone(state, device.context(4), device.tombstone(1, 1, device.first_previous()));
+
+  const auto* row = find_exception(dropped, "diagnostics_dropped", "");
+  REQUIRE(row != nullptr);
+  CHECK(row->count == 3);
+  CHECK(row->device == "d");
+  CHECK(row->owner == "operator");
+  CHECK_THAT(row->detail, Catch::Contains("seq 1 to 3") && Catch::Contains("no room"));
+  CHECK(dropped.usage.empty());
+  CHECK(state.folded_number == 2);
+  CHECK(state.next_seq == 4);
+
+  const auto next =
+      fold_batch(state, device.context(5), device.seal({FoldDevice::reading(9)}).bytes);
+  CHECK(next.exceptions.empty());  // seqs and totals add up
+  REQUIRE(next.usage.size() == 1);
+  CHECK(next.usage[0].value.sum == 9);
+}
+
+TEST_CASE("a tombstone for batches that had come counts only the rest as dropped", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  fold_batch(state, device.context(0), device.seal({FoldDevice::reading(5)}).bytes);
+  device.seal({FoldDevice::reading(6), FoldDevice::reading(7)});
+
+  const auto fold =
+      fold_tombstone(state, device.context(1), device.tombstone(1, 1, device.first_previous()));
+
+  CHECK(find_exception(fold, "diagnostics_dropped", "")->count == 2);
+  CHECK(fold.exceptions.size() == 1);
+  CHECK(state.next_seq == 4);
+}
+
+TEST_CASE("a boot that was given up ends the clock anchor of the one before", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  auto first = device.begin();
+  first.add(BootRecord{.boot_id = {}, .software = "a", .configuration_hash = {}});
+  first.add(ClockAnchor{.monotonic = {0}, .wall = Timestamp(kNoon), .synchronised = true});
+  first.add(FoldDevice::reading(1));
+  fold_batch(state, device.context(0), device.seal(first.take()).bytes);
+  device.seal({FoldDevice::reading(2)});
+  const BootRecord boot{.boot_id = {}, .software = "b", .configuration_hash = {}};
+  Reading monotonic = FoldDevice::reading(4, 1000);
+  monotonic.monotonic_time = true;
+
+  SECTION("with an anchor of its own the readings behind it are placed") {
+    const ClockAnchor anchor{
+        .monotonic = {0}, .wall = Timestamp(kNoon + 10'000), .synchronised = true};
+    fold_tombstone(state, device.context(1),
+                   device.tombstone(2, 2, device.first_previous(), {{3, boot}, {3, anchor}}));
+    const auto fold = fold_batch(state, device.context(2), device.seal({monotonic}).bytes);
+    REQUIRE(fold.usage.size() == 1);
+    CHECK(fold.usage[0].earliest == Timestamp(kNoon + 11'000));
+  }
+  SECTION("without one they are not placed by the old one") {
+    fold_tombstone(state, device.context(1),
+                   device.tombstone(2, 2, device.first_previous(), {{3, boot}}));
+    const auto fold = fold_batch(state, device.context(2), device.seal({monotonic}).bytes);
+    CHECK(fold.usage.empty());
+    CHECK(find_exception(fold, "unplaced_time") != nullptr);
+  }
+}
+
 }  // namespace ledgerline::collector

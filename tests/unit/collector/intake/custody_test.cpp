@@ -17,7 +17,8 @@ class FixedClock final : public Clock {
 };
 
 struct Desk {
-  Desk() {
+  explicit Desk(StreamClass stream_class = StreamClass::billing)
+      : device("acme", "one", stream_class) {
     const auto& key = device.signer->public_key();
     DeviceEnrolment enrolment{.tenant = "acme", .device = "one"};
     enrolment.key = {key.algorithm(), key.id(), key.der(), Timestamp(1), std::nullopt, {}};
@@ -32,7 +33,7 @@ struct Desk {
   std::shared_ptr<MemoryDatabase> database = make_memory_database();
   std::unique_ptr<Store> store = open_memory_store(database);
   std::unique_ptr<Signer> signer = test::new_signer();
-  TestDevice device{"acme", "one"};
+  TestDevice device;
   FixedClock clock;
   Custody custody{*store, *signer, clock};
 };
@@ -300,6 +301,55 @@ TEST_CASE("custody: a receipt number that nobody can have issued is not believed
   CHECK(desk.store->stream(desk.device.grant.stream)->revision == 2);
   CHECK(answered(desk, Custody::kReceiptNumberMax, 1, chain[0].id).number ==
         Custody::kReceiptNumberMax + 1);
+}
+
+TEST_CASE("custody: a tombstone is linked like the batches it stands for, and gets their receipt") {
+  Desk desk(StreamClass::diagnostic);
+  const auto chain = desk.device.chain(12);
+  REQUIRE(desk.custody.accept({desk.arrival(chain[0].bytes), desk.arrival(chain[1].bytes)}));
+  const Bytes tombstone = desk.device.tombstone(3, 10, chain[1].id, chain[9].id);
+
+  const auto receipt =
+      only_receipt(*desk.custody.accept({desk.arrival(tombstone), desk.arrival(chain[10].bytes)}));
+
+  CHECK(receipt.linked_upto == 11);
+  CHECK(receipt.chain_value == chain[10].id);
+  CHECK(desk.custody.counters().tombstones == 1);
+  const auto leaf = desk.store->leaf(2);
+  CHECK(leaf->kind == LeafKind::tombstone);
+  CHECK(leaf->data == tombstone_id(open_signed(tombstone, payload_type::kTombstone)->body));
+  CHECK(leaf->sealed == tombstone);
+  // Again, and a batch that it stands for: nothing is news.
+  const auto again =
+      only_receipt(*desk.custody.accept({desk.arrival(tombstone), desk.arrival(chain[4].bytes)}));
+  CHECK(again.number == receipt.number);
+  CHECK(desk.custody.counters().duplicates == 2);
+  // A longer one of an agent that the receipt did not reach yet.
+  const auto longer = only_receipt(*desk.custody.accept(
+      {desk.arrival(desk.device.tombstone(3, 12, chain[1].id, chain[11].id))}));
+  CHECK(longer.linked_upto == 12);
+}
+
+TEST_CASE(
+    "custody: a tombstone for a billing stream, or one that is not its device's, is refused") {
+  Desk billing;
+  const auto chain = billing.device.chain(3);
+  const Bytes tombstone = billing.device.tombstone(1, 3, billing.device.grant_id, chain[2].id);
+  CHECK(billing.custody.accept({billing.arrival(tombstone)})->empty());
+  CHECK(billing.store->list_quarantine("acme", "one")->front().reason ==
+        "tombstone for a billing stream");
+
+  Desk desk(StreamClass::diagnostic);
+  TestDevice other("acme", "two", StreamClass::diagnostic);
+  other.grant.stream = desk.device.grant.stream;
+  for (const Bytes& bytes :
+       {other.tombstone(1, 3, desk.device.grant_id, chain[2].id),
+        *sign(payload_type::kTombstone, Bytes{1, 2, 3}, *desk.device.signer)}) {
+    CHECK(desk.custody.accept({desk.arrival(bytes)})->empty());
+  }
+  CHECK(desk.custody.counters().refused[static_cast<size_t>(Refusal::wrong_key)] == 1);
+  CHECK(desk.custody.counters().refused[static_cast<size_t>(Refusal::not_readable)] == 1);
+  CHECK(desk.store->log_head()->size == 0);
 }
 
 TEST_CASE("custody: a clock a little ahead is nobody's work") {

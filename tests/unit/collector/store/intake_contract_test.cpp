@@ -85,6 +85,39 @@ TEMPLATE_TEST_CASE("a parked batch is no leaf until its predecessors are there",
   REQUIRE(log[2].received_at == Timestamp(33));
 }
 
+TEMPLATE_TEST_CASE("a tombstone is one leaf, takes the head to its end and what was parked before",
+                   "[store]", MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  enroll(*store, {1});
+  AdmitChange park = change_of(*store, 1);
+  park.parks = {{.number = 3, .id = batch_id(13), .sealed = {3}, .received_at = Timestamp(33)},
+                {.number = 9, .id = batch_id(19), .sealed = {9}, .received_at = Timestamp(99)}};
+  must(store->admit(std::span(&park, 1)));
+  LinkedBatch buried = link(8, 18, {8, 8});
+  buried.tombstone = id_of<Digest>(77);
+
+  admit_links(*store, 1, {link(1, 11, {1}), buried, link(9, 19, {})});
+
+  const auto row = must(store->stream(stream_id(1)));
+  REQUIRE(row.head_number == 9);
+  REQUIRE(row.parked.empty());
+  REQUIRE(failed_with(store->parked(stream_id(1), 3), Errc::not_found));
+  REQUIRE(must(store->batch_id(stream_id(1), 8)) == batch_id(18));
+  for (const BatchNumber inside : {2, 7})
+    REQUIRE_FALSE(must(store->batch_id(stream_id(1), inside)).has_value());
+  const auto log = must(store->read_log(0));
+  REQUIRE(log.size() == 3);
+  REQUIRE(log[1].kind == LeafKind::tombstone);
+  REQUIRE(log[1].data == id_of<Digest>(77));
+  REQUIRE(log[1].number == 8);
+  REQUIRE(log[1].sealed == Bytes{8, 8});
+  REQUIRE(log[2].kind == LeafKind::batch);
+  LogTree tree;
+  for (const auto& entry : log) tree.append(entry.data.view());
+  REQUIRE(must(store->log_head()) == LogHead{3, tree.root()});
+}
+
 TEMPLATE_TEST_CASE("more parked batches than a receipt can name are refused", "[store]",
                    MemoryBackend, LmdbBackend) {
   TestType backend;

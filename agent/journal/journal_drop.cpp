@@ -1,0 +1,130 @@
+// Giving up the oldest batches of a diagnostic stream, and the tombstone that stands for them.
+
+#include <algorithm>
+
+#include "agent/journal/journal_impl.h"
+#include "common/check.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+constexpr size_t kDropsPerSlice = 64;  // each batch is decoded for its records
+constexpr const char* kReason = "the device's diagnostic journal had no room left";
+
+bool is_boot(const Record& record) { return std::holds_alternative<BootRecord>(record.kind); }
+bool is_anchor(const Record& record) { return std::holds_alternative<ClockAnchor>(record.kind); }
+
+/// Keeps the newest boot record and the newest clock anchor since.
+void follow(const Record& record, std::vector<Record>& records) {
+  if (is_boot(record)) records.clear();
+  if (is_anchor(record)) std::erase_if(records, is_anchor);
+  if (is_boot(record) || is_anchor(record)) records.push_back(record);
+}
+
+}  // namespace
+
+void Journal::Impl::note_records(ByteView sealed, Columns& records) const {
+  const auto read = [&]() -> Result<Columns> {
+    TRY(const auto batch, open_envelope(sealed));
+    return open_columns(batch, meters);
+  };
+  const auto columns = read();
+  if (!columns) {
+    // Nobody knows now which boot its readers are in: an old anchor must not place the new times.
+    records.records = {{records.first_seq, BootRecord{}}};
+    return;
+  }
+  for (const Record& record : columns->records) follow(record, records.records);
+}
+
+Result<Columns> Journal::Impl::noted_records(const io::LmdbTxn& txn, Timestamp& from) const {
+  if (!has_tombstone()) return Columns();
+  TRY(const ByteView value, require_checked(txn, keys::stream(keys::StreamPart::dropped)));
+  TRY(const Dropped dropped, values::decode_dropped(value));
+  from = dropped.from;
+  return decode_section(dropped.records.section, dropped.records.first_seq, meters);
+}
+
+Status Journal::Impl::drop_batches(const TrimStep& step) {
+  CHECK_INVARIANT(may_drop() && state.oldest_batch > state.acked_upto);
+  TRY(auto txn, env.begin_write());
+  StreamState next = state;
+  TRY(const Skeleton first, skeleton_of(txn, next.oldest_batch));
+  Timestamp from = first.sealed_at;
+  TRY(Columns records, noted_records(txn, from));
+  uint64_t freed = 0;
+  for (size_t i = 0; i < kDropsPerSlice; ++i) {
+    if (next.oldest_batch > step.batches_upto || freed >= step.bytes) break;
+    const Bytes key = keys::batch(next.oldest_batch);
+    const auto sealed = require_checked(txn, key);
+    note_records(sealed.value_or(ByteView()), records);
+    if (sealed) freed += sealed->size();
+    if (!sealed) forget_damaged(key, sealed.error());
+    TRY_VOID(txn.erase(key));
+    // The ids of the first ones behind the receipt stay: the collector may have those batches.
+    const BatchNumber before = next.oldest_batch - 1;
+    if (before > state.acked_upto + Receipt::kParkedMax)
+      TRY_VOID(txn.erase(keys::skeleton(before)));
+    ++next.oldest_batch;
+  }
+  TRY(const Skeleton last, skeleton_of(txn, next.oldest_batch - 1));
+  records.first_seq = last.last_seq + 1;
+  for (Record& record : records.records) record.before_seq = records.first_seq;
+  const Bytes section = encode_section(records, meters);
+  const StoredRun run{.first_seq = records.first_seq,
+                      .readings = 0,
+                      .records = static_cast<uint16_t>(records.records.size()),
+                      .section = section};
+  TRY_VOID(put_checked(txn, keys::stream(keys::StreamPart::dropped),
+                       values::encode(Dropped{.from = from, .at = clock.now(), .records = run})));
+  TRY_VOID(put_state(txn, next));
+  return commit(std::move(txn), std::move(next));
+}
+
+Result<StoredBatch> Journal::Impl::tombstone(const io::LmdbTxn& txn) const {
+  CHECK_INVARIANT(may_drop() && has_tombstone());
+  Tombstone out{.stream = grant->stream,
+                .first_batch = state.acked_upto + 1,
+                .last_batch = state.oldest_batch - 1,
+                .previous = grant_hash,
+                .reason = kReason};
+  if (state.acked_upto > 0) {
+    TRY(const Skeleton before, skeleton_of(txn, state.acked_upto));
+    out.previous = before.id;
+    out.first_seq = before.last_seq + 1;
+  }
+  TRY(Skeleton last, skeleton_of(txn, out.last_batch));
+  out.last_seq = last.last_seq;
+  out.last_id = last.id;
+  out.totals = std::move(last.totals);
+  TRY(const ByteView value, require_checked(txn, keys::stream(keys::StreamPart::dropped)));
+  TRY(const Dropped dropped, values::decode_dropped(value));
+  out.from = dropped.from;
+  out.created_at = dropped.at;
+  TRY(auto records, decode_section(dropped.records.section, dropped.records.first_seq, meters));
+  out.records = std::move(records.records);
+  if (!meter_table.rows.empty()) out.records.push_back({out.last_seq + 1, meter_table});
+  return StoredBatch{.number = out.last_batch,
+                     .id = out.last_id,
+                     .sealed = encode(out, meters),
+                     .tombstone_from = out.first_batch};
+}
+
+Result<Seq> Journal::Impl::dropped_readings(const io::LmdbTxn& txn) const {
+  TRY(const Skeleton last, skeleton_of(txn, state.oldest_batch - 1));
+  if (state.acked_upto == 0) return last.last_seq;
+  TRY(const Skeleton before, skeleton_of(txn, state.acked_upto));
+  return last.last_seq - before.last_seq;
+}
+
+Status Journal::Impl::make_room() {
+  for (bool more = may_drop(); more;) {
+    TRY(const Space now, space());
+    if (may_record(now, options.retention)) break;
+    TRY(more, trim());
+  }
+  return {};
+}
+
+}  // namespace ledgerline::agent
