@@ -61,6 +61,13 @@ unit = "%s"
 kind = "%s"
 aggregation = "%s"
 '''
+DIAGNOSTIC_METER = '''
+[[meter]]
+name = "trace"
+unit = "1"
+kind = "gauge"
+class = "diagnostic"
+'''
 CARD = '''
 [[rate_card]]
 name = "standard"
@@ -198,8 +205,8 @@ class Desk:
         self.command('ledgerline-collector check --config ' + self.stack.collector_config)
         os.kill(self.stack.pid('collector'), signal.SIGHUP)
 
-    def device(self, name):
-        self._write('templates', 'agent-%s.toml.in' % name, AGENT % name)
+    def device(self, name, more=''):
+        self._write('templates', 'agent-%s.toml.in' % name, AGENT % name + more)
         self.stack.call('prepare_agent', name)
         return Device(self, name)
 

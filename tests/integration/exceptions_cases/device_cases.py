@@ -3,7 +3,7 @@ import os
 import shutil
 
 import forge
-from desk import LINK, REQUESTS
+from desk import DIAGNOSTIC_METER, LINK, REQUESTS
 
 
 def closed_with(desk, device, contract, total):
@@ -11,9 +11,9 @@ def closed_with(desk, device, contract, total):
     return desk.billed(contract, total)
 
 
-def good_device(desk, name):
+def good_device(desk, name, more=''):
     """One that has sent 200 requests of its contract."""
-    device = desk.device(name)
+    device = desk.device(name, more)
     device.send([(REQUESTS, name, 60, 200)])
     return device
 
@@ -71,6 +71,15 @@ def coarsened(desk):
                          'quota raised', '2.10', count=40)
 
 
+def diagnostics_dropped(desk):
+    device = good_device(desk, 'dropped', DIAGNOSTIC_METER)
+    traces = forge.Device(device.folder, forge.DIAGNOSTIC)
+    said = traces.tombstone(batches=3, readings=40, reason='the journal was full')
+    desk.until(15, 'the broker takes it', lambda: not traces.publish(desk.stack.ports()['BROKER_PORT'], 'batch', said))
+    return found_by_fold(desk, device, 'diagnostics_dropped', 'a tombstone for 3 batches of a diagnostic stream',
+                         'quota raised', count=40)
+
+
 def series_limit(desk):
     device = good_device(desk, 'series')
     for start in (0, 3500, 7000):
@@ -112,6 +121,7 @@ CASES = [
     ('implausible_time', 'times', implausible_time),
     ('unplaced_time', 'unplaced', unplaced_time),
     ('coarsened', 'coarse', coarsened),
+    ('diagnostics_dropped', 'dropped', diagnostics_dropped),
     ('series_limit', 'series', series_limit),
     ('fork', 'clone', fork),
 ]

@@ -10,9 +10,11 @@ import struct
 import subprocess
 
 MANIFEST_TYPE = b'application/vnd.ledgerline.manifest.v1+protobuf'
+TOMBSTONE_TYPE = b'application/vnd.ledgerline.tombstone.v1+protobuf'
 HEARTBEAT_TYPE = b'application/vnd.ledgerline.heartbeat.v1+protobuf'
 MIB = 1 << 20
 MONOTONIC = 1  # flag of a reading
+BILLING, DIAGNOSTIC = 1, 2
 
 
 # ---- Protobuf
@@ -62,14 +64,15 @@ def member(message, number):
 # ---- What the device has
 
 class Device:
-    """An enrolled device's state folder; its agent must not run."""
+    """An enrolled device's state folder, with one of its streams; its agent must not run."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, stream_class=BILLING):
         self.folder = folder
         with open(os.path.join(folder, 'enrolment.pem')) as file:
             text = re.search(r'-----BEGIN LEDGERLINE ENROLMENT-----(.*?)-----END', file.read(), re.DOTALL)[1]
         enrolment = member(base64.b64decode(text), 2)
-        grant = member(member(enrolment, 8), 2)
+        grants = [member(grant, 2) for key, grant in parse(enrolment) if key == 8]
+        grant = next(grant for grant in grants if member(grant, 4) == stream_class)
         self.tenant, self.device = member(grant, 2).decode(), member(grant, 3).decode()
         self.stream, self.key_id = member(grant, 5), member(grant, 7)
         self.partition = next((value for key, value in parse(grant) if key == 6), 0)
@@ -101,6 +104,17 @@ class Device:
         self.previous = labelled(b'ledgerline/batch/v1', manifest)
         return (field(1, manifest) + field(2, self.key_id) + field(3, self.sign(manifest)) +
                 field(4, field(1, salt) + field(2, compressed)))
+
+    def tombstone(self, batches, readings, reason):
+        """Stands for so many batches with so many readings, which nobody will ever see."""
+        first, self.number = self.number + 1, self.number + batches
+        previous, self.previous = self.previous, hashlib.sha256(os.urandom(16)).digest()
+        body = (field(1, 1) + field(2, self.stream) + field(3, first) + field(4, self.number) + field(5, self.next_seq) +
+                field(6, self.next_seq + readings - 1) + field(7, previous) + field(8, self.previous) +
+                field(10, reason.encode()) + field(11, 1_700_000_000_000) + field(12, 1_700_000_060_000) + field(13, section(self.next_seq, [])))
+        self.next_seq += readings
+        return (field(1, TOMBSTONE_TYPE) + field(2, body) + field(3, self.key_id) +
+                field(4, self.sign(body, TOMBSTONE_TYPE)))
 
     def heartbeat(self, number, complete_through_ms):
         """Promises that no later reading has an earlier time."""
