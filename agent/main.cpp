@@ -106,17 +106,23 @@ std::string enrol_for_diagnostics(const AgentConfig& config) {
          ", carry the request to the collector and install its answer; billing goes on";
 }
 
+struct DiagnosticStream {
+  std::unique_ptr<Journal> journal;  // nullptr where there is none
+  std::string why_none;
+};
+
 /// A running agent: who owns what, in the order of construction.
 class Agent final : public ReportPort {
  public:
   Agent(const AgentConfig& config, PreparedInputs inputs, std::unique_ptr<Signer> signer,
-        const Enrolled& enrolled, std::unique_ptr<Journal> journal,
-        std::unique_ptr<Journal> diagnostic, Clock& clock, const ClockAnchor& first_anchor)
+        const Enrolled& enrolled, std::unique_ptr<Journal> journal, DiagnosticStream diagnostic,
+        Clock& clock, const ClockAnchor& first_anchor)
       : config_(config),
         clock_(clock),
         signer_(std::move(signer)),
         journal_(std::move(journal)),
-        diagnostic_journal_(std::move(diagnostic)),
+        diagnostic_journal_(std::move(diagnostic.journal)),
+        no_diagnostics_(diagnostic.why_none),
         clock_watch_(first_anchor),
         commit_(runtime_, clock_, *journal_, *signer_, {.commit_interval = config.commit_interval},
                 [this](const Error& error) { storage_failed(error); }),
@@ -148,7 +154,7 @@ class Agent final : public ReportPort {
     if (diagnostic_commit_)
       diagnostic_commit_->on_sealed([this] { tell_uplink(StreamClass::diagnostic); });
     if (!diagnostic_commit_ && !config_.diagnostic_meters.empty())
-      io::log_error("no_diagnostic_stream", {io::kv("action", enrol_for_diagnostics(config_))});
+      io::log_error("no_diagnostic_stream", {io::kv("why", no_diagnostics_.why())});
     TRY_VOID(start_inputs(meters));  // before the first heartbeat: they may hold its promise
     uplink_.start();
     runtime_.on_stop([this] {
@@ -305,12 +311,12 @@ class Agent final : public ReportPort {
   std::unique_ptr<Signer> signer_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Journal> diagnostic_journal_;  // nullptr without a diagnostic stream
+  NoStream no_diagnostics_;
   ClockWatch clock_watch_;
   PromiseHolds holds_;
   GroupCommit commit_;
   Uplink uplink_;
   DeliveryGate gate_{commit_, [this] { return uplink_.undeliverable(); }};
-  NoStream no_diagnostics_{enrol_for_diagnostics(config_)};
   std::unique_ptr<GroupCommit> diagnostic_commit_;
   std::unique_ptr<DeliveryGate> diagnostic_gate_;
   std::unique_ptr<RecorderByClass> recorder_;
@@ -374,16 +380,28 @@ Result<std::unique_ptr<Journal>> open_journal(const AgentConfig& config, StreamC
   return journal;
 }
 
+/// A journal of diagnostics that cannot be used keeps no device from billing.
+DiagnosticStream open_diagnostics(const AgentConfig& config, const Enrolled& enrolled,
+                                  const Boot& boot, Meters& meters, Clock& clock) {
+  if (config.diagnostic_meters.empty()) return {};
+  if (!enrolled.diagnostic) return {nullptr, enrol_for_diagnostics(config)};
+  const auto open = [&]() -> Result<std::unique_ptr<Journal>> {
+    TRY(auto journal, open_journal(config, StreamClass::diagnostic, enrolled.diagnostic->grant,
+                                   enrolled.diagnostic->grant_body, clock));
+    TRY_VOID(begin_boot(*journal, boot, meters.diagnostic, kDiagnosticMeters, meters.rows));
+    return journal;
+  };
+  auto journal = open();
+  if (journal) return {std::move(*journal), {}};
+  return {nullptr,
+          "the journal of diagnostics cannot be used, billing goes on: " + journal.error().text()};
+}
+
 Result<int> run(const AgentConfig& config, PreparedInputs inputs, Clock& clock) {
   auto keys = load_keys(config);
   TRY(const Enrolled enrolled, required_enrolment(config, keys));
   TRY(auto journal,
       open_journal(config, StreamClass::billing, enrolled.grant, enrolled.grant_body, clock));
-  std::unique_ptr<Journal> diagnostic;
-  if (enrolled.diagnostic && !config.diagnostic_meters.empty()) {
-    TRY(diagnostic, open_journal(config, StreamClass::diagnostic, enrolled.diagnostic->grant,
-                                 enrolled.diagnostic->grant_body, clock));
-  }
   std::array<uint8_t, BootId::kSize> boot_id{};
   random_bytes(boot_id);
   const Boot boot{.boot_id = BootId(boot_id),
@@ -395,9 +413,7 @@ Result<int> run(const AgentConfig& config, PreparedInputs inputs, Clock& clock) 
   TRY_VOID(begin_boot(*journal, boot, meters.billing, 0, meters.rows));
   for (const size_t i : meters.diagnostic)
     meters.rows[i].number = kDiagnosticMeters + 1 + static_cast<uint32_t>(i);
-  if (diagnostic) {
-    TRY_VOID(begin_boot(*diagnostic, boot, meters.diagnostic, kDiagnosticMeters, meters.rows));
-  }
+  auto diagnostic = open_diagnostics(config, enrolled, boot, meters, clock);
   Agent agent(config, std::move(inputs), std::move(keys->signer), enrolled, std::move(journal),
               std::move(diagnostic), clock, boot.anchor);
   return agent.run(meters.rows);

@@ -12,17 +12,18 @@
 
 namespace ledgerline::agent {
 
-/// Stands where a stream has not been granted yet: whoever asks keeps its readings.
+/// Stands where there is no stream: whoever asks keeps its readings and is told why.
 class NoStream final : public RecordPort {
  public:
-  explicit NoStream(std::string what_to_do) : what_to_do_(std::move(what_to_do)) {}
+  explicit NoStream(std::string why) : why_(std::move(why)) {}
   void record(RecordRequest, std::function<void(RecordResult)> done) override {
     done(tl::unexpected<RecordRefusal>(
-        {.code = Errc::config, .index = 0, .field = "", .message = what_to_do_}));
+        {.code = Errc::config, .index = 0, .field = "", .message = why_}));
   }
+  [[nodiscard]] const std::string& why() const { return why_; }
 
  private:
-  std::string what_to_do_;
+  std::string why_;
 };
 
 class DeliveryGate final : public RecordPort {
