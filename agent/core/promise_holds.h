@@ -23,6 +23,15 @@ class PromiseHolds {
   void release(const std::string& who, StreamClass stream_class = StreamClass::billing) {
     holds_[stream_class].erase(who);
   }
+  /// For an input whose meters may be of either class.
+  void hold_both(const std::string& who, Timestamp from) {
+    hold(who, from, StreamClass::billing);
+    hold(who, from, StreamClass::diagnostic);
+  }
+  void release_both(const std::string& who) {
+    release(who, StreamClass::billing);
+    release(who, StreamClass::diagnostic);
+  }
   [[nodiscard]] std::optional<Timestamp> earliest(
       StreamClass stream_class = StreamClass::billing) const {
     const auto holds = holds_.find(stream_class);

@@ -61,7 +61,7 @@ void PrometheusTarget::stop() {
 
 void PrometheusTarget::begin_scrape() {
   // Its readings tell this moment, and are committed later.
-  context_.holds.hold(name_, context_.clock.now());
+  context_.holds.hold_both(name_, context_.clock.now());
   context_.runtime.spawn("scrape of " + url_, scrape_once(this, alive_));
 }
 
@@ -170,7 +170,7 @@ void PrometheusTarget::failed(const std::string& why) {
 }
 
 void PrometheusTarget::done() {
-  context_.holds.release(name_);
+  context_.holds.release_both(name_);
   if (stopped_) return;
   timer_.expires_after(interval_);
   timer_.async_wait([this](const boost::system::error_code& error) {

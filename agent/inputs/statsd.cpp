@@ -178,7 +178,7 @@ class StatsdInput final : public Input {
     buffer.put_back();  // the next interval's end tries again
   }
 
-  void update_hold() { context_->holds.hold(kHold, meter_->buffer().begin()); }
+  void update_hold() { context_->holds.hold_both(kHold, meter_->buffer().begin()); }
 
   /// At most once per interval and kind.
   void log_losses() {

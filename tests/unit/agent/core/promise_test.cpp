@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "agent/core/promise_holds.h"
+
 namespace ledgerline::agent {
 namespace {
 
@@ -48,4 +50,19 @@ TEST_CASE("a step ahead is doubted until a time source vouches for it or it last
 }
 
 }  // namespace
+
+TEST_CASE("a hold is of one stream, or of both where an input has meters of either class") {
+  PromiseHolds holds;
+  holds.hold("file:a", Timestamp(5), StreamClass::diagnostic);
+  CHECK_FALSE(holds.earliest());
+  CHECK(holds.earliest(StreamClass::diagnostic) == Timestamp(5));
+
+  holds.hold_both("statsd", Timestamp(3));
+  CHECK(holds.earliest() == Timestamp(3));
+  CHECK(holds.earliest(StreamClass::diagnostic) == Timestamp(3));
+  holds.release_both("statsd");
+  CHECK_FALSE(holds.earliest());
+  CHECK(holds.earliest(StreamClass::diagnostic) == Timestamp(5));
+}
+
 }  // namespace ledgerline::agent
