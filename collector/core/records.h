@@ -73,6 +73,18 @@ struct StreamRow {
   HeartbeatTrack heartbeats;
 };
 
+/// Somebody whose signature counts: on catalogs, corrections, approvals and what is done about
+/// exceptions.
+struct OperatorRow {
+  std::string name;  // as check_name() takes it
+  KeyAlgorithm algorithm = KeyAlgorithm::ed25519;
+  KeyId key;
+  Bytes public_key;  // DER SubjectPublicKeyInfo
+  Timestamp added_at;
+  std::optional<Timestamp> revoked_at;  // from then on nothing signed by it is taken
+  friend bool operator==(const OperatorRow&, const OperatorRow&) = default;
+};
+
 /// Raw bytes that were refused before they could be linked, kept for an operator.
 struct QuarantineItem {
   std::string tenant;  // empty, like device, where the topic names no enrolled device
@@ -101,7 +113,8 @@ struct QuarantineCounters {
 // ---- Evidence log
 // ----------------------------------------------------------------------------------------------------
 
-/// Batches and tombstones are signed by their device, the rest by the operator who made them.
+/// Batches and tombstones are signed by their device, the rest (statements) by the operator who
+/// made them or, where no person did, by the collector.
 enum class LeafKind : uint8_t {
   batch = 1,
   catalog_version = 2,
@@ -111,6 +124,9 @@ enum class LeafKind : uint8_t {
   approval = 6,
   close = 7,
   tombstone = 8,  // stands for batches that a device gave up
+  operator_key = 9,
+  exception_action = 10,
+  epoch = 11,
 };
 
 /// Which log this is, from its first leaf. A collector restored from a backup starts a new epoch.
@@ -130,11 +146,12 @@ struct LogHead {
 struct LogEntry {
   LeafNumber leaf = 0;
   LeafKind kind = LeafKind::batch;
-  Digest data;  // the batch id, or the tombstone id
-  StreamId stream;
-  BatchNumber number = 0;  // of a tombstone: the last that it stands for
-  Timestamp received_at;   // of the batch's bytes, also where it was parked first
-  Bytes sealed;            // SealedBatch, or Signed Tombstone
+  Digest data;             // the batch id, the tombstone id or the statement id
+  StreamId stream;         // zero for a statement
+  BatchNumber number = 0;  // of a tombstone: the last that it stands for; of a statement: 1, 2, 3
+                           // ... per kind
+  Timestamp received_at;  // of the batch's bytes, also where it was parked first
+  Bytes sealed;           // SealedBatch, Signed Tombstone, or what collector/core/statements says
   friend bool operator==(const LogEntry&, const LogEntry&) = default;
 };
 

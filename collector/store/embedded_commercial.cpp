@@ -144,6 +144,7 @@ Status EmbeddedStore::put_documents(const CommercialChanges& changes) {
     for (const RulePut& put : changes.rules) TRY_VOID(put_rule(rows, put));
     for (const DocumentDecision& one : changes.decisions) TRY_VOID(decide(rows, one));
     for (const TouchedUsage& touch : changes.settled_touches) TRY_VOID(settle_touch(rows, touch));
+    TRY_VOID(append_statements(rows, changes.statements));
     return write_exceptions(rows, changes.exceptions);
   });
 }
@@ -256,12 +257,16 @@ Result<ExceptionAction> EmbeddedStore::act_on_exception(const ExceptionChange& c
       return fail(Errc::conflict, "the exception is resolved already");
     const Key prefix = Key(Table::exception_action).text(action.exception);
     TRY(const auto newest, rows.last<ExceptionAction>(prefix, prefix.end()));
-    action.number = newest ? newest->number + 1 : 1;
+    const uint32_t next = newest ? newest->number + 1 : 1;
+    if (action.number != 0 && action.number != next)
+      return fail(Errc::conflict, "somebody did something about the exception meanwhile");
+    action.number = next;
     if (action.number > ExceptionAction::kPerExceptionMax)
       return fail(Errc::reject, "the exception has had too many actions: resolve it");
     TRY_VOID(rows.put(key, acted(row, action)));
     TRY_VOID(rows.put(Key(prefix).u32(action.number), action));
     if (change.release) TRY_VOID(release(rows, *change.release));
+    TRY_VOID(append_statements(rows, change.statements));
     return action;
   });
 }

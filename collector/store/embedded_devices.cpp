@@ -99,6 +99,17 @@ Result<QuarantineCounters> counters_of(Rows& rows, const std::string& tenant,
   return counters.value_or(QuarantineCounters{});
 }
 
+Result<std::vector<OperatorRow>> all_operators(Rows& rows) {
+  const Key prefix(Table::operator_);
+  std::vector<OperatorRow> out;
+  TRY_VOID(
+      rows.scan<OperatorRow>(prefix, prefix.end(), [&](ByteView, OperatorRow row) -> Result<bool> {
+        out.push_back(std::move(row));
+        return true;
+      }));
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> EmbeddedStore::open(std::unique_ptr<KeyValueEngine> engine) {
@@ -282,6 +293,29 @@ Result<std::vector<QuarantineItem>> EmbeddedStore::list_quarantine(const std::st
                                        }));
     return out;
   });
+}
+
+Status EmbeddedStore::put_operator(const OperatorRow& row, const StatementPut& statement) {
+  return write([&](Rows& rows) -> Status {
+    TRY_VOID(check_name("operator", row.name));
+    TRY(const auto stored, all_operators(rows));
+    for (const OperatorRow& other : stored) {
+      const bool same = other.name == row.name && other.key == row.key;
+      if (same && other.revoked_at)
+        return fail(Errc::conflict, "this key of the operator was revoked: make a new one");
+      if (same || other.revoked_at) continue;
+      if (other.name == row.name)
+        return fail(Errc::conflict, "the operator has a key already: revoke it first");
+      if (other.key == row.key)
+        return fail(Errc::conflict, "the key is the one of operator \"" + other.name + "\"");
+    }
+    TRY_VOID(rows.put(Key(Table::operator_).text(row.name).id(row.key.view()), row));
+    return append_statements(rows, std::span(&statement, 1));
+  });
+}
+
+Result<std::vector<OperatorRow>> EmbeddedStore::operators() {
+  return read([&](Rows& rows) { return all_operators(rows); });
 }
 
 }  // namespace ledgerline::collector

@@ -25,6 +25,27 @@ Result<LogTree> read_tree(Rows& rows) {
   return LogTree::from(row->size, std::move(row->frontier));
 }
 
+Status write_tree(Rows& rows, const LogTree& tree) {
+  return rows.put(log_key(), LogRow{.size = tree.size(), .frontier = tree.frontier()});
+}
+
+/// The entry as the log's next leaf; its leaf number is the tree's size.
+Status append_leaf(Rows& rows, LogTree& tree, const LogEntry& entry) {
+  CHECK_INVARIANT(entry.leaf == tree.size());
+  TRY_VOID(rows.put(Key(Table::leaf).u64(entry.leaf), entry));
+  tree.append(entry.data.view());
+  return {};
+}
+
+Key statements_key(LeafKind kind) { return Key(Table::statement).u32(static_cast<uint32_t>(kind)); }
+
+Result<uint64_t> count_of(Rows& rows, LeafKind kind) {
+  const Key prefix = statements_key(kind);
+  TRY(const auto newest, rows.last_key(prefix, prefix.end()));
+  if (!newest) return 0;
+  return big_endian64(ByteView(*newest).last(8));
+}
+
 /// The bytes to link: those that came, or those that were parked, which leave their place.
 Result<SideBatch> take_batch(Rows& rows, StreamRow& row, const LinkedBatch& link) {
   SideBatch batch{
@@ -69,9 +90,8 @@ Status link_batch(Rows& rows, LogTree& tree, StreamRow& row, const LinkedBatch& 
                        .number = batch.number,
                        .received_at = batch.received_at,
                        .sealed = std::move(batch.sealed)};
-  TRY_VOID(rows.put(Key(Table::leaf).u64(entry.leaf), entry));
+  TRY_VOID(append_leaf(rows, tree, entry));
   TRY_VOID(rows.put(linked_key(stream, link.number), LinkedRow{.id = link.id, .leaf = entry.leaf}));
-  tree.append(entry.data.view());
   row.head_number = link.number;
   row.head_id = link.id;
   return {};
@@ -116,14 +136,33 @@ Status admit_one(Rows& rows, LogTree& tree, const AdmitChange& change) {
 
 }  // namespace
 
+Status append_statements(Rows& rows, std::span<const StatementPut> statements) {
+  if (statements.empty()) return {};
+  TRY(auto tree, read_tree(rows));
+  for (const StatementPut& put : statements) {
+    CHECK_INVARIANT(put.kind != LeafKind::batch && put.kind != LeafKind::tombstone);
+    TRY(const uint64_t count, count_of(rows, put.kind));
+    if (put.expected_count && *put.expected_count != count)
+      return fail(Errc::conflict, "another statement of this kind was logged meanwhile");
+    const LogEntry entry{.leaf = tree.size(),
+                         .kind = put.kind,
+                         .data = put.id,
+                         .stream = {},
+                         .number = count + 1,
+                         .received_at = put.at,
+                         .sealed = put.sealed};
+    TRY_VOID(append_leaf(rows, tree, entry));
+    TRY_VOID(rows.put_u64(statements_key(put.kind).u64(entry.number), entry.leaf));
+  }
+  return write_tree(rows, tree);
+}
+
 Result<LeafNumber> EmbeddedStore::admit(std::span<const AdmitChange> changes) {
   return write([&](Rows& rows) -> Result<LeafNumber> {
     TRY(auto tree, read_tree(rows));
     const uint64_t size_before = tree.size();
     for (const AdmitChange& change : changes) TRY_VOID(admit_one(rows, tree, change));
-    if (tree.size() != size_before) {
-      TRY_VOID(rows.put(log_key(), LogRow{.size = tree.size(), .frontier = tree.frontier()}));
-    }
+    if (tree.size() != size_before) TRY_VOID(write_tree(rows, tree));
     return tree.size();
   });
 }
@@ -190,6 +229,28 @@ Result<std::vector<LogEntry>> EmbeddedStore::read_log(LeafNumber from,
 
 Result<LogEntry> EmbeddedStore::leaf(LeafNumber leaf) {
   return read([&](Rows& rows) { return rows.get<LogEntry>(Key(Table::leaf).u64(leaf), "leaf"); });
+}
+
+Result<uint64_t> EmbeddedStore::statement_count(LeafKind kind) {
+  return read([&](Rows& rows) { return count_of(rows, kind); });
+}
+
+Result<std::vector<LogEntry>> EmbeddedStore::statements(LeafKind kind, uint64_t number,
+                                                        size_t limit) {
+  return read([&](Rows& rows) -> Result<std::vector<LogEntry>> {
+    const Key prefix = statements_key(kind);
+    std::vector<LeafNumber> leaves;
+    TRY_VOID(rows.scan_u64(Key(prefix).u64(number), prefix.end(), [&](uint64_t leaf) {
+      if (leaves.size() == limit) return false;
+      leaves.push_back(leaf);
+      return true;
+    }));
+    std::vector<LogEntry> out;
+    for (const LeafNumber leaf : leaves) {
+      TRY(out.emplace_back(), rows.get<LogEntry>(Key(Table::leaf).u64(leaf), "leaf"));
+    }
+    return out;
+  });
 }
 
 }  // namespace ledgerline::collector

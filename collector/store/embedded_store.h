@@ -41,6 +41,11 @@ class EmbeddedStore final : public Store {
   Result<LogHead> log_head() override;
   Result<std::vector<LogEntry>> read_log(LeafNumber from, const ReadLogLimits& limits) override;
   Result<LogEntry> leaf(LeafNumber leaf) override;
+  Result<uint64_t> statement_count(LeafKind kind) override;
+  Result<std::vector<LogEntry>> statements(LeafKind kind, uint64_t number, size_t limit) override;
+
+  Status put_operator(const OperatorRow& row, const StatementPut& statement) override;
+  Result<std::vector<OperatorRow>> operators() override;
 
   Result<FoldCursor> fold_cursor() override;
   Result<std::optional<StreamFoldState>> fold_state(const StreamId& stream) override;
@@ -119,6 +124,8 @@ class EmbeddedStore final : public Store {
 
 // Shared by the verbs' files.
 Status write_exceptions(Rows& rows, std::span<const ExceptionUpsert> upserts);
+/// Appends the statements to the evidence log. Errc::conflict as StatementPut says.
+Status append_statements(Rows& rows, std::span<const StatementPut> statements);
 /// Stores the row and keeps the indexes of due and of in-flight deliveries in step. `before` is
 /// what was stored.
 Status write_delivery(Rows& rows, const std::optional<DeliveryRow>& before, const DeliveryRow& row);

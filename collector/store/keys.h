@@ -39,10 +39,12 @@ enum class Table : uint8_t {
   heartbeat = 0x13,         // id stream                        HeartbeatTrack
   quarantine_count = 0x14,  // text tenant, text device         QuarantineCounters
   quarantine = 0x15,        // text tenant, text device, u64 n  QuarantineItem
+  operator_ = 0x16,         // text name, id key                OperatorRow
   leaf = 0x20,              // u64 leaf                         LogEntry
   linked = 0x21,            // id stream, u64 number            LinkedRow
   parked = 0x22,            // id stream, u64 number            SideBatch
   fork = 0x23,              // id stream, u64 number, id batch  SideBatch
+  statement = 0x24,         // u32 kind, u64 number             u64 leaf
   fold_state = 0x30,        // id stream                        StreamFoldState
   series = 0x31,            // u64 series                       SeriesKey
   series_by_key = 0x32,     // text tenant, text device, id     u64 series; id: SHA-256 of the SeriesKey

@@ -62,6 +62,10 @@ template <class A, Is<LogOrigin> V>
 void describe(A& a, V& v) {
   a(v.collector, v.log, v.epoch);
 }
+template <class A, Is<OperatorRow> V>
+void describe(A& a, V& v) {
+  a(v.name, v.algorithm, v.key, v.public_key, v.added_at, v.revoked_at);
+}
 template <class A, Is<LogEntry> V>
 void describe(A& a, V& v) {
   a(v.leaf, v.kind, v.data, v.stream, v.number, v.received_at, v.sealed);
@@ -394,6 +398,7 @@ LEDGERLINE_RECORD(HeartbeatTrack);
 LEDGERLINE_RECORD(QuarantineItem);
 LEDGERLINE_RECORD(QuarantineCounters);
 LEDGERLINE_RECORD(LogOrigin);
+LEDGERLINE_RECORD(OperatorRow);
 LEDGERLINE_RECORD(LogEntry);
 LEDGERLINE_RECORD(LinkedRow);
 LEDGERLINE_RECORD(LogRow);

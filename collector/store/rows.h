@@ -55,6 +55,23 @@ class Rows {
     return put_bytes(key, bytes);
   }
 
+  /// Numbers with keys in [from, to), ascending, until visit(number) says false.
+  template <class Visit>
+  Status scan_u64(ByteView from, ByteView to, Visit visit) {
+    return txn_.scan(from, to, [&](ByteView key, ByteView stored) -> Result<bool> {
+      TRY(const auto value, checked(key, stored));
+      if (value.size() != 8) return fail(Errc::corrupt, "a stored number has the wrong length");
+      return visit(big_endian64(value));
+    });
+  }
+
+  /// The greatest key in [from, to).
+  Result<std::optional<Bytes>> last_key(ByteView from, ByteView to) {
+    TRY(auto entry, txn_.last(from, to));
+    if (!entry) return std::nullopt;
+    return Bytes(entry->first.begin(), entry->first.end());
+  }
+
   Result<bool> contains(const Key& key) {
     TRY(const auto stored, txn_.get(key));
     return stored.has_value();

@@ -125,6 +125,16 @@ struct ReadLogLimits {
   size_t bytes = 4 << 20;  // at least one leaf is read, whatever its size
 };
 
+/// A signed statement that becomes the next leaf of the evidence log.
+struct StatementPut {
+  LeafKind kind = LeafKind::approval;
+  Digest id;     // the leaf's data
+  Bytes sealed;  // the Signed statement, of a version with its entries
+  Timestamp at;
+  /// Conflict where the log holds another number of this kind: what was signed says its own.
+  std::optional<uint64_t> expected_count;
+};
+
 struct DocumentPut {
   DocumentRow row;                 // row.revision == expected_revision + 1
   uint32_t expected_revision = 0;  // newest stored revision of the id; 0: none
@@ -162,7 +172,8 @@ struct CommercialChanges {
   std::vector<DocumentDecision> decisions;
   std::vector<ExceptionUpsert> exceptions;
   std::vector<TouchedUsage>
-      settled_touches;  // removed where last_leaf is still the same, else kept
+      settled_touches;                   // removed where last_leaf is still the same, else kept
+  std::vector<StatementPut> statements;  // leaves in this order
 };
 
 struct DocumentFilter {
@@ -230,8 +241,9 @@ struct ExceptionFilter {
 /// A person's action with what it does, in ONE transaction. Assigning sets the row's assignee to
 /// the action's detail, ignoring resolves it; the others leave the row to who opened it.
 struct ExceptionChange {
-  ExceptionAction action;  // the store gives it its number
+  ExceptionAction action;  // the store gives it its number; conflict where it names another one
   std::optional<DeliveryRelease> release;
+  std::vector<StatementPut> statements;
 };
 
 struct LeaseRequest {
@@ -292,6 +304,18 @@ class Store {
   virtual Result<std::vector<LogEntry>> read_log(LeafNumber from,
                                                  const ReadLogLimits& limits = {}) = 0;
   virtual Result<LogEntry> leaf(LeafNumber leaf) = 0;
+  /// How many statements of the kind there are: the number of the newest.
+  virtual Result<uint64_t> statement_count(LeafKind kind) = 0;
+  /// Of one kind, ascending by number, from `number` on.
+  virtual Result<std::vector<LogEntry>> statements(LeafKind kind, uint64_t number = 1,
+                                                   size_t limit = 1000) = 0;
+
+  // ---- Operators
+  /// Stores the row with the statement that says so. Conflict where another row of that name or key
+  /// is in force.
+  virtual Status put_operator(const OperatorRow& row, const StatementPut& statement) = 0;
+  /// Ascending by name, revoked ones too.
+  virtual Result<std::vector<OperatorRow>> operators() = 0;
 
   // ---- Fold and usage
   virtual Result<FoldCursor> fold_cursor() = 0;
