@@ -158,8 +158,8 @@ class CommerceRunner {
   void begin_sweep(LeafNumber cursor, Timestamp now);
   /// The next of the series to be looked at.
   Result<SweepPage> sweep_page(CommerceReport& report);
-  Result<SeriesNote> look_at(const SeriesRow& series, Timestamp now,
-                             std::vector<ExceptionUpsert>& upserts);
+  /// What is wrong with each, and how much usage that is.
+  Result<std::vector<UncountedInput>> look_at(const std::vector<SeriesRow>& rows, Timestamp now);
 
   ContractUsage usage() { return {store_, tenant_, *catalog_, *mapping_}; }
   /// What is open when a catalog comes into force, for the hints.

@@ -1,6 +1,5 @@
 // Usage that the catalog or the mapping cannot count.
 #include <algorithm>
-#include <array>
 
 #include "collector/fold/commerce_runner.h"
 #include "collector/fold/evidence.h"
@@ -48,6 +47,52 @@ std::vector<Period> unmapped_spans(const Catalog& catalog, const Mapping& mappin
   return out;
 }
 
+/// Says in `look` what is wrong with the series; returns when that is so, whether it was used then
+/// or not.
+std::vector<Period> uncounted_spans(const Catalog& catalog, const Mapping& mapping,
+                                    UncountedInput& look) {
+  const SeriesKey& key = look.series.key;
+  const CatalogMeter* meter = catalog.meter(key.meter);
+  if (meter != nullptr && meter->stream_class == StreamClass::diagnostic) return {};
+  look.kind = series_fault(catalog, key);
+  if (!look.kind.empty()) {
+    look.detail = fault_text(catalog, key);
+    return {kAlways};
+  }
+  look.kind = exception_kind::kUnmappedSubject;
+  look.detail = "no link names device \"" + key.device + "\", subject \"" + key.subject +
+                "\", or its contract has not begun or has ended";
+  return unmapped_spans(catalog, mapping, key);
+}
+
+/// By device and time, the series (places in the list of looks) that are not counted then. They are
+/// read together: a time that begins inside a quarter hour is read back from the batches, which
+/// the series of a device share.
+using UncountedSpans = std::map<std::pair<std::string, Period>, std::vector<size_t>>;
+
+/// What cannot be read is noted; an error is one to stop for.
+Status add_usage(Store& store, Period span, const std::vector<size_t>& of,
+                 std::vector<UncountedInput>& looks, std::vector<std::optional<Error>>& unread) {
+  std::vector<SeriesId> ids;
+  for (const size_t i : of) ids.push_back(looks[i].series.id);
+  const auto used = exact_usage(store, ids, span.from, span.until);
+  if (used) {
+    for (const size_t i : of) {
+      const auto found = used->find(looks[i].series.id);
+      if (found != used->end()) looks[i].usage.merge(found->second);
+    }
+    return {};
+  }
+  if (is_for_all(used.error())) return fail(used.error());
+  if (of.size() == 1) {
+    unread[of.front()] = used.error();
+    return {};
+  }
+  // One that cannot be read hides no other.
+  for (const size_t i : of) TRY_VOID(add_usage(store, span, {i}, looks, unread));
+  return {};
+}
+
 }  // namespace
 
 Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
@@ -59,9 +104,14 @@ Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
   TRY(const SweepPage page, sweep_page(report));
   CommercialChanges changes;
   std::vector<std::pair<SeriesId, SeriesNote>> notes;
-  for (const SeriesRow& series : page.rows) {
-    TRY(SeriesNote note, look_at(series, now, changes.exceptions));
-    notes.emplace_back(series.id, std::move(note));
+  TRY(const auto looks, look_at(page.rows, now));
+  for (const UncountedInput& look : looks) {
+    SeriesNote note{std::string(look.kind), look.usage.count};
+    const auto before = series_notes_.find(look.series.id);
+    if (before != series_notes_.end() && before->second == note) continue;
+    for (ExceptionUpsert& upsert : uncounted_exceptions(look))
+      changes.exceptions.push_back(std::move(upsert));
+    notes.emplace_back(look.series.id, std::move(note));
   }
   if (!changes.exceptions.empty()) {
     changes.expected_cursor = fold.cursor;
@@ -119,47 +169,29 @@ Result<CommerceRunner::SweepPage> CommerceRunner::sweep_page(CommerceReport& rep
   return page;
 }
 
-Result<CommerceRunner::SeriesNote> CommerceRunner::look_at(const SeriesRow& series, Timestamp now,
-                                                           std::vector<ExceptionUpsert>& upserts) {
-  const SeriesKey& key = series.key;
-  const CatalogMeter* meter = catalog_->meter(key.meter);
-  if (meter != nullptr && meter->stream_class == StreamClass::diagnostic) return SeriesNote{};
-  UncountedInput input{.kind = series_fault(*catalog_, key),
-                       .series = series,
-                       .usage = {},
-                       .detail = {},
-                       .now = now};
-  std::vector<Period> spans;
-  if (!input.kind.empty()) {
-    input.detail = fault_text(*catalog_, key);
-    spans.push_back(kAlways);
-  } else {
-    input.kind = exception_kind::kUnmappedSubject;
-    input.detail = "no link names device \"" + key.device + "\", subject \"" + key.subject +
-                   "\", or its contract has not begun or has ended";
-    spans = unmapped_spans(*catalog_, *mapping_, key);
+Result<std::vector<UncountedInput>> CommerceRunner::look_at(const std::vector<SeriesRow>& rows,
+                                                            Timestamp now) {
+  std::vector<UncountedInput> looks;
+  UncountedSpans spans;
+  for (const SeriesRow& row : rows) {
+    UncountedInput look{.kind = {}, .series = row, .usage = {}, .detail = {}, .now = now};
+    for (const Period& span : uncounted_spans(*catalog_, *mapping_, look))
+      spans[{row.key.device, span}].push_back(looks.size());
+    looks.push_back(std::move(look));
   }
-  bool unread = false;
-  for (const Period& span : spans) {
-    const auto used = exact_usage(store_, std::array{series.id}, span.from, span.until);
-    if (!used && is_for_all(used.error())) return fail(used.error());
-    if (!used) {
-      unread = true;
-      input.usage = {};
-      input.detail += "; how much it is cannot be read: " + used.error().text();
-      break;
+  std::vector<std::optional<Error>> unread(looks.size());
+  for (const auto& [where, of] : spans)
+    TRY_VOID(add_usage(store_, where.second, of, looks, unread));
+  for (size_t i = 0; i < looks.size(); ++i) {
+    UncountedInput& look = looks[i];
+    if (unread[i]) {
+      look.usage = {};
+      look.detail += "; how much it is cannot be read: " + unread[i]->text();
+    } else if (look.usage.count == 0) {
+      look.kind = {};
     }
-    for (const auto& [id, value] : *used) input.usage.merge(value);
   }
-  if (input.usage.count == 0 && !unread) input.kind = {};
-
-  const SeriesNote note{std::string(input.kind), input.usage.count};
-  const auto written = series_notes_.find(series.id);
-  if (written == series_notes_.end() || written->second != note) {
-    for (ExceptionUpsert& upsert : uncounted_exceptions(input))
-      upserts.push_back(std::move(upsert));
-  }
-  return note;
+  return looks;
 }
 
 }  // namespace ledgerline::collector
