@@ -1,5 +1,6 @@
 // Usage that the catalog or the mapping cannot count.
 #include <algorithm>
+#include <array>
 
 #include "collector/fold/commerce_runner.h"
 #include "collector/fold/evidence.h"
@@ -101,26 +102,22 @@ Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
     if (swept_cursor_ == fold.cursor || now < next_sweep_) return {};
     begin_sweep(fold.cursor, now);
   }
-  TRY(const SweepPage page, sweep_page(report));
+  const SeriesSweep::Page page = sweep_.page(options_.series_max);
+  TRY(const SweepRows rows, sweep_rows(page, report));
+  TRY(const auto looks, look_at(rows, now));
   CommercialChanges changes;
-  std::vector<std::pair<SeriesId, SeriesNote>> notes;
-  TRY(const auto looks, look_at(page.rows, now));
   for (const UncountedInput& look : looks) {
-    SeriesNote note{std::string(look.kind), look.usage.count};
-    const auto before = series_notes_.find(look.series.id);
-    if (before != series_notes_.end() && before->second == note) continue;
-    for (ExceptionUpsert& upsert : uncounted_exceptions(look))
+    for (ExceptionUpsert& upsert : uncounted_changes(look))
       changes.exceptions.push_back(std::move(upsert));
-    notes.emplace_back(look.series.id, std::move(note));
   }
   if (!changes.exceptions.empty()) {
     changes.expected_cursor = fold.cursor;
     TRY(const bool written, write(changes, report));
     if (!written) return {};
   }
-  for (auto& [id, note] : notes) series_notes_[id] = std::move(note);
-  if (page.more) {
-    sweep_after_ = page.last;
+  for (const UncountedInput& look : looks) remember(look);
+  sweep_.passed(page, rows.last);
+  if (sweep_.more()) {
     report.more = true;
     return {};
   }
@@ -132,51 +129,54 @@ Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
 void CommerceRunner::begin_sweep(LeafNumber cursor, Timestamp now) {
   next_sweep_ = now + options_.sweep_interval;
   sweeping_ = true;
-  sweep_after_ = 0;
   sweep_cursor_ = cursor;
-  sweep_series_.reset();
-  if (changed_ == nullptr) return;
   // Taken also where all are looked at: what it tells then begins at this cursor.
-  auto changed = changed_->take(swept_cursor_.value_or(cursor), cursor);
-  if (swept_cursor_) sweep_series_ = std::move(changed);
+  auto changed = changed_ != nullptr ? changed_->take(swept_cursor_.value_or(cursor), cursor)
+                                     : std::optional<std::set<SeriesId>>();
+  if (swept_cursor_ && changed) {
+    sweep_.look_at(std::move(*changed));
+    return;
+  }
+  std::set<SeriesId> open;
+  for (const auto& [id, one] : open_series_) open.insert(open.end(), id);
+  sweep_.look_at_all(std::move(open));
 }
 
-Result<CommerceRunner::SweepPage> CommerceRunner::sweep_page(CommerceReport& report) {
-  SweepPage page;
-  if (!sweep_series_) {
-    const SeriesFilter filter{
-        .tenant = tenant_, .device = {}, .after = sweep_after_, .limit = options_.series_max};
-    TRY(page.rows, store_.list_series(filter));
-    if (!page.rows.empty()) page.last = page.rows.back().id;
-    page.more = page.rows.size() == options_.series_max;
-    return page;
-  }
-  size_t taken = 0;
-  for (auto id = sweep_series_->upper_bound(sweep_after_); id != sweep_series_->end(); ++id) {
-    if (taken++ == options_.series_max) {
-      page.more = true;
-      break;
-    }
-    page.last = *id;
-    auto series = store_.series(*id);
+Result<CommerceRunner::SweepRows> CommerceRunner::sweep_rows(const SeriesSweep::Page& page,
+                                                             CommerceReport& report) {
+  SweepRows out;
+  for (const SeriesId id : page.named) {
+    auto series = store_.series(id);
     if (!series && is_for_all(series.error())) return fail(series.error());
     if (!series) {
       report.failed.emplace_back("*", series.error());
     } else if (series->key.tenant == tenant_) {
-      page.rows.push_back(std::move(*series));
+      out.series.emplace(id, std::move(series->key));
     }
   }
-  return page;
+  if (page.listed_max == 0) return out;
+  TRY(auto listed,
+      store_.list_series(
+          {.tenant = tenant_, .device = {}, .after = page.after, .limit = page.listed_max}));
+  if (listed.size() == page.listed_max) out.last = listed.back().id;
+  for (SeriesRow& row : listed) {
+    if (page.through && row.id > *page.through) {
+      out.last.reset();
+      break;
+    }
+    out.series.emplace(row.id, std::move(row.key));
+  }
+  return out;
 }
 
-Result<std::vector<UncountedInput>> CommerceRunner::look_at(const std::vector<SeriesRow>& rows,
-                                                            Timestamp now) {
+Result<std::vector<UncountedInput>> CommerceRunner::look_at(const SweepRows& rows, Timestamp now) {
   std::vector<UncountedInput> looks;
   UncountedSpans spans;
-  for (const SeriesRow& row : rows) {
-    UncountedInput look{.kind = {}, .series = row, .usage = {}, .detail = {}, .now = now};
+  for (const auto& [id, key] : rows.series) {
+    UncountedInput look{
+        .kind = {}, .series = {.id = id, .key = key}, .usage = {}, .detail = {}, .now = now};
     for (const Period& span : uncounted_spans(*catalog_, *mapping_, look))
-      spans[{row.key.device, span}].push_back(looks.size());
+      spans[{key.device, span}].push_back(looks.size());
     looks.push_back(std::move(look));
   }
   std::vector<std::optional<Error>> unread(looks.size());
@@ -192,6 +192,28 @@ Result<std::vector<UncountedInput>> CommerceRunner::look_at(const std::vector<Se
     }
   }
   return looks;
+}
+
+std::vector<ExceptionUpsert> CommerceRunner::uncounted_changes(const UncountedInput& look) const {
+  const auto open = open_series_.find(look.series.id);
+  const bool known = open != open_series_.end();
+  if (look.kind.empty() && !known && open_series_complete_) return {};
+  if (known && open->second.kinds.contains(look.kind) && open->second.count == look.usage.count)
+    return {};
+  auto upserts = uncounted_exceptions(look);
+  std::erase_if(upserts, [&](const ExceptionUpsert& upsert) {
+    return upsert.mode == UpsertMode::clear && open_series_complete_ &&
+           !(known && open->second.kinds.contains(upsert.row.kind));
+  });
+  return upserts;
+}
+
+void CommerceRunner::remember(const UncountedInput& look) {
+  if (look.kind.empty()) {
+    open_series_.erase(look.series.id);
+  } else {
+    open_series_[look.series.id] = {.kinds = {std::string(look.kind)}, .count = look.usage.count};
+  }
 }
 
 }  // namespace ledgerline::collector
