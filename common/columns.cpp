@@ -1,6 +1,7 @@
 // Section := Protobuf message Section (PROTOCOL.md "Section"). Columns hold one entry per reading;
 // a column whose entries are all 0 (seq_steps: all 1) is left out. times are differences to the
-// reading before on the same clock (first: to 0).
+// reading before on the same clock (first: to 0), seq_steps to the seq before (first: to the
+// batch's first seq - 1).
 
 #include "common/columns.h"
 
@@ -91,6 +92,17 @@ void write_times(const Columns& columns, v1::Section& out) {
   }
 }
 
+void write_seqs(const Columns& columns, v1::Section& out) {
+  if (columns.seqs.empty()) return;
+  auto* steps = out.mutable_seq_steps();
+  steps->Reserve(static_cast<int>(columns.size()));
+  Seq before = columns.first_seq - 1;
+  for (const Seq seq : columns.seqs) {
+    steps->AddAlreadyReserved(static_cast<uint32_t>(seq - before));
+    before = seq;
+  }
+}
+
 void write_flags(const Columns& columns, v1::Section& out) {
   if (std::all_of(columns.flags.begin(), columns.flags.end(), [](uint8_t f) { return f == 0; }))
     return;
@@ -146,12 +158,12 @@ Result<BootRecord> read(const v1::BootRecord& in) {
                     .last_receipt_upto = in.last_receipt_upto()};
 }
 
-Result<std::vector<Record>> read_records(const v1::Section& in, Seq first_seq) {
+Result<std::vector<Record>> read_records(const v1::Section& in, Seq first_seq, Seq last_seq) {
   std::vector<Record> out;
   if (static_cast<size_t>(in.records_size()) > kRecordsMax) return corrupt("records are too many");
   Seq before = first_seq;
   for (const auto& record : in.records()) {
-    if (record.before_seq() < before || record.before_seq() > first_seq + in.reading_count()) {
+    if (record.before_seq() < before || record.before_seq() > last_seq + 1) {
       return corrupt("record stands outside its readings");
     }
     before = record.before_seq();
@@ -243,6 +255,25 @@ Status check_series_text(const Columns& columns) {
   return {};
 }
 
+/// Ascending seqs up to last_seq.
+Status read_seqs(const v1::Section& in, size_t count, Seq last_seq, Columns& out) {
+  Seq seq = out.first_seq - 1;
+  const auto& steps = in.seq_steps();
+  if (steps.empty()) {
+    if (count > last_seq - seq) return corrupt("seqs lie outside its batch");
+    return {};
+  }
+  if (static_cast<size_t>(steps.size()) != count) return corrupt("seqs are not one per reading");
+  for (const uint32_t step : steps) {
+    if (step == 0 || step > last_seq - seq) return corrupt("seqs lie outside its batch");
+    seq += step;
+    out.seqs.push_back(seq);
+  }
+  const bool consecutive = seq - (out.first_seq - 1) == count;
+  if (consecutive) out.seqs.clear();
+  return {};
+}
+
 Status read_flags(const v1::Section& in, size_t count, Columns& out) {
   out.flags.assign(count, 0);
   size_t at = 0;
@@ -300,6 +331,41 @@ Status read_sparse(v1::Section& in, const MeterRows& meters, Columns& out) {
   return {};
 }
 
+Result<v1::Section> parse(ByteView plain) {
+  if (plain.size() > Columns::kPlainSizeMax) return corrupt("plain bytes are more than 1 MiB");
+  v1::Section in;
+  if (!in.ParseFromArray(plain.data(), static_cast<int>(plain.size())))
+    return corrupt("plain bytes do not parse");
+  if (in.format() != kFormat) return corrupt("format is unknown");
+  if (in.reading_count() > Columns::kReadingsMax) return corrupt("readings are more than 4096");
+  return in;
+}
+
+Result<Columns> read_section(v1::Section& in, Seq first_seq, Seq last_seq,
+                             const MeterRows& known_meters) {
+  const size_t count = in.reading_count();
+  Columns out;
+  out.first_seq = first_seq;
+  TRY(out.records, read_records(in, first_seq, last_seq));
+  MeterRows meters = known_meters;
+  TRY_VOID(apply_meter_tables(out.records, meters));
+  TRY_VOID(read_dictionaries(in, out));
+  TRY_VOID(read_seqs(in, count, last_seq, out));
+  TRY_VOID(
+      read_column(in.meters(), count, UINT32_MAX, "meters are not one per reading", out.meters));
+  TRY_VOID(read_column(in.subject_indexes(), count, out.subjects.size(), "subject indexes are off",
+                       out.subject_indexes));
+  TRY_VOID(read_column(in.dimension_indexes(), count, out.dimension_sets.size(),
+                       "dimension indexes are off", out.dimension_indexes));
+  TRY_VOID(check_series_text(out));
+  TRY_VOID(
+      read_column(in.values(), count, UINT64_MAX, "values are not one per reading", out.values));
+  TRY_VOID(read_flags(in, count, out));
+  TRY_VOID(read_times(in, count, out));
+  TRY_VOID(read_sparse(in, meters, out));
+  return out;
+}
+
 }  // namespace
 
 std::string_view Columns::subject(size_t i) const {
@@ -311,6 +377,12 @@ const DimensionSet& Columns::dimensions(size_t i) const {
   static const DimensionSet kNone;
   const uint32_t index = dimension_indexes[i];
   return index == 0 ? kNone : dimension_sets[index - 1];
+}
+
+size_t Columns::index_of(Seq seq) const {
+  if (seq <= first_seq) return 0;
+  if (seqs.empty()) return std::min<Seq>(seq - first_seq, size());
+  return static_cast<size_t>(std::lower_bound(seqs.begin(), seqs.end(), seq) - seqs.begin());
 }
 
 Reading Columns::reading(size_t i) const {
@@ -359,12 +431,35 @@ void ColumnsBuilder::add(const Reading& reading) {
   columns_.registers.push_back(reading.register_value);
 }
 
+ColumnsBuilder::Source::Source(const Columns& columns)
+    : columns_(&columns),
+      subjects_(columns.subjects.size() + 1),
+      dimensions_(columns.dimension_sets.size() + 1) {}
+
+void ColumnsBuilder::add(Source& source, size_t i) {
+  const Columns& from = *source.columns_;
+  uint32_t& subject = source.subjects_[from.subject_indexes[i]];
+  if (subject == 0) subject = subject_index(from.subject(i));
+  uint32_t& dimensions = source.dimensions_[from.dimension_indexes[i]];
+  if (dimensions == 0) dimensions = dimension_index(from.dimensions(i));
+  if (!from.ids.empty() && columns_.ids.empty()) columns_.ids.resize(columns_.size());
+  if (!columns_.ids.empty() || !from.ids.empty())
+    columns_.ids.push_back(from.ids.empty() ? std::string() : from.ids[i]);
+  columns_.meters.push_back(from.meters[i]);
+  columns_.subject_indexes.push_back(subject);
+  columns_.dimension_indexes.push_back(dimensions);
+  columns_.times.push_back(from.times[i]);
+  columns_.flags.push_back(from.flags[i]);
+  columns_.values.push_back(from.values[i]);
+  columns_.registers.push_back(from.registers[i]);
+}
+
 void ColumnsBuilder::add(RecordKind record) {
   columns_.records.push_back({next_seq(), std::move(record)});
 }
 
 void ColumnsBuilder::append(const Columns& run) {
-  CHECK_INVARIANT(run.first_seq == next_seq());
+  CHECK_INVARIANT(run.first_seq == next_seq() && run.seqs.empty());
   std::vector<uint32_t> subjects(run.subjects.size() + 1);
   for (size_t i = 0; i < run.subjects.size(); ++i) subjects[i + 1] = subject_index(run.subjects[i]);
   std::vector<uint32_t> dimensions(run.dimension_sets.size() + 1);
@@ -409,6 +504,7 @@ Bytes encode_section(const Columns& columns, const MeterRows& known_meters) {
       dimension.set_value(value);
     }
   }
+  write_seqs(columns, out);
   write_column(columns.meters, out.mutable_meters());
   write_column(columns.subject_indexes, out.mutable_subject_indexes());
   write_column(columns.dimension_indexes, out.mutable_dimension_indexes());
@@ -427,34 +523,15 @@ Bytes encode_section(const Columns& columns, const MeterRows& known_meters) {
 }
 
 Result<Columns> decode_section(ByteView plain, Seq first_seq, const MeterRows& known_meters) {
-  if (plain.size() > Columns::kPlainSizeMax) return corrupt("plain bytes are more than 1 MiB");
-  v1::Section in;
-  if (!in.ParseFromArray(plain.data(), static_cast<int>(plain.size())))
-    return corrupt("plain bytes do not parse");
-  if (in.format() != kFormat) return corrupt("format is unknown");
-  const size_t count = in.reading_count();
-  if (count > Columns::kReadingsMax) return corrupt("readings are more than 4096");
+  TRY(v1::Section in, parse(plain));
   if (in.seq_steps_size() != 0) return corrupt("seqs are not consecutive");
+  return read_section(in, first_seq, first_seq + in.reading_count() - 1, known_meters);
+}
 
-  Columns out;
-  out.first_seq = first_seq;
-  TRY(out.records, read_records(in, first_seq));
-  MeterRows meters = known_meters;
-  TRY_VOID(apply_meter_tables(out.records, meters));
-  TRY_VOID(read_dictionaries(in, out));
-  TRY_VOID(
-      read_column(in.meters(), count, UINT32_MAX, "meters are not one per reading", out.meters));
-  TRY_VOID(read_column(in.subject_indexes(), count, out.subjects.size(), "subject indexes are off",
-                       out.subject_indexes));
-  TRY_VOID(read_column(in.dimension_indexes(), count, out.dimension_sets.size(),
-                       "dimension indexes are off", out.dimension_indexes));
-  TRY_VOID(check_series_text(out));
-  TRY_VOID(
-      read_column(in.values(), count, UINT64_MAX, "values are not one per reading", out.values));
-  TRY_VOID(read_flags(in, count, out));
-  TRY_VOID(read_times(in, count, out));
-  TRY_VOID(read_sparse(in, meters, out));
-  return out;
+Result<Columns> decode_subject_section(ByteView plain, Seq first_seq, Seq last_seq,
+                                       const MeterRows& known_meters) {
+  TRY(v1::Section in, parse(plain));
+  return read_section(in, first_seq, last_seq, known_meters);
 }
 
 Status apply_meter_tables(const std::vector<Record>& records, MeterRows& meters) {

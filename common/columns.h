@@ -63,8 +63,10 @@ struct Record {
 /// The meters of a stream known so far, by number.
 using MeterRows = std::map<uint32_t, MeterRow>;
 
-/// One run of readings with consecutive seqs from first_seq, and the records between them. All
-/// per-reading vectors have size() entries, ids excepted: it is empty where no reading has one.
+/// One run of readings and the records between them. All per-reading vectors have size() entries,
+/// but two: ids is empty where no reading has one, seqs where they are first_seq, first_seq + 1 ...
+/// as they are everywhere but in a section of a batch by subject and in what is left of a batch
+/// with sections withheld. There, first_seq is the batch's.
 struct Columns {
   static constexpr size_t kReadingsMax = 4096;
   static constexpr size_t kPlainSizeMax = 1 << 20;
@@ -83,13 +85,17 @@ struct Columns {
   std::vector<int64_t> values;
   std::vector<int64_t> registers;  // 0 where the meter is not a register
   std::vector<std::string> ids;
+  std::vector<Seq> seqs;  // ascending
 
   static constexpr uint8_t kFlagMonotonic = 1;
   static constexpr uint8_t kFlagReset = 2;
   static constexpr uint8_t kFlagLate = 4;
 
   [[nodiscard]] size_t size() const { return meters.size(); }
-  [[nodiscard]] Seq next_seq() const { return first_seq + meters.size(); }
+  [[nodiscard]] Seq seq(size_t i) const { return seqs.empty() ? first_seq + i : seqs[i]; }
+  [[nodiscard]] Seq next_seq() const { return size() == 0 ? first_seq : seq(size() - 1) + 1; }
+  /// The first reading with this seq or a later one; size() where there is none.
+  [[nodiscard]] size_t index_of(Seq seq) const;
   [[nodiscard]] std::string_view subject(size_t i) const;
   [[nodiscard]] const DimensionSet& dimensions(size_t i) const;
   [[nodiscard]] Reading reading(size_t i) const;
@@ -102,9 +108,23 @@ class ColumnsBuilder {
   explicit ColumnsBuilder(Seq first_seq) { columns_.first_seq = first_seq; }
 
   void add(const Reading& reading);
+  /// Another run whose readings are added one by one; each of its texts is looked up once.
+  class Source {
+   public:
+    explicit Source(const Columns& columns);  // outlives the source
+
+   private:
+    friend class ColumnsBuilder;
+    const Columns* columns_;
+    std::vector<uint32_t> subjects_;  // theirs -> ours; 0: not looked up
+    std::vector<uint32_t> dimensions_;
+  };
+  /// The i-th reading of the source, as the next one here. A source belongs to one builder.
+  void add(Source& source, size_t i);
   /// A record that stands before the next reading added.
   void add(RecordKind record);
-  /// Everything of a run that begins at next_seq(). Invariant: run.first_seq == next_seq().
+  /// Everything of a run that begins at next_seq(). Invariant: run.first_seq == next_seq(), and it
+  /// leaves no seq out.
   void append(const Columns& run);
 
   [[nodiscard]] size_t size() const { return columns_.size(); }
@@ -129,6 +149,11 @@ Bytes encode_section(const Columns& columns, const MeterRows& meters);
 /// Errc::corrupt, naming the column, where it does not parse, a count or index is off, a limit is
 /// passed, a dimension set is not sorted, a meter is in no table, or text is not UTF-8.
 Result<Columns> decode_section(ByteView plain, Seq first_seq, const MeterRows& meters);
+
+/// A section of a batch by subject: it may leave out any seq from first_seq to last_seq (first_seq
+/// - 1: none), and its records stand anywhere between them.
+Result<Columns> decode_subject_section(ByteView plain, Seq first_seq, Seq last_seq,
+                                       const MeterRows& meters);
 
 /// Meters after the tables among `records`. Errc::corrupt where a number changes its meaning or the
 /// stream would have more than kStreamMetersMax.

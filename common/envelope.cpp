@@ -2,6 +2,7 @@
 // Signature   := over "DSSEv1 " LEN(type) " " type " " LEN(manifest) " " manifest
 // Batch id    := SHA-256("ledgerline/batch/v1" NUL manifest)
 // Section hash := SHA-256("ledgerline/section/v1" NUL salt[16] compressed)
+// Subject tag  := first 16 bytes of SHA-256("ledgerline/subject/v1" NUL stream[16] NUL subject)
 
 #include "common/envelope.h"
 
@@ -19,8 +20,6 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr size_t kSaltSize = 16;
-constexpr int kSectionsMax = 16;
 constexpr int kTotalsMax = 4096;
 constexpr uint32_t kCriticalKnownMax = 9;  // manifest fields 1 to 9 are understood
 
@@ -70,18 +69,27 @@ Result<Totals> read_totals(const v1::Manifest& in) {
   return totals;
 }
 
+Result<ManifestSection> read_section(const v1::ManifestSection& in) {
+  ManifestSection out;
+  TRY(out.hash, Digest::from(in.hash()));
+  out.compressed_size = in.compressed_size();
+  out.plain_size = in.plain_size();
+  out.dictionary = in.dictionary();
+  if (in.subject_tag().empty()) return out;
+  TRY(out.tag, SubjectTag::from(in.subject_tag()));
+  return out;
+}
+
 Result<std::vector<ManifestSection>> read_sections(const v1::Manifest& in) {
   std::vector<ManifestSection> sections;
-  if (in.sections_size() == 0 || in.sections_size() > kSectionsMax)
+  if (in.sections_size() == 0 || static_cast<size_t>(in.sections_size()) > kSectionsMax)
     return corrupt("sections are none or too many");
+  size_t plain_size = 0;
   for (const auto& section : in.sections()) {
-    TRY(const Digest hash, Digest::from(section.hash()));
-    if (section.plain_size() > Columns::kPlainSizeMax)
-      return corrupt("section is larger than 1 MiB");
-    sections.push_back({.hash = hash,
-                        .compressed_size = section.compressed_size(),
-                        .plain_size = section.plain_size(),
-                        .dictionary = section.dictionary()});
+    TRY(ManifestSection read, read_section(section));
+    plain_size += read.plain_size;
+    if (plain_size > Columns::kPlainSizeMax) return corrupt("sections are larger than 1 MiB");
+    sections.push_back(read);
   }
   return sections;
 }
@@ -108,6 +116,155 @@ Result<Manifest> read_manifest(const v1::Manifest& in) {
   return out;
 }
 
+// ---- Sealing
+// -------------------------------------------------------------------------------------------------------
+
+struct PackedSection {
+  v1::ManifestSection entry;
+  v1::SealedSection sealed;
+};
+
+PackedSection pack(ByteView plain, ByteView salt) {
+  const Bytes compressed = compress(plain);
+  PackedSection out;
+  out.entry.set_hash(section_hash(salt, compressed).str());
+  out.entry.set_compressed_size(static_cast<uint32_t>(compressed.size()));
+  out.entry.set_plain_size(static_cast<uint32_t>(plain.size()));
+  out.sealed.set_salt(salt.data(), salt.size());
+  out.sealed.set_compressed(compressed.data(), compressed.size());
+  return out;
+}
+
+Result<std::vector<PackedSection>> pack_sections(const Columns& columns, const MeterRows& meters,
+                                                 const SealOptions& options, ByteView random) {
+  const bool by_subject = options.sections == Sections::by_subject;
+  if (by_subject && readings_within(columns, kBatchSubjectsMax) < columns.size())
+    return fail(Errc::full, "a batch has readings of more than 63 subjects");
+  MeterRows rows = meters;
+  const auto applied = apply_meter_tables(columns.records, rows);
+  CHECK_INVARIANT(applied.has_value());
+
+  std::vector<PackedSection> out;
+  size_t plain_size = 0;
+  const auto parts = by_subject ? split_by_subject(columns) : std::vector<Columns>{columns};
+  for (const Columns& part : parts) {
+    const Bytes plain = encode_section(part, rows);
+    plain_size += plain.size();
+    if (plain_size > Columns::kPlainSizeMax)
+      return fail(Errc::full, "a batch's plain bytes are more than 1 MiB");
+    out.push_back(pack(plain, random.subspan(out.size() * kSaltSize, kSaltSize)));
+    if (!by_subject) continue;
+    const std::string_view subject = out.size() == 1 ? std::string_view() : part.subject(0);
+    out.back().entry.set_subject_tag(subject_tag(options.stream, subject).str());
+  }
+  return out;
+}
+
+v1::Manifest manifest_of(const Columns& columns, const SealOptions& options,
+                         const std::vector<PackedSection>& sections) {
+  v1::Manifest manifest;
+  manifest.set_format(Manifest::kFormat);
+  manifest.set_stream(options.stream.str());
+  manifest.set_batch_number(options.number);
+  manifest.set_first_seq(columns.first_seq);
+  manifest.set_last_seq(columns.next_seq() - 1);
+  manifest.set_previous_batch_id(options.previous.str());
+  for (const PackedSection& section : sections) *manifest.add_sections() = section.entry;
+  for (const auto& [meter, sum] : options.totals) {
+    auto& total = *manifest.add_totals();
+    total.set_meter(meter);
+    total.set_sum(int128_to_bytes(sum));
+  }
+  manifest.set_meter_table(options.meter_table);
+  return manifest;
+}
+
+// ---- Opening
+// -------------------------------------------------------------------------------------------------------
+
+/// Tags on all sections or on none, on none only where there is one; each once, the device's first;
+/// nothing withheld but a subject's section.
+Status check_tags(const OpenBatch& batch) {
+  const auto& sections = batch.manifest.sections;
+  if (!sections.front().tag) {
+    if (sections.size() != 1) return corrupt("sections are several and one has no subject tag");
+    if (batch.sections.front().withheld()) return corrupt("only section is withheld");
+    return {};
+  }
+  if (sections.front().tag != subject_tag(batch.manifest.stream, {}))
+    return corrupt("first section is not the device's");
+  if (batch.sections.front().withheld()) return corrupt("first section is withheld");
+  std::set<SubjectTag> seen;
+  for (const ManifestSection& section : sections) {
+    if (!section.tag) return corrupt("sections are several and one has no subject tag");
+    if (!seen.insert(*section.tag).second) return corrupt("sections have one subject tag twice");
+  }
+  return {};
+}
+
+Result<Bytes> plain_section(const OpenBatch& batch, size_t i) {
+  const ManifestSection& entry = batch.manifest.sections[i];
+  if (entry.dictionary != 0) return corrupt("section needs a dictionary that is not known");
+  return decompress(batch.sections[i].compressed, entry.plain_size);
+}
+
+/// A further section: readings of the one subject that its tag says, and no records.
+Status check_subject_section(const Columns& section, const SubjectTag& tag,
+                             const StreamId& stream) {
+  if (!section.records.empty()) return corrupt("records stand behind its first section");
+  if (section.size() == 0 || section.subjects.size() != 1 ||
+      std::any_of(section.subject_indexes.begin(), section.subject_indexes.end(),
+                  [](uint32_t index) { return index != 1; })) {
+    return corrupt("section is not of exactly one subject");
+  }
+  if (subject_tag(stream, section.subjects.front()) != tag)
+    return corrupt("section has readings of another subject than its tag says");
+  return {};
+}
+
+/// The sections that are there of a batch by subject. `meters` gets those of its tables.
+Result<std::vector<Columns>> subject_sections(const OpenBatch& batch, MeterRows meters) {
+  const Manifest& manifest = batch.manifest;
+  std::vector<Columns> out;
+  for (size_t i = 0; i < batch.sections.size(); ++i) {
+    if (batch.sections[i].withheld()) continue;
+    TRY(const Bytes plain, plain_section(batch, i));
+    TRY(Columns section,
+        decode_subject_section(plain, manifest.first_seq, manifest.last_seq, meters));
+    if (i == 0) {
+      if (!section.subjects.empty()) return corrupt("first section has readings of a subject");
+      TRY_VOID(apply_meter_tables(section.records, meters));
+    } else {
+      TRY_VOID(check_subject_section(section, *manifest.sections[i].tag, manifest.stream));
+      if (out.size() > 1 && section.seq(0) < out.back().seq(0))
+        return corrupt("sections are not in the order of their first readings");
+    }
+    out.push_back(std::move(section));
+  }
+  return out;
+}
+
+std::vector<Seq> seqs_left_out(const Columns& columns, Seq last_seq) {
+  std::vector<Seq> out;
+  size_t i = 0;
+  for (Seq seq = columns.first_seq; seq <= last_seq; ++seq) {
+    if (i < columns.size() && columns.seq(i) == seq) {
+      ++i;
+    } else {
+      out.push_back(seq);
+    }
+  }
+  return out;
+}
+
+Result<Columns> open_only_section(const OpenBatch& batch, const MeterRows& meters) {
+  TRY(const Bytes plain, plain_section(batch, 0));
+  TRY(Columns columns, decode_section(plain, batch.manifest.first_seq, meters));
+  if (columns.next_seq() != batch.manifest.last_seq + 1)
+    return corrupt("readings are not those of its manifest");
+  return columns;
+}
+
 }  // namespace
 
 BatchId batch_id(ByteView manifest) {
@@ -120,32 +277,17 @@ BatchId grant_id(ByteView grant) {
   return *BatchId::from(digest.view());
 }
 
-Result<SealedBatch> seal(const Columns& columns, const MeterRows& meters,
-                         const SealOptions& options, ByteView random16, Signer& signer) {
-  CHECK_INVARIANT(random16.size() == kSaltSize);
-  const Bytes plain = encode_section(columns, meters);
-  if (plain.size() > Columns::kPlainSizeMax)
-    return fail(Errc::full, "a batch's plain bytes are more than 1 MiB");
-  const Bytes packed = compress(plain);
+SubjectTag subject_tag(const StreamId& stream, std::string_view subject) {
+  const Digest digest = sha256(
+      {bytes_of("ledgerline/subject/v1\0"sv), stream.view(), bytes_of("\0"sv), bytes_of(subject)});
+  return *SubjectTag::from(digest.view().first(SubjectTag::kSize));
+}
 
-  v1::Manifest manifest;
-  manifest.set_format(Manifest::kFormat);
-  manifest.set_stream(options.stream.str());
-  manifest.set_batch_number(options.number);
-  manifest.set_first_seq(columns.first_seq);
-  manifest.set_last_seq(columns.next_seq() - 1);
-  manifest.set_previous_batch_id(options.previous.str());
-  auto& entry = *manifest.add_sections();
-  entry.set_hash(section_hash(random16, packed).str());
-  entry.set_compressed_size(static_cast<uint32_t>(packed.size()));
-  entry.set_plain_size(static_cast<uint32_t>(plain.size()));
-  for (const auto& [meter, sum] : options.totals) {
-    auto& total = *manifest.add_totals();
-    total.set_meter(meter);
-    total.set_sum(int128_to_bytes(sum));
-  }
-  manifest.set_meter_table(options.meter_table);
-  const Bytes manifest_bytes = serialised(manifest);
+Result<SealedBatch> seal(const Columns& columns, const MeterRows& meters,
+                         const SealOptions& options, ByteView random, Signer& signer) {
+  CHECK_INVARIANT(random.size() == salt_size(options.sections));
+  TRY(const auto sections, pack_sections(columns, meters, options, random));
+  const Bytes manifest_bytes = serialised(manifest_of(columns, options, sections));
   TRY(const Bytes signature,
       signer.sign(pre_authentication_encoding(payload_type::kManifest, manifest_bytes)));
 
@@ -153,9 +295,7 @@ Result<SealedBatch> seal(const Columns& columns, const MeterRows& meters,
   sealed.set_manifest(manifest_bytes.data(), manifest_bytes.size());
   sealed.set_key_id(signer.public_key().id().str());
   sealed.set_signature(signature.data(), signature.size());
-  auto& section = *sealed.add_sections();
-  section.set_salt(random16.data(), random16.size());
-  section.set_compressed(packed.data(), packed.size());
+  for (const PackedSection& section : sections) *sealed.add_sections() = section.sealed;
   SealedBatch out{.id = batch_id(manifest_bytes), .bytes = serialised(sealed)};
   if (out.bytes.size() > OpenBatch::kSealedSizeMax)
     return fail(Errc::full, "a sealed batch is larger than 64 KiB");
@@ -173,7 +313,7 @@ Result<EnvelopePeek> peek_envelope(ByteView sealed) {
       .number = manifest.batch_number()};
 }
 
-Result<OpenBatch> open_envelope(ByteView sealed) {
+Result<OpenBatch> open_envelope(ByteView sealed, Withheld withheld) {
   v1::SealedBatch batch;
   v1::Manifest manifest;
   TRY_VOID(parse(sealed, batch, manifest));
@@ -187,9 +327,11 @@ Result<OpenBatch> open_envelope(ByteView sealed) {
     return corrupt("sections are not those of its manifest");
   }
   for (const auto& section : batch.sections()) {
-    if (section.salt().size() != kSaltSize) return corrupt("section has no salt");
-    out.sections.emplace_back(copy_of(bytes_of(section.salt())),
-                              copy_of(bytes_of(section.compressed())));
+    const bool nothing = section.salt().empty() && section.compressed().empty();
+    if (section.salt().size() != kSaltSize && !(nothing && withheld == Withheld::allowed))
+      return corrupt("section has no salt");
+    out.sections.push_back({.salt = copy_of(bytes_of(section.salt())),
+                            .compressed = copy_of(bytes_of(section.compressed()))});
   }
   return out;
 }
@@ -202,6 +344,7 @@ Status verify_envelope(const OpenBatch& batch, const PublicKey& key) {
   }
   for (size_t i = 0; i < batch.sections.size(); ++i) {
     const auto& [salt, compressed] = batch.sections[i];
+    if (batch.sections[i].withheld()) continue;
     const auto& entry = batch.manifest.sections[i];
     if (compressed.size() != entry.compressed_size ||
         section_hash(salt, compressed) != entry.hash) {
@@ -212,14 +355,42 @@ Status verify_envelope(const OpenBatch& batch, const PublicKey& key) {
 }
 
 Result<Columns> open_columns(const OpenBatch& batch, const MeterRows& meters) {
-  if (batch.sections.size() != 1) return corrupt("readings stand in more than one section");
-  const auto& entry = batch.manifest.sections.front();
-  if (entry.dictionary != 0) return corrupt("section needs a dictionary that is not known");
-  TRY(const Bytes plain, decompress(batch.sections.front().second, entry.plain_size));
-  TRY(Columns columns, decode_section(plain, batch.manifest.first_seq, meters));
-  if (columns.next_seq() != batch.manifest.last_seq + 1)
+  TRY(Disclosed all, open_disclosed(batch, meters));
+  if (!all.withheld.empty()) return corrupt("sections are withheld");
+  return std::move(all.columns);
+}
+
+Result<Disclosed> open_disclosed(const OpenBatch& batch, const MeterRows& meters) {
+  TRY_VOID(check_tags(batch));
+  Disclosed out;
+  if (!batch.manifest.sections.front().tag) {
+    TRY(out.columns, open_only_section(batch, meters));
+    return out;
+  }
+  TRY(const auto sections, subject_sections(batch, meters));
+  TRY(out.columns, join_sections(sections, batch.manifest.first_seq, batch.manifest.last_seq));
+  for (size_t i = 0; i < batch.sections.size(); ++i) {
+    if (batch.sections[i].withheld()) out.withheld.push_back(*batch.manifest.sections[i].tag);
+  }
+  out.withheld_seqs = seqs_left_out(out.columns, batch.manifest.last_seq);
+  // Each of them holds at least one reading.
+  if (out.withheld_seqs.size() < out.withheld.size() ||
+      (out.withheld.empty() && !out.withheld_seqs.empty())) {
     return corrupt("readings are not those of its manifest");
-  return columns;
+  }
+  return out;
+}
+
+Result<Bytes> withhold_others(ByteView sealed, const std::set<SubjectTag>& own) {
+  TRY(const OpenBatch open, open_envelope(sealed, Withheld::allowed));
+  v1::SealedBatch batch;
+  if (!batch.ParseFromArray(sealed.data(), static_cast<int>(sealed.size())))
+    return corrupt("bytes do not parse");
+  for (size_t i = 1; i < open.sections.size(); ++i) {
+    const auto& tag = open.manifest.sections[i].tag;
+    if (tag && !own.contains(*tag)) batch.mutable_sections(static_cast<int>(i))->Clear();
+  }
+  return serialised(batch);
 }
 
 }  // namespace ledgerline

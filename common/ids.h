@@ -47,6 +47,9 @@ using BatchId = FixedId<struct BatchIdTag, 32>;
 using KeyId = FixedId<struct KeyIdTag, 32>;
 /// 128 random bits, drawn by the collector in the grant.
 using StreamId = FixedId<struct StreamIdTag, 16>;
+/// First half of SHA-256("ledgerline/subject/v1\0" || stream || "\0" || subject): names a section's
+/// subject in the manifest.
+using SubjectTag = FixedId<struct SubjectTagTag, 16>;
 /// 128 random bits, drawn by the agent at each of its starts.
 using BootId = FixedId<struct BootIdTag, 16>;
 

@@ -125,7 +125,7 @@ Bytes with_wrong_signature(const Bytes& sealed) {
 Bytes with_wrong_section(const Bytes& sealed) {
   const auto open = open_envelope(sealed);
   CHECK_INVARIANT(open.has_value());
-  return flipped(sealed, open->sections.back().second);
+  return flipped(sealed, open->sections.back().compressed);
 }
 
 }  // namespace ledgerline::test
