@@ -107,9 +107,10 @@ struct Span {
 std::vector<Slot> add_up(const Columns& columns, const std::vector<int64_t>& times,
                          const BatchContext& context, const Span& span) {
   Slots slots;
-  ReadingOrder order{.time_ms = 0, .stream = context.stream, .seq = columns.first_seq};
-  for (size_t i = 0; i < columns.size(); ++i, ++order.seq) {
+  ReadingOrder order{.time_ms = 0, .stream = context.stream, .seq = 0};
+  for (size_t i = 0; i < columns.size(); ++i) {
     order.time_ms = times[i];
+    order.seq = columns.seq(i);
     const Fate fate = fate_of(order.time_ms, context.received_at);
     if (order.time_ms < span.from || order.time_ms >= span.to) continue;
     const int32_t quarter =
@@ -380,8 +381,7 @@ std::vector<Stretch> stretches_of(const Columns& columns,
                                   const std::optional<ClockAnchor>& carried) {
   std::vector<Stretch> out{{.begin = 0, .anchor = carried, .carried = carried.has_value()}};
   for (const Record& record : columns.records) {
-    const size_t begin =
-        record.before_seq <= columns.first_seq ? 0 : record.before_seq - columns.first_seq;
+    const size_t begin = columns.index_of(record.before_seq);
     if (std::holds_alternative<BootRecord>(record.kind))
       out.push_back({.begin = begin, .anchor = {}});
     if (const auto* anchor = std::get_if<ClockAnchor>(&record.kind)) {
@@ -528,6 +528,13 @@ Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, ByteView
                                            Timestamp to) {
   TRY(const auto batch, open_envelope(sealed));
   TRY(const auto columns, open_columns(batch, meters));
+  return read_back(context, columns, meters, note, from, to);
+}
+
+Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, const Columns& columns,
+                                           const MeterRows& meters,
+                                           const std::optional<ClockAnchor>& note, Timestamp from,
+                                           Timestamp to) {
   MeterRows rows = meters;
   TRY_VOID(apply_meter_tables(columns.records, rows));
   std::vector<SeriesUsage> out;

@@ -67,6 +67,11 @@ Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, ByteView
                                            const MeterRows& meters,
                                            const std::optional<ClockAnchor>& note, Timestamp from,
                                            Timestamp to);
+/// The same of readings that are open already, also what a batch with sections withheld discloses.
+Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, const Columns& columns,
+                                           const MeterRows& meters,
+                                           const std::optional<ClockAnchor>& note, Timestamp from,
+                                           Timestamp to);
 
 /// For a reading on the monotonic clock of a boot that has no anchor.
 inline constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();

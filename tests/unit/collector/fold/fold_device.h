@@ -17,7 +17,8 @@ inline constexpr int64_t kNoon = 1'767'268'800'000;  // 2026-01-01T12:00:00Z
 
 class FoldDevice {
  public:
-  explicit FoldDevice(uint8_t n, std::string device = "d") : device_(std::move(device)) {
+  explicit FoldDevice(uint8_t n, std::string device = "d", Sections sections = Sections::one)
+      : device_(std::move(device)), sections_(sections) {
     std::array<uint8_t, 16> bytes{};
     bytes.fill(n);
     stream_ = StreamId(bytes);
@@ -29,6 +30,7 @@ class FoldDevice {
 
   [[nodiscard]] const StreamId& stream() const { return stream_; }
   [[nodiscard]] const std::string& name() const { return device_; }
+  [[nodiscard]] Signer& signer() const { return *signer_; }
   [[nodiscard]] BatchNumber number() const { return number_; }
   [[nodiscard]] BatchId head_id() const { return previous_; }
   [[nodiscard]] BatchId first_previous() const { return grant_id(stream_.view()); }
@@ -62,10 +64,11 @@ class FoldDevice {
                         .number = number_ + 1,
                         .previous = previous_,
                         .totals = {},
-                        .meter_table = 1};
+                        .meter_table = 1,
+                        .sections = sections_};
     for (const auto& [meter, change] : change_totals) totals_[meter] += change;
     options.totals.assign(totals_.begin(), totals_.end());
-    const Bytes salt(16, 3);
+    const Bytes salt(salt_size(sections_), 3);
     auto sealed =
         ledgerline::seal(columns, number_ == 0 ? MeterRows{} : meters_, options, salt, *signer_);
     REQUIRE(sealed);
@@ -115,6 +118,7 @@ class FoldDevice {
 
  private:
   std::string device_;
+  Sections sections_;
   StreamId stream_;
   std::unique_ptr<Signer> signer_;
   MeterRows meters_;
