@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "common/columns.h"
+#include "common/sections.h"
 #include "common/time.h"
 
 namespace ledgerline::agent {
@@ -16,6 +16,7 @@ struct BatchLimits {
   size_t plain_bytes_max = 768 * 1024;
   /// A section takes 256 records; a run brings at most four.
   size_t records_max = 128;
+  Sections sections = Sections::one;
 };
 
 /// What is recorded and not sealed.
@@ -32,9 +33,13 @@ enum class SealReason { none, readings, records, bytes, age };
 SealReason should_seal(Monotonic now, const Unsealed& unsealed, const BatchLimits& limits);
 /// False where a run of this size does not fit behind what the batch has already.
 bool fits(const Unsealed& batch, const Unsealed& run, const BatchLimits& limits);
+/// False where the two together need more sections than a batch may have.
+bool sections_fit(const Columns& batch, const Columns& run, const BatchLimits& limits);
 
 /// Two halves of a run, each with the records that stand before its readings. Invariant: at least
 /// two readings or records.
 std::pair<Columns, Columns> halve(const Columns& run);
+/// The first `readings` of a run and the rest, likewise. Invariant: there is a rest.
+std::pair<Columns, Columns> cut(const Columns& run, size_t readings);
 
 }  // namespace ledgerline::agent

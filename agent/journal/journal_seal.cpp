@@ -42,6 +42,7 @@ Result<Columns> Journal::Impl::take_runs(io::LmdbTxn& txn, StreamState& next) co
     if (columns.first_seq != builder.next_seq() || columns.size() != run.readings) {
       return fail(Errc::corrupt, "a stored run is not the next one of its stream");
     }
+    if (!builder.empty() && !sections_fit(builder.columns(), columns, options.batch)) break;
     builder.append(columns);
     batch.readings += size.readings;
     batch.records += size.records;
@@ -54,30 +55,34 @@ Result<Columns> Journal::Impl::take_runs(io::LmdbTxn& txn, StreamState& next) co
   return builder.take();
 }
 
-/// Seals the readings as one batch, or as two halves where they come out larger than a batch may
-/// be.
+/// Seals the readings as one batch, or in parts where they come out larger than a batch may be or
+/// are of more subjects than it has sections.
 Status Journal::Impl::put_batches(io::LmdbTxn& txn, const Columns& columns, Signer& signer,
                                   StreamState& next, size_t& batches) const {
   const bool divisible = columns.size() + columns.records.size() >= 2;
-  const auto put_halves = [&]() -> Status {
-    const auto [first, second] = halve(columns);
-    TRY_VOID(put_batches(txn, first, signer, next, batches));
-    return put_batches(txn, second, signer, next, batches);
+  const auto put_both = [&](const std::pair<Columns, Columns>& parts) -> Status {
+    TRY_VOID(put_batches(txn, parts.first, signer, next, batches));
+    return put_batches(txn, parts.second, signer, next, batches);
   };
-  if (divisible && columns.size() > options.batch.readings_max) return put_halves();
+  if (divisible && columns.size() > options.batch.readings_max) return put_both(halve(columns));
+  if (options.batch.sections == Sections::by_subject) {
+    const size_t within = readings_within(columns, kBatchSubjectsMax);
+    if (within < columns.size()) return put_both(cut(columns, within));
+  }
 
   TRY(Totals totals, totals_after(next.sealed_totals, columns));
   const uint32_t table = table_after(next.sealed_meter_table, columns);
-  std::array<uint8_t, 16> salt{};
-  options.random(salt);
+  Bytes salts(salt_size(options.batch.sections));
+  options.random(salts);
   const SealOptions place{.stream = grant->stream,
                           .number = next.next_batch,
                           .previous = next.head_id,
                           .totals = totals,
-                          .meter_table = table};
-  const auto sealed = ledgerline::seal(columns, meters, place, salt, signer);
+                          .meter_table = table,
+                          .sections = options.batch.sections};
+  const auto sealed = ledgerline::seal(columns, meters, place, salts, signer);
   const bool too_large = !sealed && sealed.error().code() == Errc::full;
-  if (too_large && divisible) return put_halves();
+  if (too_large && divisible) return put_both(halve(columns));
   // Limits on a reading's text and on the meter table make one reading always fit.
   CHECK_INVARIANT(!too_large);
   if (!sealed) return fail(sealed.error());

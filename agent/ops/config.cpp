@@ -165,6 +165,14 @@ Status read_batch(TomlTable& root, AgentConfig& config) {
   TRY(config.batch.age_max,
       duration_within(table, "age_max",
                       {milliseconds(100), hours(1), "between 100ms and 1h", config.batch.age_max}));
+  TRY(const std::string sections, table.string("sections", "one"));
+  if (sections != "one" && sections != "by_subject") {
+    return fail(table.error_at("sections",
+                               "sections is \"one\" (small) or \"by_subject\" (an evidence bundle "
+                               "can leave out the readings of others), not \"" +
+                                   sections + "\""));
+  }
+  config.batch.sections = sections == "one" ? Sections::one : Sections::by_subject;
   return table.finish();
 }
 

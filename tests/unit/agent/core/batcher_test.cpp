@@ -73,3 +73,41 @@ TEST_CASE("a run of records only is halved too") {
   REQUIRE(second.records.size() == 2);
   REQUIRE(second.first_seq == 4);
 }
+
+TEST_CASE("a run joins a batch by subject only where a section is left for each subject") {
+  const auto run = [](int from, int to) {
+    ColumnsBuilder builder(1);
+    for (int i = from; i < to; ++i)
+      builder.add(Reading{.meter = 1, .subject = "s" + std::to_string(i), .value = i});
+    builder.add(Reading{.meter = 1, .value = 1});
+    return builder.take();
+  };
+  BatchLimits limits = kLimits;
+  REQUIRE(sections_fit(run(0, 60), run(0, 200), limits));
+
+  limits.sections = Sections::by_subject;
+  REQUIRE(sections_fit(run(0, 60), run(57, 63), limits));
+  REQUIRE(!sections_fit(run(0, 60), run(57, 64), limits));
+  REQUIRE(sections_fit(run(0, 63), run(0, 0), limits));
+  REQUIRE(!sections_fit(run(0, 64), run(0, 0), limits));
+}
+
+TEST_CASE("a run is cut behind a reading, and what stands before the next one goes with it") {
+  ColumnsBuilder builder(10);
+  builder.add(ClockAnchor{.monotonic = {1}, .wall = Timestamp(1)});
+  for (int i = 0; i < 4; ++i) {
+    if (i == 2) builder.add(ClockAnchor{.monotonic = {2}, .wall = Timestamp(2)});
+    builder.add(Reading{.meter = 1, .time_ms = i, .value = i});
+  }
+  const Columns whole = builder.take();
+
+  for (size_t readings = 0; readings < 4; ++readings) {
+    const auto [first, second] = cut(whole, readings);
+    REQUIRE(first.size() == readings);
+    REQUIRE(first.records.size() == (readings == 0 ? 0 : readings <= 2 ? 1 : 2));
+    ColumnsBuilder again(10);
+    again.append(first);
+    again.append(second);
+    REQUIRE(again.columns() == whole);
+  }
+}

@@ -24,6 +24,7 @@ idempotency_window = "2d"
 [batch]
 readings_max = 500
 age_max = "1s"
+sections = "by_subject"
 
 [heartbeat]
 interval = "1s"
@@ -90,6 +91,7 @@ TEST_CASE("a configuration is read as written") {
   CHECK(config->retention.idempotency_window == std::chrono::hours(48));
   CHECK(config->batch.readings_max == 500);
   CHECK(config->batch.age_max == Duration(1000));
+  CHECK(config->batch.sections == Sections::by_subject);
   CHECK(config->heartbeat_interval == Duration(1000));
   CHECK(config->lateness == Duration(3000));
   CHECK(config->local_address == "/etc/ledgerline/agent.sock");
@@ -113,6 +115,7 @@ TEST_CASE("everything but names, state and broker has a default") {
   CHECK(config->broker_port == 8883);
   CHECK(config->retention.quota_bytes == 256 << 20);
   CHECK(config->batch.readings_max == 1000);
+  CHECK(config->batch.sections == Sections::one);
   CHECK(config->inputs.empty());
   CHECK(config->local_address.empty());
 }
@@ -152,16 +155,18 @@ TEST_CASE("each mistake is told with its place and what is expected") {
       {"readings_max = 500", "readings_max = 0", ":15:1", "1"},
       {"age_max = \"1s\"", "age_max = 1", ":16:1", ""},
       {"age_max = \"1s\"", "age_max = \"1ms\"", ":16:1", "between 100ms and 1h"},
-      {"interval = \"1s\"", "interval = \"0ms\"", ":19:1", "between 100ms"},
-      {"lateness = \"3s\"", "lateness = \"2d\"", ":20:1", "1d"},
-      {"[input.http]", "[input.htpp]", ":22:", "http"},
-      {"unit = \"1\"", "unit = \"\"", ":31:1", "1 to 32 bytes"},
-      {"kind = \"delta\"", "kind = \"counter\"", ":32:1", "register, delta, gauge, event"},
-      {"scale = 3", "scale = 19", ":38:1", "18"},
-      {"class = \"billing\"", "class = \"debug\"", ":39:1", "diagnostic"},
-      {"id = \"forward\"", "id = \"always\"", ":40:1", "\"window\""},
-      {"version = 4", "version = 0", ":41:1", "1"},
-      {"name = \"water.volume\"", "name = \"api.requests\"", ":35:1", "already"},
+      {"sections = \"by_subject\"", "sections = \"two\"", ":17:1", "by_subject"},
+      {"sections = \"by_subject\"", "section = \"one\"", ":17:1", "sections"},
+      {"interval = \"1s\"", "interval = \"0ms\"", ":20:1", "between 100ms"},
+      {"lateness = \"3s\"", "lateness = \"2d\"", ":21:1", "1d"},
+      {"[input.http]", "[input.htpp]", ":23:", "http"},
+      {"unit = \"1\"", "unit = \"\"", ":32:1", "1 to 32 bytes"},
+      {"kind = \"delta\"", "kind = \"counter\"", ":33:1", "register, delta, gauge, event"},
+      {"scale = 3", "scale = 19", ":39:1", "18"},
+      {"class = \"billing\"", "class = \"debug\"", ":40:1", "diagnostic"},
+      {"id = \"forward\"", "id = \"always\"", ":41:1", "\"window\""},
+      {"version = 4", "version = 0", ":42:1", "1"},
+      {"name = \"water.volume\"", "name = \"api.requests\"", ":36:1", "already"},
       {"name = \"water.volume\"", "nmae = \"water.volume\"", ":3", "name"},
       {"[broker]", "[broker", ":5:", ""},
   };
