@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "collector/store/memory_store.h"
+#include "tests/support/batch/crafted_batch.h"
 #include "tests/support/device/test_device.h"
 
 namespace ledgerline::collector {
@@ -181,6 +182,36 @@ TEST_CASE("custody: batches of one group that only link through each other are o
   CHECK(desk.custody.counters().linked_from_parked == 2);
   for (LeafNumber leaf = 0; leaf < 4; ++leaf)
     CHECK(desk.store->leaf(leaf)->sealed == chain[leaf].bytes);
+}
+
+TEST_CASE("custody: a batch by subject is kept, also one whose sections are wrong in themselves") {
+  std::vector<test::WrongSections> cases = test::wrong_sections();
+  cases.push_back({"nothing wrong", "", [](test::SubjectBatch&) {}});
+  for (const auto& each : cases) {
+    INFO(each.name);
+    Desk desk;
+    test::SubjectBatch batch(desk.device.grant.stream);
+    each.change(batch);
+    auto crafted = batch.crafted();
+    crafted.previous = desk.device.grant_id;
+    const Bytes sealed = craft(crafted, *desk.device.signer);
+
+    CHECK(only_receipt(*desk.custody.accept({desk.arrival(sealed)})).linked_upto == 1);
+    CHECK(desk.store->leaf(0)->sealed == sealed);
+  }
+}
+
+TEST_CASE("custody: a batch with a section withheld or changed is refused") {
+  Desk desk;
+  auto crafted = test::SubjectBatch(desk.device.grant.stream).crafted();
+  crafted.previous = desk.device.grant_id;
+  const Bytes sealed = craft(crafted, *desk.device.signer);
+
+  CHECK(desk.custody.accept({desk.arrival(*withhold_others(sealed, {}))})->empty());
+  CHECK(desk.custody.accept({desk.arrival(test::with_wrong_section(sealed))})->empty());
+
+  CHECK(desk.custody.next_leaf() == 0);
+  CHECK(only_receipt(*desk.custody.accept({desk.arrival(sealed)})).linked_upto == 1);
 }
 
 TEST_CASE("custody: a batch linked for one stream does not answer for a refused one") {
