@@ -292,6 +292,8 @@ Result<int> perform(const CommandLine& options) {
       return requeue(config, options, clock, std::cout);
     case CommandLine::Verb::usage:
       return usage(config, options, std::cout);
+    case CommandLine::Verb::ledger:
+      return ledger(config, options, std::cout);
     case CommandLine::Verb::accounts:
       return accounts(config, options, std::cout);
     case CommandLine::Verb::list_exceptions:

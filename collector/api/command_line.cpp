@@ -163,6 +163,13 @@ void describe_usage(CLI::App& app, CommandLine& out) {
   usage->add_flag("--json", out.json, "answer in JSON");
 }
 
+void describe_ledger(CLI::App& app, CommandLine& out) {
+  CLI::App* ledger = add_verb(app, out, Verb::ledger, "ledger",
+                              "what closed periods have booked: hash and number of rows",
+                              "ledgerline-collector ledger --json");
+  ledger->add_flag("--json", out.json, "answer in JSON, with the rows as they are hashed");
+}
+
 void describe(CLI::App& app, CommandLine& out) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "ledgerline-collector " LEDGERLINE_VERSION);
@@ -188,6 +195,7 @@ void describe(CLI::App& app, CommandLine& out) {
   describe_maintenance(app, out);
   describe_accounts(app, out);
   describe_usage(app, out);
+  describe_ledger(app, out);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ struct CommandLine {
     refuse,
     requeue,
     usage,
+    ledger,
     accounts,
     list_exceptions,
     show_exception,

@@ -26,6 +26,9 @@ Result<int> decide(const CollectorConfig& config, const CommandLine& options, Cl
 Result<int> requeue(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out);
 Result<int> usage(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
+/// The ledger hash of what closed periods have booked, with --json also the rows.
+Result<int> ledger(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
+Result<int> ledger(Store& store, const CommandLine& options, std::ostream& out);
 /// Errc::conflict where the delivery does not stand still.
 Result<DeliveryRelease> release_of(const DeliveryRow& delivery, Timestamp now);
 

@@ -102,7 +102,7 @@ Status tell_of_closed(Store& store, const AddedLink& added, const Link& link,
   TRY(const auto newest, store.newest_period(tenant, contract->name));
   if (newest && newest->to > link.from) {
     out << "contract " << contract->name << " is closed until " << to_rfc3339(newest->to)
-        << ": usage before that is not billed by itself, it becomes the exception late\n";
+        << ": usage before that is late, and billed by adjustments\n";
   }
   if (link.from < contract->rule.anchor()) {
     out << "contract " << contract->name << " begins at " << to_rfc3339(contract->rule.anchor())

@@ -106,6 +106,8 @@ std::string metrics_text(const IntakeStatus& intake, const FoldCounters& fold,
   out.gauge("fold_stalled", fold.stalled ? 1 : 0, "1 where damage in the store stopped the fold");
   out.counter("documents_total", commerce.documents, "Documents made");
   out.counter("periods_closed_total", commerce.periods_closed, "Periods closed");
+  out.counter("periods_adjusted_total", commerce.periods_adjusted,
+              "Times that late usage of a closed period was booked");
   out.gauge("periods_held", commerce.held.size(), "Periods past their end that cannot close yet");
   out.counter("exceptions_written_total", commerce.exceptions_written,
               "Exceptions written by the commercial step");

@@ -79,6 +79,7 @@ struct Contract {
   Duration grace{};
   Duration
       silence{};  // how long after a period's end a device may be silent before a person is told
+  Duration adjust_after{};  // from the first sighting of late usage to the adjustment that books it
   Approval approval = Approval::automatic;
   std::vector<Subscription> subscriptions;
 };

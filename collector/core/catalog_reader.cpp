@@ -248,6 +248,7 @@ Status CatalogReader::read_contract(TomlTable table) {
   TRY(contract.currency, read_currency(table));
   TRY(contract.grace, table.duration("grace", Duration(0)));
   TRY(contract.silence, table.duration("silence", std::chrono::hours(1)));
+  TRY(contract.adjust_after, table.duration("adjust_after", std::chrono::hours(1)));
   TRY(const std::string approval, table.string("approval", "manual"));
   TRY(contract.approval,
       choose<Approval>(table, "approval", approval,

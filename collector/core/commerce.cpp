@@ -2,75 +2,9 @@
 
 #include <algorithm>
 
-#include "collector/core/currency.h"
 #include "collector/core/exceptions.h"
-#include "common/check.h"
-#include "common/json.h"
 
 namespace ledgerline::collector {
-
-namespace {
-
-Json text(std::string value) { return Json::string(std::move(value)); }
-
-struct Rated {
-  std::vector<RatedLine> lines;
-  std::vector<BookedLine> booked;
-};
-
-Result<Rated> rate_subscription(const Catalog& catalog, const Subscription& subscription,
-                                const CloseInput& input, int exponent) {
-  Rated out;
-  const RateCard* card = catalog.rate_card(subscription.rate_card, input.period.from);
-  CHECK_INVARIANT(card != nullptr);  // the catalog refuses a card that begins after the contract
-  for (const Price& price : card->prices) {
-    const auto used = input.usage.find({subscription.name, price.meter});
-    if (used == input.usage.end()) continue;
-    const CatalogMeter* meter = catalog.meter(price.meter);
-    CHECK_INVARIANT(meter != nullptr);
-    const RatingInput rating{.subscription = subscription.name,
-                             .meter = price.meter,
-                             .unit = meter->unit,
-                             .quantity = used->second.quantity(meter->aggregation),
-                             .count = used->second.count()};
-    TRY(const auto lines, rate(rating, *card, price, exponent));
-    out.lines.insert(out.lines.end(), lines.begin(), lines.end());
-    if (rating.count != 0) {
-      out.booked.push_back({rating.subscription, rating.meter, rating.unit,
-                            rating.quantity.trimmed(), rating.count});
-    }
-  }
-  return out;
-}
-
-tl::unexpected<Error> not_a_detail() {
-  return fail(Errc::corrupt, "a period's detail does not parse");
-}
-
-Result<std::string> member(const Json& object, std::string_view name) {
-  const Json* found = object.find(name);
-  if (found == nullptr || (!found->is(Json::Kind::string) && !found->is(Json::Kind::number)))
-    return not_a_detail();
-  return found->text();
-}
-
-Result<BookedLine> parse_line(const Json& json) {
-  BookedLine line;
-  TRY(line.subscription, member(json, "subscription"));
-  TRY(line.meter, member(json, "meter"));
-  TRY(line.unit, member(json, "unit"));
-  TRY(const std::string quantity, member(json, "quantity"));
-  TRY(line.quantity, Decimal::parse(quantity));
-  TRY(const std::string readings, member(json, "readings"));
-  if (readings.empty() || readings.size() > 19 ||
-      readings.find_first_not_of("0123456789") != std::string::npos) {
-    return not_a_detail();
-  }
-  line.count = std::stoull(readings);
-  return line;
-}
-
-}  // namespace
 
 std::string_view series_fault(const Catalog& catalog, const SeriesKey& key) {
   const CatalogMeter* meter = catalog.meter(key.meter);
@@ -86,75 +20,29 @@ std::optional<Period> period_from(const Contract& contract, Timestamp from) {
   return Period{from, contract.until ? std::min(regular->until, *contract.until) : regular->until};
 }
 
-std::string PeriodDetail::json() const {
-  Json booked = Json::array();
-  for (const BookedLine& line : lines) {
-    booked.push(Json::object({{"subscription", text(line.subscription)},
-                              {"meter", text(line.meter)},
-                              {"unit", text(line.unit)},
-                              {"quantity", text(line.quantity.text())},
-                              {"readings", Json::number(std::to_string(line.count))}}));
-  }
-  return Json::object({{"format", Json::number(1)},
-                       {"catalog", text(catalog)},
-                       {"zone_database", text(zone_database)},
-                       {"document", document.empty() ? Json::null() : text(document)},
-                       {"lines", std::move(booked)}})
-      .dump();
-}
-
-Result<PeriodDetail> PeriodDetail::parse(std::string_view json) {
-  const auto parsed = parse_json(json);
-  if (!parsed || !parsed->is(Json::Kind::object)) return not_a_detail();
-  PeriodDetail out;
-  TRY(out.catalog, member(*parsed, "catalog"));
-  TRY(out.zone_database, member(*parsed, "zone_database"));
-  const Json* document = parsed->find("document");
-  if (document == nullptr) return not_a_detail();
-  if (document->is(Json::Kind::string)) out.document = document->text();
-  const Json* lines = parsed->find("lines");
-  if (lines == nullptr || !lines->is(Json::Kind::array)) return not_a_detail();
-  for (const Json& line : lines->items()) {
-    TRY(BookedLine booked, parse_line(line));
-    out.lines.push_back(std::move(booked));
-  }
-  return out;
-}
-
-const BookedLine* PeriodDetail::find(const LineKey& key) const {
-  const auto found = std::find_if(lines.begin(), lines.end(), [&](const BookedLine& line) {
-    return line.subscription == key.first && line.meter == key.second;
-  });
-  return found == lines.end() ? nullptr : &*found;
-}
-
 Result<CloseDecision> close_period(const Catalog& catalog, const Contract& contract,
                                    const CloseInput& input) {
-  const auto exponent = currency_exponent(contract.currency);
-  CHECK_INVARIANT(exponent);
+  PeriodDetail detail{.catalog = catalog.hash().hex(),
+                      .zone_database = input.zone_database,
+                      .bookings = {{.document = {}, .at = input.now}},
+                      .lines = {}};
+  TRY(detail.lines, book_usage(catalog, contract, input.period, input.usage));
   DocumentInput document{.tenant = input.tenant,
                          .period = input.period,
                          .lines = {},
+                         .adjusts = {},
                          .evidence = input.evidence,
                          .zone_database = input.zone_database,
                          .now = input.now};
-  PeriodDetail detail{.catalog = catalog.hash().hex(),
-                      .zone_database = input.zone_database,
-                      .document = {},
-                      .lines = {}};
-  for (const Subscription& subscription : contract.subscriptions) {
-    auto rated = rate_subscription(catalog, subscription, input, *exponent);
-    if (!rated) return fail(std::move(rated.error()).with("subscription", subscription.name));
-    document.lines.insert(document.lines.end(), rated->lines.begin(), rated->lines.end());
-    detail.lines.insert(detail.lines.end(), rated->booked.begin(), rated->booked.end());
-  }
+  for (const BookedLine& line : detail.lines)
+    document.lines.insert(document.lines.end(), line.tiers.begin(), line.tiers.end());
 
   CloseDecision out;
   if (!document.lines.empty()) {
     TRY(out.document, make_document(catalog, contract, document));
     if (out.document->state == DocumentState::approved)
       out.delivery = new_delivery(*out.document, input.now);
-    detail.document = out.document->id;
+    detail.bookings.front().document = out.document->id;
   }
   out.period.tenant = input.tenant;
   out.period.contract = contract.name;
@@ -174,7 +62,7 @@ Result<ExceptionUpsert> late_exception(const LateInput& input) {
   ExceptionUpsert out;
   out.row = new_exception(exception_kind::kLate,
                           {input.tenant, input.contract, to_rfc3339(input.period.from),
-                           input.key.first, input.key.second},
+                           input.key.first, input.key.second, std::to_string(input.adjustments)},
                           input.tenant, input.now);
   out.row.meter = input.key.second;
   out.row.contract = input.contract;

@@ -3,15 +3,13 @@
 // comes afterwards means. The shell (collector/fold/commerce_runner.h) reads usage and stores what
 // is decided here. Pure.
 
-#include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "collector/core/booking.h"
 #include "collector/core/documents.h"
 #include "collector/core/mapping.h"
-#include "collector/core/rating.h"
 
 namespace ledgerline::collector {
 
@@ -20,37 +18,10 @@ namespace ledgerline::collector {
 /// catalog's; scales may differ, decimals are exact.
 std::string_view series_fault(const Catalog& catalog, const SeriesKey& key);
 
-/// Subscription and meter: what one rated quantity belongs to.
-using LineKey = std::pair<std::string, std::string>;
-using PeriodUsage = std::map<LineKey, MeterUsage>;
-
 /// The contract's period that holds `from`, from there on: where the rule was changed, what is left
 /// of a regular one; cut at the contract's end. Nothing from there on, or beyond the years that the
 /// zone data covers.
 std::optional<Period> period_from(const Contract& contract, Timestamp from);
-
-/// What was booked for one line when its period closed.
-struct BookedLine {
-  std::string subscription;
-  std::string meter;
-  std::string unit;
-  Decimal quantity;
-  uint64_t count = 0;
-};
-
-/// PeriodRow::detail, canonical JSON: {format, catalog, zone_database, document or null, lines
-/// [{subscription, meter, unit, quantity, readings}]}.
-struct PeriodDetail {
-  std::string catalog;  // hash
-  std::string zone_database;
-  std::string document;  // empty: the period had nothing to bill
-  std::vector<BookedLine> lines;
-
-  [[nodiscard]] std::string json() const;
-  /// Errc::corrupt.
-  static Result<PeriodDetail> parse(std::string_view json);
-  [[nodiscard]] const BookedLine* find(const LineKey& key) const;
-};
 
 struct CloseInput {
   std::string tenant;
@@ -74,8 +45,8 @@ Result<CloseDecision> close_period(const Catalog& catalog, const Contract& contr
                                    const CloseInput& input);
 
 /// The exception that says how far a closed line's present quantity is from what was booked; a
-/// clear one where they agree. `key` about (contract, period, subscription, meter): one row however
-/// often usage comes late.
+/// clear one where they agree. About (contract, period, subscription, meter, adjustments): one row
+/// however often usage comes late before it is booked.
 struct LateInput {
   std::string tenant;
   std::string contract;
@@ -83,9 +54,10 @@ struct LateInput {
   LineKey key;
   std::string unit;
   const BookedLine* booked = nullptr;  // nothing: nothing was booked
+  size_t adjustments = 0;              // of the period so far
   Decimal quantity;                    // now
   uint64_t count = 0;                  // now
-  std::string document;
+  std::string document;                // of the close
   Timestamp now;
 };
 Result<ExceptionUpsert> late_exception(const LateInput& input);

@@ -15,24 +15,34 @@ Json text(std::string value) { return Json::string(std::move(value)); }
 Json text(const Decimal& value) { return Json::string(value.text()); }
 Json number(uint64_t value) { return Json::number(std::to_string(value)); }
 
-Json line_json(const RatedLine& line, size_t index) {
+Json line_json(const RatedLine& line, size_t index, const std::optional<Adjusts>& adjusts) {
+  Json out = Json::object({{"number", number(index + 1)},
+                           {"subscription", text(line.subscription)},
+                           {"product", text(line.product)},
+                           {"description", text(line.description)},
+                           {"meter", text(line.meter)},
+                           {"unit", text(line.unit)},
+                           {"quantity", text(line.quantity)}});
+  if (adjusts) {
+    const auto booked = adjusts->booked.find({line.subscription, line.meter});
+    out.set("booked_quantity", text(booked == adjusts->booked.end() ? Decimal() : booked->second));
+  }
+  out.set("readings", number(line.count));
+  out.set("included", text(line.included));
+  out.set("tier", Json::object({{"from", text(line.tier_from)},
+                                {"to", line.tier_to ? text(*line.tier_to) : Json::null()}}));
+  out.set("billable_quantity", text(line.billable_quantity));
+  out.set("unit_price", text(line.unit_price));
+  out.set("amount", text(line.amount));
+  out.set("rate_card", Json::object({{"name", text(line.rate_card)},
+                                     {"version", Json::number(line.rate_card_version)}}));
+  return out;
+}
+
+Json adjusts_json(const Adjusts& adjusts) {
   return Json::object(
-      {{"number", number(index + 1)},
-       {"subscription", text(line.subscription)},
-       {"product", text(line.product)},
-       {"description", text(line.description)},
-       {"meter", text(line.meter)},
-       {"unit", text(line.unit)},
-       {"quantity", text(line.quantity)},
-       {"readings", number(line.count)},
-       {"included", text(line.included)},
-       {"tier", Json::object({{"from", text(line.tier_from)},
-                              {"to", line.tier_to ? text(*line.tier_to) : Json::null()}})},
-       {"billable_quantity", text(line.billable_quantity)},
-       {"unit_price", text(line.unit_price)},
-       {"amount", text(line.amount)},
-       {"rate_card", Json::object({{"name", text(line.rate_card)},
-                                   {"version", Json::number(line.rate_card_version)}})}});
+      {{"document", adjusts.document.empty() ? Json::null() : text(adjusts.document)},
+       {"number", number(adjusts.number)}});
 }
 
 Result<std::string> body_of(const Catalog& catalog, const Contract& contract,
@@ -41,24 +51,26 @@ Result<std::string> body_of(const Catalog& catalog, const Contract& contract,
   CHECK_INVARIANT(account != nullptr);
   TRY(Json period, period_json(contract.rule.zone(), input.period, input.zone_database));
   Json lines = Json::array();
-  for (size_t i = 0; i < input.lines.size(); ++i) lines.push(line_json(input.lines[i], i));
-  return Json::object(
-             {{"format", number(1)},
-              {"kind", text(row.kind)},
-              {"id", text(row.id)},
-              {"revision", number(row.revision)},
-              {"tenant", text(row.tenant)},
-              {"account", account_json(*account)},
-              {"contract", text(row.contract)},
-              {"connector", text(row.connector)},
-              {"approval", text(contract.approval == Approval::automatic ? "auto" : "manual")},
-              {"currency", text(row.currency)},
-              {"untaxed_total", text(row.total)},
-              {"period", std::move(period)},
-              {"lines", std::move(lines)},
-              {"catalog", text(catalog.hash().hex())},
-              {"evidence", evidence_json(input.evidence)}})
-      .dump();
+  for (size_t i = 0; i < input.lines.size(); ++i)
+    lines.push(line_json(input.lines[i], i, input.adjusts));
+  Json body = Json::object(
+      {{"format", number(1)},
+       {"kind", text(row.kind)},
+       {"id", text(row.id)},
+       {"revision", number(row.revision)},
+       {"tenant", text(row.tenant)},
+       {"account", account_json(*account)},
+       {"contract", text(row.contract)},
+       {"connector", text(row.connector)},
+       {"approval", text(contract.approval == Approval::automatic ? "auto" : "manual")},
+       {"currency", text(row.currency)},
+       {"untaxed_total", text(row.total)},
+       {"period", std::move(period)}});
+  if (input.adjusts) body.set("adjusts", adjusts_json(*input.adjusts));
+  body.set("lines", std::move(lines));
+  body.set("catalog", text(catalog.hash().hex()));
+  body.set("evidence", evidence_json(input.evidence));
+  return body.dump();
 }
 
 Status check_waits(const DocumentRow& document, const std::string& by) {
@@ -77,6 +89,13 @@ std::string document_id(std::string_view tenant, std::string_view contract, Peri
              to_rfc3339(period.from), to_rfc3339(period.until), std::to_string(revision)});
 }
 
+std::string adjustment_id(std::string_view tenant, std::string_view contract, Period period,
+                          size_t number) {
+  return document_id_of(
+      "ad", {std::string(kAdjustment), std::string(tenant), std::string(contract),
+             to_rfc3339(period.from), to_rfc3339(period.until), std::to_string(number)});
+}
+
 Result<DocumentRow> make_document(const Catalog& catalog, const Contract& contract,
                                   const DocumentInput& input) {
   CHECK_INVARIANT(!input.lines.empty());
@@ -84,8 +103,10 @@ Result<DocumentRow> make_document(const Catalog& catalog, const Contract& contra
   CHECK_INVARIANT(exponent);
   DocumentRow row;
   row.revision = kFirstRevision;
-  row.id = document_id(input.tenant, contract.name, input.period, row.revision);
-  row.kind = std::string(kBillingSummary);
+  row.id = input.adjusts
+               ? adjustment_id(input.tenant, contract.name, input.period, input.adjusts->number)
+               : document_id(input.tenant, contract.name, input.period, row.revision);
+  row.kind = std::string(input.adjusts ? kAdjustment : kBillingSummary);
   row.tenant = input.tenant;
   row.account = contract.account;
   row.contract = contract.name;

@@ -1,6 +1,6 @@
 #pragma once
-// Billing summaries: deterministic ids, one canonical JSON body, and the decision of the approver.
-// Pure.
+// Billing summaries and adjustments: deterministic ids, one canonical JSON body, and the decision
+// of the approver. Pure.
 //
 // The body is compact JSON with exactly these members in this order; quantities, prices and amounts
 // are strings:
@@ -14,9 +14,18 @@
 //   catalog (hash), evidence {log_leaves, streams [{stream, device, batches, readings}]}
 // A line is one tier: its amount is billable_quantity x unit_price, rounded once. quantity and
 // included are those of the meter's whole period and repeat on each of its tiers' lines.
+//
+// An adjustment has the same members; after period
+//   adjusts {document (of the close; null: it had none), number (1, 2, ... per period)}
+// and in a line after quantity
+//   booked_quantity
+// quantity, readings and included are those of the period as it is now, booked_quantity what was
+// booked before; billable_quantity and amount are the difference, which may be negative.
 
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "collector/core/catalog.h"
@@ -26,10 +35,15 @@
 namespace ledgerline::collector {
 
 inline constexpr std::string_view kBillingSummary = "billing-summary";
+inline constexpr std::string_view kAdjustment = "adjustment";
 
 /// document_id_of() "bs" and kind, tenant, contract, period from, period until, revision.
 std::string document_id(std::string_view tenant, std::string_view contract, Period period,
                         uint32_t revision);
+
+/// document_id_of() "ad" and kind, tenant, contract, period from, period until, number.
+std::string adjustment_id(std::string_view tenant, std::string_view contract, Period period,
+                          size_t number);
 
 /// How far the evidence was read when the document was made.
 struct EvidenceSummary {
@@ -37,10 +51,19 @@ struct EvidenceSummary {
   std::vector<StreamProgress> streams;
 };
 
+/// What makes a document an adjustment.
+struct Adjusts {
+  std::string document;  // of the close; empty: it had none
+  size_t number = 1;     // among the adjustment documents of the period
+  std::map<std::pair<std::string, std::string>, Decimal>
+      booked;  // quantity by subscription and meter
+};
+
 struct DocumentInput {
   std::string tenant;
   Period period;
   std::vector<RatedLine> lines;  // at least one
+  std::optional<Adjusts> adjusts = std::nullopt;
   EvidenceSummary evidence;
   std::string zone_database;
   Timestamp now;

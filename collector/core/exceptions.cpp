@@ -44,8 +44,14 @@ std::vector<ExceptionPolicy> policies() {
        "add the [[meter]] to the catalog, or stop recording it"},
       {kind::kWrongUnit, "product", 2 * kDay, kByHand,
        "make the agent's definition and the catalog's agree"},
-      {kind::kLate, "finance", 7 * kDay, kByHand,
-       "decide about the usage that came after its period was closed"},
+      // Not to be ignored: it is money that only what is signed can change.
+      {kind::kLate,
+       "finance",
+       7 * kDay,
+       {Action::assign},
+       "wait: an adjustment books it once the contract's adjust_after is over; what is to be "
+       "granted "
+       "to the customer is a correction"},
       {kind::kSilentDevice, "operator", kDay, kByHand,
        "bring the device back, or end its [[link]]"},
       // Not to be ignored: it would look solved while nobody is billed.
@@ -53,7 +59,8 @@ std::vector<ExceptionPolicy> policies() {
        "finance",
        kDay,
        {Action::assign},
-       "mend the rate card; the period stays open until it can be rated"},
+       "mend the rate card or the quantity; until it can be rated the period stays open, or what "
+       "came late to it is not booked"},
       {kind::kDeliveryRejected, "finance", kDay, kDelivery,
        "mend the master data, then release the delivery"},
       {kind::kDeliveryConflict, "finance", kDay, kDelivery,

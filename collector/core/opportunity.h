@@ -37,7 +37,7 @@ inline constexpr size_t kPeriodsShown = 12;
 struct ClosedPeriod {
   Period period;
   PeriodDetail booked;
-  std::optional<Decimal> total;  // of its bill; nothing: there was nothing to bill
+  std::optional<Decimal> total;  // billed by now; nothing: there was nothing to bill
 };
 
 /// Nothing where the rule has no window or the contract no end.

@@ -304,9 +304,10 @@ Result<std::vector<ClosedPeriod>> AccountRunner::history(const Contract& contrac
   for (;;) {
     ClosedPeriod one{.period = {row.from, row.to}, .booked = {}, .total = {}};
     TRY(one.booked, PeriodDetail::parse(row.detail));
-    if (!one.booked.document.empty()) {
-      TRY(const DocumentRow bill, store_.document(one.booked.document, 1));
-      one.total = bill.total;
+    for (const BookedLine& line : one.booked.lines) {
+      if (line.tiers.empty()) continue;
+      TRY(const Decimal amount, line.amount());
+      TRY(one.total, add(one.total.value_or(Decimal()), amount));
     }
     out.push_back(std::move(one));
     if (out.size() == max || row.from <= contract.rule.anchor()) return out;

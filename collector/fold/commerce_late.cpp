@@ -10,20 +10,6 @@ namespace ledgerline::collector {
 
 namespace {
 
-Period overlap(Period a, Period b) {
-  return {std::max(a.from, b.from), std::min(a.until, b.until)};
-}
-
-/// The period that an exception names: the row's, but a row without lines may span many empty
-/// periods.
-Result<Period> named_period(const Contract& contract, const PeriodRow& row,
-                            const PeriodDetail& detail, Timestamp t) {
-  const Period whole{row.from, row.to};
-  if (!detail.lines.empty()) return whole;
-  const auto regular = contract.rule.containing(t);
-  return regular ? overlap(*regular, whole) : whole;
-}
-
 /// For late usage of a series of which not even the key can be read.
 ExceptionUpsert unread_series(const std::string& tenant, const TouchedUsage& touch,
                               const Error& error, Timestamp now) {
@@ -116,7 +102,7 @@ Result<CommerceRunner::LatePeriod*> CommerceRunner::late_period(const Contract& 
   auto detail = PeriodDetail::parse(row->detail);
   if (detail) {
     period.detail = std::move(*detail);
-    TRY(period.named, named_period(contract, *row, period.detail, t));
+    period.named = named_period(contract, *row, period.detail, t);
   } else {
     period.unread = detail.error();
   }
@@ -202,15 +188,17 @@ Result<std::vector<ExceptionUpsert>> CommerceRunner::compare(const Contract& con
                     .key = key,
                     .unit = meter != nullptr ? meter->unit : "",
                     .booked = detail.find(key),
+                    .adjustments = detail.adjustments(),
                     .quantity = {},
                     .count = 0,
-                    .document = detail.document,
+                    .document = detail.original(),
                     .now = now};
     if (found != used.end() && meter != nullptr) {
       input.quantity = found->second.quantity(meter->aggregation);
       input.count = found->second.count();
     }
     TRY(ExceptionUpsert upsert, late_exception(input));
+    if (upsert.mode != UpsertMode::clear) note_adjustable(contract, period, upsert.row.id);
     out.push_back(std::move(upsert));
   }
   return out;
@@ -289,7 +277,7 @@ Status CommerceRunner::audit_row(const Contract& contract, const PeriodRow& row,
       step.reached = t;
       return {};
     }
-    TRY(const Period named, named_period(contract, row, detail, t));
+    const Period named = named_period(contract, row, detail, t);
     TRY_VOID(audit_period(contract, detail, named, step.now, step.changes));
     ++step.compared;
     t = named.until;

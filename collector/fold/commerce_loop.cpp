@@ -17,6 +17,7 @@ void account_for(const CommerceLoop& loop, const CommerceReport& report) {
   CommerceCounters& counters = *loop.counters;
   counters.documents += report.documents.size();
   counters.periods_closed += report.periods_closed;
+  counters.periods_adjusted += report.periods_adjusted;
   counters.touches_settled += report.touches_settled;
   counters.exceptions_written += report.exceptions_written;
   counters.conflicts += report.conflicts;

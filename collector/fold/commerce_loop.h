@@ -17,6 +17,7 @@ namespace ledgerline::collector {
 struct CommerceCounters {
   uint64_t documents = 0;
   uint64_t periods_closed = 0;
+  uint64_t periods_adjusted = 0;
   uint64_t touches_settled = 0;
   uint64_t exceptions_written = 0;
   uint64_t conflicts = 0;

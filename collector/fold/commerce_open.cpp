@@ -39,8 +39,8 @@ Status CommerceRunner::load_open() {
     TRY(const auto rows, store_.list_exceptions(filter));
     for (const ExceptionRow& row : rows) {
       const bool late = row.kind == exception_kind::kLate;
-      const bool held =
-          row.kind == exception_kind::kSilentDevice || row.kind == exception_kind::kNotRated;
+      const bool unrated = row.kind == exception_kind::kNotRated;
+      const bool held = row.kind == exception_kind::kSilentDevice || unrated;
       if (is_uncounted(row.kind)) {
         complete = complete && of_series < options_.open_max;
         if (!complete) continue;
@@ -48,7 +48,8 @@ Status CommerceRunner::load_open() {
         ++of_series;
       } else if (!row.contract.empty() && (late || held) && of_contracts < options_.open_max) {
         ContractHints& hints = contracts[row.contract];
-        (late ? hints.late : hints.held_open).insert(row.id);
+        const bool of_closed = unrated && !row.unit.empty();
+        (late ? hints.late : of_closed ? hints.unadjusted : hints.held_open).insert(row.id);
         ++of_contracts;
       }
     }

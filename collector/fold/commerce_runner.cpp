@@ -27,6 +27,7 @@ void CommerceRunner::set_catalog(Catalog catalog) {
   catalog_ = std::make_unique<const Catalog>(std::move(catalog));
   mapping_ = std::make_unique<const Mapping>(*catalog_);
   hints_.clear();
+  adjustable_.clear();  // the look at closed periods finds what is open again
   open_loaded_ = false;
   turn_.clear();
   round_more_ = false;
@@ -45,7 +46,9 @@ Result<CommerceReport> CommerceRunner::step(Timestamp now) {
   TRY_VOID(isolate("*", load_open(), report));
   // Late usage first: a period that closes in this step has seen everything before its end.
   TRY_VOID(isolate("*", settle_touches(now, report), report));
+  TRY_VOID(adjust_due(now, report));
   TRY_VOID(visit_contracts(now, report));
+  TRY_VOID(clear_unadjusted(now, report));
   TRY_VOID(isolate("*", tell_uncounted(now, report), report));
   for (const auto& [name, hints] : hints_) {
     if (hints.held) report.held.push_back(*hints.held);

@@ -1,8 +1,8 @@
 #pragma once
 // The commercial step: closes periods that are complete, tells of usage that cannot be counted or
-// came late. It decides nothing (collector/core/commerce.h does) and keeps nothing that the store
-// does not hold, hints excepted. Owned by the storage thread; step() blocks. Every write is one
-// transaction that names the fold cursor its figures were read at.
+// came late, and books what came late. It decides nothing (collector/core/commerce.h does) and
+// keeps nothing that the store does not hold, hints excepted. Owned by the storage thread; step()
+// blocks. Every write is one transaction that names the fold cursor its figures were read at.
 
 #include <map>
 #include <memory>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/core/adjustment.h"
 #include "collector/core/commerce.h"
 #include "collector/fold/changed_series.h"
 #include "collector/fold/contract_usage.h"
@@ -29,11 +30,14 @@ struct CommerceOptions {
                                 // the catalog
   size_t audit_rows_max = 100;  // read per contract and step for that
   size_t touches_max = 256;     // late changes looked at per step
-  size_t series_max = 500;      // looked at per step for usage that cannot be counted
-  size_t open_max = 100'000;    // open exceptions remembered of all contracts, and as many of all
-                                // series. Of contracts, later ones wait for the next start or
-                                // change of the catalog; of series, each look also writes that
-                                // nothing is open of those that are counted
+  size_t adjusted_max = 4;      // closed periods adjusted per step
+  size_t adjustments_max = 10'000;  // periods remembered that wait for their adjustment; the rest
+                                    // is looked for again once these are booked
+  size_t series_max = 500;          // looked at per step for usage that cannot be counted
+  size_t open_max = 100'000;  // open exceptions remembered of all contracts, and as many of all
+                              // series. Of contracts, later ones wait for the next start or
+                              // change of the catalog; of series, each look also writes that
+                              // nothing is open of those that are counted
   Duration sweep_interval = std::chrono::seconds(5);  // between two looks at the series
   Duration rating_retry =
       std::chrono::minutes(1);  // before a period that could not be rated is tried again
@@ -49,6 +53,7 @@ struct CommerceReport {
   };
   std::vector<DocumentRow> documents;
   size_t periods_closed = 0;
+  size_t periods_adjusted = 0;
   size_t touches_settled = 0;
   size_t exceptions_written = 0;
   size_t conflicts = 0;  // somebody wrote meanwhile: the next step decides again
@@ -83,9 +88,17 @@ class CommerceRunner {
     bool audit_passed = false;  // a closed period could not be compared
     std::optional<CommerceReport::Held> held;
     /// Ids of open exceptions. Those that a look at their cause does not write again are closed.
-    std::set<std::string> late;       // from before this catalog, that the audit has not met
-    std::set<std::string> held_open;  // kSilentDevice and kNotRated of the period at hand
+    std::set<std::string> late;        // from before this catalog, that the audit has not met
+    std::set<std::string> held_open;   // kSilentDevice and kNotRated of the period at hand
+    std::set<std::string> unadjusted;  // kNotRated of closed periods
+    std::string forgotten;             // late, of a period that adjustable_ had no room for
   };
+  /// A closed period with late usage that is not booked yet.
+  struct Adjustable {
+    std::set<std::string> late;    // ids of its exceptions, written or about to be
+    std::optional<Timestamp> due;  // nothing: not looked up yet
+  };
+  using AdjustableKey = std::pair<std::string, Timestamp>;  // contract and start of the period
   struct AuditStep {
     Timestamp now;
     Timestamp reached;  // everything before it is compared
@@ -129,6 +142,26 @@ class CommerceRunner {
   /// What cannot be compared becomes an exception; an error is one to stop for.
   Status note_uncompared(const Contract& contract, Period period, const Error& error, Timestamp now,
                          std::vector<ExceptionUpsert>& out) const;
+  /// Remembers the late line of the period, whether or not the write that follows goes well.
+  void note_adjustable(const Contract& contract, Period period, const std::string& late);
+  Status adjust_due(Timestamp now, CommerceReport& report);
+  /// When the late exceptions that are open say; nothing where none is.
+  Result<std::optional<Timestamp>> adjustment_due(const Contract& contract,
+                                                  const Adjustable& period);
+  /// These three: true where the period needs no adjustment any more.
+  Result<bool> adjust_if_due(const Contract& contract, Timestamp from, Adjustable& late,
+                             Timestamp now, CommerceReport& report);
+  Result<bool> adjust(const Contract& contract, Timestamp from, Adjustable& late, Timestamp now,
+                      CommerceReport& report);
+  Result<bool> book(const Contract& contract, const AdjustInput& input, Adjustable& late,
+                    CommerceReport& report);
+  Status not_adjusted(const Contract& contract, const AdjustInput& input, const Error& error,
+                      Adjustable& late, CommerceReport& report);
+  ExceptionUpsert unadjusted(const Contract& contract, const AdjustInput& input, UpsertMode mode,
+                             std::string detail) const;
+  /// Where every closed period is compared and none waits: closes what could not be booked.
+  Status clear_unadjusted(Timestamp now, CommerceReport& report);
+
   /// The closed period that holds t.
   Result<std::optional<PeriodRow>> closed_at(const Contract& contract, Timestamp t);
   /// The given lines of a closed period with what is there now; without any, all of them.
@@ -190,6 +223,7 @@ class CommerceRunner {
   std::unique_ptr<const Catalog> catalog_;  // at a fixed address: mapping_ points into it
   std::unique_ptr<const Mapping> mapping_;
   std::map<std::string, ContractHints> hints_;
+  std::map<AdjustableKey, Adjustable> adjustable_;
   bool open_loaded_ = false;
   std::string turn_;         // the contract that was visited last in this round; empty: none
   bool round_more_ = false;  // a contract of this round has more to do

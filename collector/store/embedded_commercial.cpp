@@ -108,6 +108,16 @@ Status decide(Rows& rows, const DocumentDecision& decision) {
   return {};
 }
 
+Result<std::vector<PeriodRow>> periods_in(Rows& rows, ByteView from, ByteView end, size_t limit) {
+  std::vector<PeriodRow> out;
+  TRY_VOID(rows.scan<PeriodRow>(from, end, [&](ByteView, PeriodRow row) -> Result<bool> {
+    if (out.size() == limit) return false;
+    out.push_back(std::move(row));
+    return true;
+  }));
+  return out;
+}
+
 bool matches(const DocumentFilter& filter, const DocumentRow& row) {
   return (filter.tenant.empty() || filter.tenant == row.tenant) &&
          (filter.contract.empty() || filter.contract == row.contract) &&
@@ -212,16 +222,21 @@ Result<std::optional<PeriodRow>> EmbeddedStore::newest_period(const std::string&
 Result<std::vector<PeriodRow>> EmbeddedStore::list_periods(const std::string& tenant,
                                                            const std::string& contract,
                                                            Timestamp from, size_t limit) {
-  return read([&](Rows& rows) -> Result<std::vector<PeriodRow>> {
-    const Bytes end = Key(Table::period).text(tenant).text(contract).end();
-    std::vector<PeriodRow> out;
-    TRY_VOID(rows.scan<PeriodRow>(period_key(tenant, contract, from), end,
-                                  [&](ByteView, PeriodRow row) -> Result<bool> {
-                                    if (out.size() == limit) return false;
-                                    out.push_back(std::move(row));
-                                    return true;
-                                  }));
-    return out;
+  return read([&](Rows& rows) {
+    return periods_in(rows, period_key(tenant, contract, from),
+                      Key(Table::period).text(tenant).text(contract).end(), limit);
+  });
+}
+
+Result<std::vector<PeriodRow>> EmbeddedStore::list_all_periods(const std::string& after_tenant,
+                                                               const std::string& after_contract,
+                                                               Timestamp after_from, size_t limit) {
+  return read([&](Rows& rows) {
+    const Key all(Table::period);
+    const Bytes from = after_contract.empty()
+                           ? all.bytes()
+                           : period_key(after_tenant, after_contract, after_from).end();
+    return periods_in(rows, from, all.end(), limit);
   });
 }
 

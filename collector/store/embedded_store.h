@@ -76,6 +76,9 @@ class EmbeddedStore final : public Store {
   Result<std::vector<PeriodRow>> list_periods(const std::string& tenant,
                                               const std::string& contract, Timestamp from,
                                               size_t limit) override;
+  Result<std::vector<PeriodRow>> list_all_periods(const std::string& after_tenant,
+                                                  const std::string& after_contract,
+                                                  Timestamp after_from, size_t limit) override;
 
   Result<std::vector<DeliveryRow>> claim_deliveries(const ClaimRequest& request) override;
   Status settle_delivery(const DeliverySettlement& settlement) override;

@@ -353,6 +353,11 @@ class Store {
   virtual Result<std::vector<PeriodRow>> list_periods(const std::string& tenant,
                                                       const std::string& contract, Timestamp from,
                                                       size_t limit = 1000) = 0;
+  /// Of all tenants and contracts, ascending by (tenant, contract, from), above the given ones.
+  virtual Result<std::vector<PeriodRow>> list_all_periods(const std::string& after_tenant = {},
+                                                          const std::string& after_contract = {},
+                                                          Timestamp after_from = {},
+                                                          size_t limit = 1000) = 0;
   virtual Result<std::optional<RuleRow>> rule_state(RuleKind kind, const std::string& tenant,
                                                     const std::string& rule,
                                                     const std::string& about) = 0;

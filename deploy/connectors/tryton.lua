@@ -1,6 +1,6 @@
--- Tryton 6.0 over JSON-RPC. A billing summary becomes a draft customer invoice, a maintenance order a work (a task) with a draft
--- shipment of its spare parts, an account update a note on the party, an opportunity a sale opportunity in state lead; all carry
--- our id in external_id. Needs our small Tryton module (deploy/tryton/module), which makes that id unique and lets the
+-- Tryton 6.0 over JSON-RPC. Billing summaries and adjustments become draft customer invoices, a maintenance order a work (a task)
+-- with a draft shipment of its spare parts, an account update a note on the party, an opportunity a sale opportunity in state lead;
+-- all carry our id in external_id. Needs our small Tryton module (deploy/tryton/module), which makes that id unique and lets the
 -- collector's user create drafts and nothing more. The guide for profiles is README.md beside this file.
 --
 -- settings: company             Tryton's company number, "1"
@@ -41,8 +41,7 @@ end
 local function search(model, domain, fields, settings)
   local values = {array(domain), 0, 2, null, array(fields), context(settings)}
   local rows, failure = rpc("model." .. model .. ".search_read", values)
-  if failure then retry(60, "Tryton does not let us read " .. model .. ": " .. failure) end
-  return rows
+  return rows or retry(60, "Tryton does not let us read " .. model .. ": " .. failure)
 end
 
 -- The one row that fits; none and several are told apart.
@@ -149,11 +148,9 @@ end
 local function login(settings)
   cache = {}
   local reply = call{json = {id = 0, method = "common.db.login", params = array{settings.user, {password = settings.password}}}}
-  local session = reply.json and reply.json.result
-  if not session or session == null then
-    reject("Tryton refuses user '" .. settings.user .. "' or its password (HTTP " .. tostring(reply.status) ..
-           "): mend password_file of the connector")
-  end
+  local session = reply.json and given(reply.json.result) or
+                  reject("Tryton refuses user '" .. settings.user .. "' or its password (HTTP " .. tostring(reply.status) ..
+                         "): mend password_file of the connector")
   return {Authorization = "Session " .. base64(settings.user .. ":" .. tostring(session[1]) .. ":" .. session[2])}
 end
 
@@ -174,15 +171,14 @@ local function quantity_and_price(line, digits, money, settings)
   local price = decimal(line.unit_price):trimmed()
   local fits = decimal(quantity:places()) <= digits and fits_float(quantity)
                and decimal(price:places()) <= price_digits(settings).value
-  if fits and (quantity * price):rounded(money.digits, "half_even") == decimal(line.amount) then
-    return quantity, price
-  end
+  if fits and (quantity * price):rounded(money.digits, "half_even") == decimal(line.amount) then return quantity, price end
   return decimal(1), decimal(line.amount)
 end
 
 -- For a person: what was metered stands here whatever the columns show.
 local function line_text(line, document)
   local text = line.description .. ": " .. with_unit(line.quantity, line.unit) .. " metered (" .. line.meter .. ")"
+  if line.booked_quantity then text = text .. ", " .. with_unit(line.booked_quantity, line.unit) .. " booked before" end
   if not decimal(line.included):is_zero() then text = text .. ", " .. with_unit(line.included, line.unit) .. " included" end
   local tier = line.tier
   if tier.to ~= null then
@@ -197,14 +193,20 @@ end
 local function invoice_line(line, document, money, settings)
   local row = product(line.product, settings)
   local category = given(row["account_category."])
-  local account = category and given(category.account_revenue)
-  if not account then
-    reject("product '" .. line.product .. "' has no revenue account in Tryton: give its accounting category one")
-  end
+  local account = category and given(category.account_revenue) or
+                  reject("product '" .. line.product .. "' has no revenue account in Tryton: give its accounting category one")
   local unit = row["default_uom."]
   local quantity, price = quantity_and_price(line, unit.digits, money, settings)
   return {type = "line", product = row.id, account = account, quantity = quantity, unit = unit.id,
           unit_price = decimal_of(price), description = line_text(line, document)}
+end
+
+-- Tryton's credit is an invoice of negative lines, so an adjustment that falls is one too.
+local function invoice_text(document)
+  local period, adjusts = document.period, document.adjusts
+  local text = "Usage from " .. period.local_from .. " until " .. period.local_until .. " " .. period.time_zone
+  if not adjusts then return text end
+  return "Adjustment " .. tostring(adjusts.number) .. " of " .. (given(adjusts.document) or "an unbilled period") .. ". " .. text
 end
 
 local function invoice(document, settings)
@@ -224,8 +226,7 @@ local function invoice(document, settings)
                    chosen("payment_term", "account.invoice.payment_term", {}, "name", settings, "payment term").id,
     external_id = document.external_id,
     reference = document.contract .. " " .. document.period.local_from,
-    description = "Usage from " .. document.period.local_from .. " until " .. document.period.local_until .. " " ..
-                  document.period.time_zone,
+    description = invoice_text(document),
     lines = array{array{"create", lines}},
   }
 end
@@ -520,6 +521,8 @@ local KINDS = {
   },
 }
 
+KINDS.adjustment = KINDS["billing-summary"]
+
 local function rows_with_id(kind, document, settings)
   return search(kind.model, {array{"external_id", "=", document[kind.id]}}, kind.fields, settings)
 end
@@ -538,8 +541,8 @@ end
 
 local function create(kind, document, settings)
   fresh, served_from_cache = {}, false
-  local values = array{kind.values(document, settings)}
-  local created, failure = rpc("model." .. kind.model .. ".create", {values, context(settings)}, true)
+  local values = {array{kind.values(document, settings)}, context(settings)}
+  local created, failure = rpc("model." .. kind.model .. ".create", values, true)
   if not failure then return {reference = tostring(created[1])} end
   -- A refusal has no code, so the question is not what it says but whether our id is there.
   local found = find(kind, document, settings)
@@ -553,8 +556,7 @@ end
 
 local function confirm(kind, document, reference, settings)
   local row, why = row_of(kind, document, reference, settings)
-  if not row then return {equal = false, differences = why} end
-  return kind.confirm(document, row)
+  return row and kind.confirm(document, row) or {equal = false, differences = why}
 end
 
 -- A later revision brings its number and its text.

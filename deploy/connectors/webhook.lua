@@ -11,7 +11,8 @@
 -- settings: path        below the url, for the POST; default: the url itself, which ends with '/'
 --           documents   below the url: our id is appended for the GET, "documents/"; default: nothing can be looked up
 
-local KINDS = {["billing-summary"] = true, ["maintenance-order"] = true, ["account-update"] = true, ["opportunity"] = true}
+local KINDS = {["billing-summary"] = true, adjustment = true, ["maintenance-order"] = true, ["account-update"] = true,
+               opportunity = true}
 
 -- The answer to the newest POST. Where nothing can be looked up it is all there is to compare.
 local answered = {}

@@ -16,6 +16,7 @@ using ledgerline::testing::FaultReceiver;
 using ledgerline::testing::SmallErp;
 
 Json billing_summary(const std::string& id) { return example_document(id); }
+Json adjustment(const std::string& id) { return example_adjustment(id); }
 Json maintenance_order(const std::string& id) { return example_order(id); }
 
 Json account_update(const std::string& id) { return example_update(id); }
@@ -60,6 +61,7 @@ const std::vector<Profile>& profiles() {
        tryton_options,
        {{"billing-summary", "account.invoice.create", "account.invoice.search_read",
          billing_summary},
+        {"adjustment", "account.invoice.create", "account.invoice.search_read", adjustment},
         {"maintenance-order", "project.work.create", "project.work.search_read", maintenance_order,
          2},
         {"account-update", "ir.note.create", "ir.note.search_read", account_update},
@@ -68,6 +70,7 @@ const std::vector<Profile>& profiles() {
        make<FaultReceiver>,
        webhook,
        {{"billing-summary", "receive", "read", billing_summary},
+        {"adjustment", "receive", "read", adjustment},
         {"maintenance-order", "receive", "read", maintenance_order},
         {"account-update", "receive", "read", account_update},
         {"opportunity", "receive", "read", opportunity}}},

@@ -110,9 +110,27 @@ def late_usage(stack):
     invoice['lines'] = [{'amount': str(line[3])} for line in document['lines']]
 
 
+def adjusted_usage(stack, cents=0):
+    """The same ten requests, booked by an adjustment."""
+    row = stack.documents[0]
+    amount = Decimal(row['total'])
+    late_usage(stack)
+    stack.exceptions.clear()
+    line = next(line for line in row['body']['lines'] if line['meter'] == 'api.requests')
+    total = str(amount - Decimal(row['total']) + Decimal(cents) / 100)
+    stack.documents.append({
+        'id': 'ad-1', 'kind': 'adjustment', 'contract': row['contract'], 'state': 'confirmed', 'delivery': {'state': 'confirmed'},
+        'total': total, 'external_id': '99', 'body': {'period': {'from': '2026-11-20T08:00:00.000Z'}, 'lines': [
+            dict(line, booked_quantity=line['quantity'], quantity=str(Decimal(line['quantity']) + 10))]}})
+    stack._invoices.append(dict(stack._invoices[0], id=99, external_id='ad-1', untaxed_amount=total, lines=[{'amount': total}]))
+
+
 CASES = [
     ('a clean run', lambda s: None, False),
     ('late usage in an exception', late_usage, False),
+    ('late usage in an adjustment', adjusted_usage, False),
+    ('an adjustment of a cent too much', lambda s: adjusted_usage(s, 1), True),
+    ('an adjustment that is not in the ERP', lambda s: (adjusted_usage(s), s._invoices.pop()), True),
     ('an event is not counted', lose_an_event, True),
     ('two requests got the same seqs', answer_twice, True),
     ('an answer names another stream', another_stream, True),

@@ -46,12 +46,13 @@ def late(desk):
     device = desk.device('late')
     device.send([(REQUESTS, 'late', 60, 100)])
     device.promise()
-    booked = desk.billed('late', '1.00')
+    desk.billed('late', '1.00')
     device.send([(REQUESTS, 'late', 90, 7)])
     row = desk.exception('late', contract='late', value='7')
-    line = desk.by_hand(row, 'granted to the customer')
-    return ('a reading of 7 after its period was closed', line,
-            'resolved by a person; the closed period stays as it was: %s, 7 shown as not billed' % booked)
+    desk.do(row, 'assign', 'to look at')
+    desk.cannot_ignore(row)
+    return ('a reading of 7 after its period was closed', 'waits for the contract\'s adjust_after (`ignore` is refused)',
+            desk.by_itself(row) + '; ' + desk.billed('late', '1.00', '0.07'))
 
 
 def silent_device(desk):
@@ -73,10 +74,7 @@ def not_rated(desk):
     device.promise()
     row = desk.exception('not_rated', contract='unrated')
     desk.do(row, 'assign', 'to look at')
-    code, _, err = desk.stack.command(desk.stack.collector_program, 'exceptions', 'ignore', row['id'], '--by', 'Ann', '--reason',
-                                      'x', '--config', desk.stack.collector_config)
-    if code == 0 or 'it has: assign' not in err:
-        raise Unexpected('ignoring what holds a bill: exit code %d %s' % (code, err))
+    desk.cannot_ignore(row)
     device.send([(SEATS, 'unrated', 61, 3)])
     device.promise()
     desk.reload()
@@ -123,7 +121,7 @@ def delivery_held(desk):
 
 
 # What a contract has beside its own link.
-CONTRACTS = {'silent': {'more': LINK % ('gone', 'gone', 'silent'), 'silence': '1s'}}
+CONTRACTS = {'late': {'adjust_after': '15s'}, 'silent': {'more': LINK % ('gone', 'gone', 'silent'), 'silence': '1s'}}
 CASES = [
     ('unmapped_subject', 'unmapped', unmapped_subject),
     ('unknown_meter', 'unknown', unknown_meter),

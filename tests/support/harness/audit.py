@@ -81,14 +81,35 @@ class Audit:
 
     # ---- Collector's documents and the ERP's invoices
 
-    def check_documents(self, documents, invoices):
+    def _amounts(self):
+        return {(d['contract'], d['start']): d['amount'] for d in by_hand.documents_for(self.catalog, self.sent).values()}
+
+    def take_adjustments(self, rows, invoices):
+        """Late usage that was booked leaves the expected first documents; both together are what was sent."""
+        there = {invoice['external_id']: Decimal(invoice['untaxed_amount']) for invoice in invoices}
+        before, adjusted = self._amounts(), defaultdict(Decimal)
+        for row in rows:
+            start = row['body']['period']['from']
+            used = self.sent[row['contract'], by_hand.instant_ms(start)]
+            changes = {(line['subscription'], line['meter']): Decimal(line['quantity']) - Decimal(line['booked_quantity'])
+                       for line in row['body']['lines']}
+            for key, change in changes.items():
+                used[key] -= change
+            adjusted[row['contract'], start] += Decimal(row['total'])
+            self.equal("%s: the ERP's amount" % row['id'], there.get(row['id']), Decimal(row['total']))
+        after = self._amounts()
+        for key, amount in adjusted.items():
+            self.equal('adjustments of %s from %s' % key, amount, before.get(key, Decimal(0)) - after.get(key, Decimal(0)))
+        self.counts['adjustments'] = len(rows)
+
+    def check_documents(self, documents, invoices, adjustments=()):
         expected = by_hand.documents_for(self.catalog, self.sent)
         ours = {row['id']: row for row in documents if row['contract'] in {d['contract'] for d in expected.values()}}
         for key in sorted(expected.keys() - ours.keys()):
             self.problem('%s (%s from %s) is missing', key, expected[key]['contract'], expected[key]['start'])
         for key in sorted(ours.keys() - expected.keys()):
             self.problem('%s (%s) exists, but no event was sent for it', key, ours[key]['contract'])
-        self._check_invoices({row['id']: row for row in documents}, invoices)
+        self._check_invoices({row['id']: row for row in (*documents, *adjustments)}, invoices)
         by_id = {invoice['external_id']: invoice for invoice in invoices}
         for key in sorted(expected.keys() & ours.keys() & by_id.keys()):
             self._check_one(key, expected[key], ours[key], by_id[key])
@@ -140,9 +161,12 @@ def run(stack, catalog_folder, device, events):
     audit.check_answers(events)
     audit.check_agent(stack.agent_status(device), events)
     audit.take_exceptions(stack.collector('exceptions', 'list'))
-    documents = [stack.collector('documents', row['id']) for row in stack.collector('documents')
-                 if row['kind'] == 'billing-summary']
-    audit.check_documents(documents, stack.invoices())
+    invoices, documents = stack.invoices(), {'billing-summary': [], 'adjustment': []}
+    for row in stack.collector('documents'):
+        if row['kind'] in documents:
+            documents[row['kind']].append(stack.collector('documents', row['id']))
+    audit.take_adjustments(documents['adjustment'], invoices)
+    audit.check_documents(documents['billing-summary'], invoices, documents['adjustment'])
     return audit
 
 

@@ -24,6 +24,7 @@ PASSWORD, TOKEN = 'PASSWORD', 'SESSION-TOKEN'
 KEY = 'bs-acme-C-1001-2026-11-r0'
 READ_FIELDS = ['external_id', 'state', 'number', 'party.code', 'currency.code', 'untaxed_amount',
                'lines']
+ADJUSTMENT_KEY = 'ad-0123456789abcdef0123456789abcdef'
 ORDER_KEY = 'mo-0123456789abcdef0123456789abcdef'
 ORDER_FIELDS = ['external_id', 'external_revision', 'status.name', 'status.progress', 'asset.number',
                 'parts.moves', 'closed_at', 'closed_by.name', 'timesheet_duration']
@@ -150,6 +151,15 @@ def record_invoice(recorder, line, values):
     recorder.record('error-session', 'model.party.party.search', [], 0, 1, None, CONTEXT,
                     token='0' * 64)
     recorder.record('error-not-exposed', 'model.account.invoice.frobnicate', [invoice], CONTEXT)
+
+
+def record_adjustment(recorder, line, values):
+    values = dict(values, external_id=ADJUSTMENT_KEY, lines=[['create', [
+        dict(line, quantity=-1234, unit_price=decimal('0.00035'), description='API calls: taken back'),
+        dict(line, quantity=1, unit_price=decimal('-12.34'), description='API calls: taken back')]]])
+    recorder.record('adjustment-create', 'model.account.invoice.create', [values], CONTEXT)
+    search(recorder, 'adjustment-find-present', 'account.invoice', [['external_id', '=', ADJUSTMENT_KEY]],
+           READ_FIELDS)
 
 
 def record_order(recorder, party, address, connect):
@@ -282,6 +292,7 @@ def main():
     record_order(recorder, values['party'], values['invoice_address'], connect)
     record_account_update(recorder, values['party'])
     record_opportunity(recorder, values['party'], values['invoice_address'], connect)
+    record_adjustment(recorder, line, values)
     record_login_errors(recorder)
 
 

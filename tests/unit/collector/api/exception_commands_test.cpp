@@ -256,7 +256,7 @@ TEST_CASE("a link ends where another begins, and tells of what is closed already
   CHECK_THAT(text_of(desk.config.catalog + "/links.toml"),
              Catch::Contains("until = \"2026-02-03T10:30:00.000Z\""));
   CHECK_THAT(desk.out.str(), Catch::Contains("closed until 2026-02-28T23:00:00.000Z") &&
-                                 Catch::Contains("the exception late"));
+                                 Catch::Contains("late, and billed by adjustments"));
 }
 
 TEST_CASE("a link with which the catalog would not check is not written") {

@@ -111,6 +111,22 @@ inline Json example_document(const std::string& id, const std::string& party = "
        {"lines", std::move(array)}});
 }
 
+/// An adjustment as collector/core/documents.h describes it: less was used than was billed.
+inline Json example_adjustment(const std::string& id, const Json& original = Json::string("bs-1")) {
+  Json out = example_document(id, "C-1001",
+                              {{"API-CALL", "-1234", "0.00035", "-0.43"},
+                               {"API-CALL", "-45678.901", "0.00027014", "-12.34"}});
+  out.set("kind", Json::string("adjustment"));
+  out.set("adjusts", Json::object({{"document", original}, {"number", Json::number(int64_t{2})}}));
+  Json lines = *out.find("lines");
+  for (Json& line : lines.items()) {
+    line.set("quantity", Json::string("100"));
+    line.set("booked_quantity", Json::string("47012.901"));
+  }
+  out.set("lines", std::move(lines));
+  return out;
+}
+
 /// A maintenance order as collector/core/maintenance_order.h describes it.
 inline Json example_order(const std::string& id, int64_t revision = 1,
                           const std::string& asset = "SN-100") {

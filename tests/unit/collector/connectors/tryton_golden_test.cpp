@@ -71,6 +71,37 @@ TEST_CASE("the invoice that is created is the recorded one") {
         "API calls: 45678.901 metered (api.requests): 45678.901 at 0.00027014 EUR [aqua-api]");
 }
 
+const std::string kAdjustmentId = "ad-0123456789abcdef0123456789abcdef";
+
+TEST_CASE("an adjustment that falls is a draft invoice of negative lines that names the original") {
+  Conversation conversation;
+  const Json document = example_adjustment(kAdjustmentId);
+  conversation.run("create", {document}, creation_ending({"adjustment-create"}));
+
+  const Json& invoice = conversation.last_request_.find("params")->items()[0].items()[0];
+  CHECK(invoice.find("description")->text() ==
+        "Adjustment 2 of bs-1. Usage from 2026-11-01T00:00:00+01:00 until "
+        "2026-12-01T00:00:00+01:00 Europe/Brussels");
+  const Json& line = invoice.find("lines")->items()[0].items()[1].items()[0];
+  CHECK(line.find("description")->text() ==
+        "API calls: 100 metered (api.requests), 47012.901 booked before: -1234 at 0.00035 EUR "
+        "[aqua-api]");
+  const auto confirmed =
+      conversation.run("confirm", {document, Json::string("1")}, {"adjustment-find-present"});
+  CHECK(confirmed.value.find("equal")->as_bool());
+  CHECK(confirmed.value.find("amount")->text() == "-12.77 EUR");
+}
+
+TEST_CASE("an adjustment of a period that had no bill says so") {
+  Conversation conversation;
+  conversation.run("create", {example_adjustment(kAdjustmentId, Json::null())},
+                   creation_ending({"adjustment-create"}));
+
+  const Json& invoice = conversation.last_request_.find("params")->items()[0].items()[0];
+  CHECK_THAT(invoice.find("description")->text(),
+             Catch::StartsWith("Adjustment 2 of an unbilled period. Usage from"));
+}
+
 TEST_CASE("the second invoice asks for nothing that is known already") {
   Conversation conversation;
   conversation.run("create", {recorded_document()}, kCreation);

@@ -25,6 +25,7 @@ TEST_CASE("a catalog is read with everything in it") {
   REQUIRE(contract != nullptr);
   CHECK(contract->name == "aqua-2026");
   CHECK(contract->grace == Duration(10'000));
+  CHECK(contract->adjust_after == std::chrono::hours(1));
   CHECK(contract->approval == Approval::automatic);
   CHECK(contract->rule.zone().name() == "Europe/Brussels");
   REQUIRE(catalog.links().size() == 1);

@@ -38,6 +38,13 @@ TEST_CASE("every kind in use has an owner and an action") {
   CHECK(exception_policy("nope") == nullptr);
 }
 
+TEST_CASE("what holds money cannot be ignored") {
+  for (const auto kind : {exception_kind::kLate, exception_kind::kNotRated}) {
+    CHECK(allowed(kind, ExceptionActionKind::assign));
+    CHECK(allowed(kind, ExceptionActionKind::ignore).error().code() == Errc::reject);
+  }
+}
+
 TEST_CASE("a new exception is open, owned and dated") {
   const ExceptionRow row =
       new_exception(exception_kind::kLate, {"demo", "c"}, "demo", Timestamp(5));

@@ -19,6 +19,16 @@ Catalog catalog_until(const std::string& until) {
       "renewal_window = \"60d\"\noverage_periods = 3\n");
 }
 
+BookedLine line(const std::string& meter, const std::string& quantity) {
+  BookedLine out;
+  out.subscription = "aqua-api";
+  out.meter = meter;
+  out.unit = "1";
+  out.quantity = dec(quantity);
+  out.count = 5;
+  return out;
+}
+
 /// Hours of February 2026, newest first; 1000 requests an hour are included.
 std::vector<ClosedPeriod> hours(const std::vector<std::string>& quantities,
                                 const std::string& total = "") {
@@ -26,9 +36,7 @@ std::vector<ClosedPeriod> hours(const std::vector<std::string>& quantities,
   Timestamp until = at("2026-02-10T12:00:00Z");
   for (const std::string& quantity : quantities) {
     ClosedPeriod one{.period = {until - std::chrono::hours(1), until}, .booked = {}, .total = {}};
-    if (quantity != "-")
-      one.booked.lines = {{"aqua-api", "api.requests", "1", dec(quantity), 5},
-                          {"aqua-api", "seats", "1", dec("7"), 5}};
+    if (quantity != "-") one.booked.lines = {line("api.requests", quantity), line("seats", "7")};
     if (!total.empty()) one.total = dec(total);
     out.push_back(one);
     until = one.period.from;

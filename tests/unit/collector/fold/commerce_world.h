@@ -121,6 +121,7 @@ class CommerceWorld {
       REQUIRE(report);
       all.documents.insert(all.documents.end(), report->documents.begin(), report->documents.end());
       all.periods_closed += report->periods_closed;
+      all.periods_adjusted += report->periods_adjusted;
       all.touches_settled += report->touches_settled;
       all.held = report->held;
       all.exceptions_written += report->exceptions_written;

@@ -151,6 +151,41 @@ TEMPLATE_TEST_CASE("periods are compared, listed and found newest first", "[stor
   REQUIRE(rows[0].from == Timestamp(-10));
 }
 
+TEMPLATE_TEST_CASE("all periods of a store are listed a page at a time", "[store]", MemoryBackend,
+                   LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  CommercialChanges changes;
+  std::vector<std::string> written;
+  for (const char* tenant : {"a", "b"}) {
+    for (const char* contract : {"c", "cc", "d"}) {
+      for (const int64_t from : {-10, 0, 10}) {
+        PeriodRow row;
+        row.tenant = tenant;
+        row.contract = contract;
+        row.from = Timestamp(from);
+        row.to = Timestamp(from + 10);
+        row.revision = 1;
+        changes.periods.push_back({row, 0});
+        written.push_back(row.tenant + row.contract + std::to_string(from));
+      }
+    }
+  }
+  must(store->put_documents(changes));
+
+  std::vector<std::string> read;
+  PeriodRow last;
+  for (bool more = true; more;) {
+    const auto page = must(store->list_all_periods(last.tenant, last.contract, last.from, 4));
+    for (const PeriodRow& row : page)
+      read.push_back(row.tenant + row.contract + std::to_string(row.from.unix_ms()));
+    more = page.size() == 4;
+    if (more) last = page.back();
+  }
+
+  REQUIRE(read == written);
+}
+
 TEMPLATE_TEST_CASE("a rule's state is compared, and written with its order or not at all",
                    "[store]", MemoryBackend, LmdbBackend) {
   TestType backend;
