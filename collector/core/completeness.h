@@ -18,10 +18,14 @@ Timestamp believed_promise(const Heartbeat& heartbeat, Timestamp received_at);
 /// True where the heartbeat is newer than the track's newest. Promises that folded_seq covers
 /// collapse into one; where more than kWaitingMax wait, the newest replaces the one before it, so
 /// that the oldest can still come true.
+/// `signed_bytes` are kept with its promise.
 bool on_heartbeat(HeartbeatTrack& track, const Heartbeat& heartbeat, Timestamp received_at,
-                  Seq folded_seq);
+                  Seq folded_seq, ByteView signed_bytes = {});
 
-/// The latest promise that counts; nothing where none does yet.
+/// The promise that counts and reaches furthest; nullptr where none does yet.
+const HeartbeatTrack::Promise* furthest_promise(const HeartbeatTrack& track, Seq folded_seq);
+
+/// Up to when; nothing where no promise counts yet.
 std::optional<Timestamp> complete_through(const HeartbeatTrack& track, Seq folded_seq);
 
 }  // namespace ledgerline::collector

@@ -48,12 +48,13 @@ struct HeartbeatTrack {
   struct Promise {
     Seq next_seq = 1;
     Timestamp complete_through;
+    Bytes signed_bytes;  // Signed Heartbeat: a close's evidence
     friend bool operator==(const Promise&, const Promise&) = default;
   };
 
   Heartbeat newest;  // number 0: none came yet
   Timestamp newest_received_at;
-  std::optional<Timestamp> complete_through;  // of the promises covered so far
+  std::optional<Promise> covered;  // of the promises covered so far, the one that reaches furthest
   std::vector<Promise> waiting;               // ascending by next_seq
 };
 
@@ -196,6 +197,7 @@ struct StreamProgress {
   /// Every reading before this instant is folded, late ones excepted. Nothing: no heartbeat counts
   /// yet.
   std::optional<Timestamp> complete_through;
+  Bytes promise;  // the Signed Heartbeat that says so
   std::optional<Timestamp> heartbeat_received_at;
 };
 

@@ -437,7 +437,7 @@ Status Custody::take_heartbeat(const Arrival& arrival, const Topic& topic, Cache
   HeartbeatPut& put = newest[heartbeat->stream];
   if (put.heartbeat.number != 0) ++counters_.heartbeats_stale;
   if (heartbeat->number <= put.heartbeat.number) return {};
-  put = {*heartbeat, arrival.received_at, {}};
+  put = {*heartbeat, arrival.received_at, {}, arrival.payload};
   if (heartbeat->complete_through > arrival.received_at + kPromiseAheadMax) {
     put.exception = {UpsertMode::add, clock_exception(**row, *heartbeat, arrival.received_at)};
   }

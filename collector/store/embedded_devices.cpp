@@ -83,7 +83,7 @@ Result<bool> put_heartbeat(Rows& rows, const HeartbeatPut& put) {
   if (!known) return fail(Errc::not_found, "there is no such stream");
   TRY(auto track, heartbeats_of(rows, stream));
   TRY(const auto state, find_fold_state(rows, stream));
-  if (!on_heartbeat(track, put.heartbeat, put.received_at, folded_seq(state))) return false;
+  if (!on_heartbeat(track, put.heartbeat, put.received_at, folded_seq(state), put.signed_bytes)) return false;
   TRY_VOID(rows.put(Key(Table::heartbeat).id(stream.view()), track));
   if (put.exception) TRY_VOID(write_exceptions(rows, std::span(&*put.exception, 1)));
   return true;
@@ -244,8 +244,13 @@ Result<std::vector<StreamProgress>> EmbeddedStore::progress(const std::string& t
           .head_number = row.head_number,
           .folded_number = state ? state->folded_number : 0,
           .folded_seq = folded_seq(state),
-          .complete_through = complete_through(row.heartbeats, folded_seq(state)),
+          .complete_through = {},
+          .promise = {},
           .heartbeat_received_at = {}};
+      if (const auto* promise = furthest_promise(row.heartbeats, folded_seq(state))) {
+        progress.complete_through = promise->complete_through;
+        progress.promise = promise->signed_bytes;
+      }
       if (row.heartbeats.newest.number != 0)
         progress.heartbeat_received_at = row.heartbeats.newest_received_at;
       out.push_back(std::move(progress));

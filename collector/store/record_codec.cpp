@@ -44,11 +44,11 @@ void describe(A& a, V& v) {
 }
 template <class A, Is<HeartbeatTrack::Promise> V>
 void describe(A& a, V& v) {
-  a(v.next_seq, v.complete_through);
+  a(v.next_seq, v.complete_through, v.signed_bytes);
 }
 template <class A, Is<HeartbeatTrack> V>
 void describe(A& a, V& v) {
-  a(v.newest, v.newest_received_at, v.complete_through, v.waiting);
+  a(v.newest, v.newest_received_at, v.covered, v.waiting);
 }
 template <class A, Is<QuarantineItem> V>
 void describe(A& a, V& v) {

@@ -64,6 +64,7 @@ struct HeartbeatPut {
   Heartbeat heartbeat;
   Timestamp received_at;
   std::optional<ExceptionUpsert> exception;  // written where the heartbeat is
+  Bytes signed_bytes = {};                   // as received
 };
 
 /// What intake decided about one stream. A group holds each stream once.
