@@ -59,7 +59,7 @@ class Collector {
         folder_(*store_, {}, &changed_series_),
         maintenance_(*store_, catalog),
         accounts_(*store_, catalog, {.zone_database = read_zone_database()}),
-        commerce_(*store_, std::move(catalog), {.zone_database = read_zone_database()},
+        commerce_(*store_, *signer_, std::move(catalog), {.zone_database = read_zone_database()},
                   &changed_series_),
         intake_(runtime_, clock_, *store_, *signer_, intake_options(config),
                 io::mqtt_factory(runtime_), [this](LeafNumber) { fold(); }) {}
@@ -73,7 +73,8 @@ class Collector {
                                              .clock = &clock_,
                                              .runner = &commerce_,
                                              .counters = &commerce_counters_,
-                                             .on_documents = [this] { wake_dispatchers(); }}));
+                                             .on_documents = [this] { wake_dispatchers(); },
+                                             .on_leaves = [this] { fold(); }}));
     runtime_.spawn("maintenance",
                    run_maintenance({.runtime = &runtime_,
                                     .clock = &clock_,

@@ -447,6 +447,23 @@ Result<std::vector<Bytes>> decode_receipt_set(ByteView set) {
   return out;
 }
 
+Result<Bytes> encode_sealed_close(const SealedClose& value) {
+  v1::SealedClose out;
+  bool whole = out.mutable_statement()->ParseFromString(str(value.statement));
+  for (const Bytes& heartbeat : value.heartbeats)
+    whole = whole && out.add_heartbeats()->ParseFromString(str(heartbeat));
+  if (!whole) return bad("statement");
+  return serialised(out);
+}
+
+Result<SealedClose> decode_sealed_close(ByteView sealed) {
+  TRY(const auto in, parsed<v1::SealedClose>(sealed));
+  if (!in.has_statement()) return bad("statement");
+  SealedClose out{.statement = serialised(in.statement()), .heartbeats = {}};
+  for (const auto& heartbeat : in.heartbeats()) out.heartbeats.push_back(serialised(heartbeat));
+  return out;
+}
+
 Status check_name(std::string_view what, std::string_view name) {
   constexpr size_t kNameMax = 63;
   const auto letter_or_digit = [](char c) {

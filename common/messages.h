@@ -183,6 +183,15 @@ Result<Resume> decode_resume(ByteView body);
 Result<Answer> decode_answer(ByteView body);
 Result<std::vector<Bytes>> decode_receipt_set(ByteView bytes);
 
+/// The leaf of a close.
+struct SealedClose {
+  Bytes statement;                // Signed close statement
+  std::vector<Bytes> heartbeats;  // Signed heartbeats that promised what it relies on
+};
+/// Errc::corrupt where a part is no Signed message.
+Result<Bytes> encode_sealed_close(const SealedClose& value);
+Result<SealedClose> decode_sealed_close(ByteView bytes);
+
 /// SHA-256("ledgerline/tombstone/v1\0" || body)
 Digest tombstone_id(ByteView body);
 

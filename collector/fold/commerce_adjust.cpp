@@ -122,6 +122,11 @@ Result<bool> CommerceRunner::book(const Contract& contract, const AdjustInput& i
   for (const PeriodRow& row : decision->periods) changes.periods.push_back({row, row.revision - 1});
   if (decision->document) changes.documents.push_back({*decision->document, 0});
   if (decision->delivery) changes.deliveries.push_back(*decision->delivery);
+  for (const PeriodRow& row : decision->periods) {
+    if (Period{row.from, row.to} != input.period) continue;
+    TRY(changes.statements.emplace_back(),
+        close_leaf(contract, input.period, row, input.evidence, decision->document, input.now));
+  }
   for (const std::string& id : late.late)
     changes.exceptions.push_back(settled(contract.name, id, decision->outcome, input.now));
   const auto unrated = unadjusted(contract, input, UpsertMode::clear, decision->outcome);

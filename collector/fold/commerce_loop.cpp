@@ -40,6 +40,8 @@ void account_for(const CommerceLoop& loop, const CommerceReport& report) {
                    io::kv("until", to_rfc3339(held.period.until)), io::kv("reason", held.reason)});
   }
   if (!report.documents.empty() && loop.on_documents) loop.on_documents();
+  const bool logged = report.periods_closed + report.periods_adjusted > 0;
+  if (logged && loop.on_leaves) loop.on_leaves();
 }
 
 }  // namespace

@@ -16,13 +16,14 @@ constexpr Timestamp kNever{INT64_MAX};
 
 }  // namespace
 
-CommerceRunner::CommerceRunner(Store& store, Catalog catalog, CommerceOptions options,
-                               ChangedSeries* changed)
-    : store_(store), options_(std::move(options)), changed_(changed) {
+CommerceRunner::CommerceRunner(Store& store, Signer& signer, Catalog catalog,
+                               CommerceOptions options, ChangedSeries* changed)
+    : store_(store), signer_(signer), options_(std::move(options)), changed_(changed) {
   set_catalog(std::move(catalog));
 }
 
-void CommerceRunner::set_catalog(Catalog catalog) {
+void CommerceRunner::set_catalog(Catalog catalog, VersionsInForce versions) {
+  versions_ = versions;
   mapping_.reset();
   catalog_ = std::make_unique<const Catalog>(std::move(catalog));
   mapping_ = std::make_unique<const Mapping>(*catalog_);
@@ -155,6 +156,8 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
   changes.periods.push_back({decision->period, 0});
   if (decision->document) changes.documents.push_back({*decision->document, 0});
   if (decision->delivery) changes.deliveries.push_back(*decision->delivery);
+  TRY(changes.statements.emplace_back(), close_leaf(contract, input.period, decision->period,
+                                                    input.evidence, decision->document, now));
   auto look = silence_exceptions(tenant_, contract, *next, needs, {}, now);
   look.push_back(unrated(contract, *next, UpsertMode::clear, "the period could be rated", now));
   changes.exceptions = held_changes(contract, look, now);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "collector/core/adjustment.h"
+#include "collector/core/closing.h"
 #include "collector/core/commerce.h"
 #include "collector/fold/changed_series.h"
 #include "collector/fold/contract_usage.h"
@@ -66,13 +67,13 @@ struct CommerceReport {
 
 class CommerceRunner {
  public:
-  /// `changed` is what the fold on this thread tells; without it every look at the series that
-  /// cannot be counted is one at all series.
-  CommerceRunner(Store& store, Catalog catalog, CommerceOptions options,
+  /// `signer`: the collector's, for what it closes. `changed` is what the fold on this thread
+  /// tells; without it every look at the series that cannot be counted is one at all series.
+  CommerceRunner(Store& store, Signer& signer, Catalog catalog, CommerceOptions options,
                  ChangedSeries* changed = nullptr);
 
-  /// On the storage thread, as step() is.
-  void set_catalog(Catalog catalog);
+  /// On the storage thread, as step() is. `versions`: which logged ones it is made of.
+  void set_catalog(Catalog catalog, VersionsInForce versions = {});
 
   /// An error is one to stop for (Store), or Errc::config where the catalog names no tenant and the
   /// store knows several.
@@ -159,6 +160,12 @@ class CommerceRunner {
                       Adjustable& late, CommerceReport& report);
   ExceptionUpsert unadjusted(const Contract& contract, const AdjustInput& input, UpsertMode mode,
                              std::string detail) const;
+  /// commerce_close.cpp
+  Result<BatchId> chain_value(const StreamProgress& progress);
+  /// `row`: with the booking.
+  Result<StatementPut> close_leaf(const Contract& contract, Period period, const PeriodRow& row,
+                                  const EvidenceSummary& evidence,
+                                  const std::optional<DocumentRow>& document, Timestamp now);
   /// Where every closed period is compared and none waits: closes what could not be booked.
   Status clear_unadjusted(Timestamp now, CommerceReport& report);
 
@@ -217,6 +224,8 @@ class CommerceRunner {
   Result<bool> write(const CommercialChanges& changes, CommerceReport& report);
 
   Store& store_;
+  Signer& signer_;
+  VersionsInForce versions_;
   CommerceOptions options_;
   ChangedSeries* changed_;
   std::string tenant_;

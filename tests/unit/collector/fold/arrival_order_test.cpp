@@ -177,7 +177,9 @@ class Collector {
   std::unique_ptr<Store> store_ = open_memory_store(database_);
   ChangedSeries changed_;
   Folder folder_{*store_, {}, &changed_};
-  CommerceRunner runner_{*store_, read(), {.zone_database = "test"}, &changed_};
+  std::unique_ptr<Signer> signer_ =
+      value_of(signer_from_pem(value_of(generate_private_key_pem(KeyAlgorithm::ed25519))));
+  CommerceRunner runner_{*store_, *signer_, read(), {.zone_database = "test"}, &changed_};
   std::vector<size_t> next_;
   uint64_t heartbeat_ = 0;
 };

@@ -244,7 +244,7 @@ TEST_CASE("what could not be rated and is not late any more is no exception") {
 
 TEST_CASE("two runners over one store book late usage once") {
   Closed world;
-  CommerceRunner other(world.store(), CommerceWorld::read(kCatalog), {.zone_database = "test"});
+  CommerceRunner other(world.store(), world.collector(), CommerceWorld::read(kCatalog), {.zone_database = "test"});
   world.record({{"aqua", "2026-01-05T10:20:00Z", 7}});
   world.step("2026-01-05T12:00:00Z");
   for (const char* now : {"2026-01-05T12:00:01Z", "2026-01-05T12:00:02Z"})

@@ -195,7 +195,7 @@ TEST_CASE("a look for usage that cannot be counted reads the series that changed
 
 TEST_CASE("a look that is not told what changed is at all series") {
   CommerceWorld world(commercial("PT1H") + link("aqua", kFrom));
-  CommerceRunner other(world.store(), CommerceWorld::read(commercial("PT1H") + link("aqua", kFrom)),
+  CommerceRunner other(world.store(), world.collector(), CommerceWorld::read(commercial("PT1H") + link("aqua", kFrom)),
                        {.zone_database = "test"});
   world.record({{"bolt", "2026-01-05T10:10:00Z", 1}});
   REQUIRE(other.step(at("2026-01-05T10:20:00Z")));

@@ -293,7 +293,7 @@ TEST_CASE("two runners over one store make each document once") {
   CommerceWorld world(commercial("PT1H") + link("aqua", kFrom));
   world.record({{"aqua", "2026-01-05T10:10:00Z", 100}});
   world.heartbeat("2026-01-05T11:00:00Z");
-  CommerceRunner other(world.store(), CommerceWorld::read(commercial("PT1H") + link("aqua", kFrom)),
+  CommerceRunner other(world.store(), world.collector(), CommerceWorld::read(commercial("PT1H") + link("aqua", kFrom)),
                        {.zone_database = "test"});
 
   CHECK(world.step("2026-01-05T11:00:20Z").documents.size() == 1);

@@ -15,6 +15,7 @@
 #include "collector/store/memory_store.h"
 #include "common/crypto.h"
 #include "common/envelope.h"
+#include "common/messages.h"
 
 namespace ledgerline::collector {
 
@@ -38,6 +39,7 @@ class CommerceWorld {
       : store_(store != nullptr ? std::move(store) : open_memory_store(database_)),
         folder_(*store_, {}, &changed_),
         options_(std::move(options)) {
+    collector_ = signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
     signer_ = signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
     restart(catalog);
     rows_ = {{1, {1, "api.requests", "1", 0, MeterKind::delta, 1, false}},
@@ -56,11 +58,14 @@ class CommerceWorld {
   }
 
   Store& store() { return *store_; }
+  Signer& collector() { return *collector_; }
+  Signer& device() { return *signer_; }
   MemoryDatabase& database() { return *database_; }
   CommerceRunner& runner() { return *runner_; }
   void reload(const std::string& catalog) { runner_->set_catalog(read(catalog)); }
   void restart(const std::string& catalog) {
-    runner_ = std::make_unique<CommerceRunner>(*store_, read(catalog), options_, &changed_);
+    runner_ =
+        std::make_unique<CommerceRunner>(*store_, *collector_, read(catalog), options_, &changed_);
   }
 
   /// One sealed batch, admitted and folded.
@@ -109,7 +114,9 @@ class CommerceWorld {
     beat.number = ++heartbeat_;
     beat.next_seq = next_seq_;
     beat.complete_through = at(complete_through);
-    REQUIRE(store_->put_heartbeats(std::array{HeartbeatPut{beat, at(received_at), {}}}));
+    const Bytes signed_bytes = sign(payload_type::kHeartbeat, encode(beat), *signer_).value();
+    REQUIRE(
+        store_->put_heartbeats(std::array{HeartbeatPut{beat, at(received_at), {}, signed_bytes}}));
   }
 
   /// Steps until nothing is left to do at that instant.
@@ -152,6 +159,7 @@ class CommerceWorld {
     stream.grant.stream = stream_;
     stream.grant.key = signer_->public_key().id();
     stream.grant_id = grant_id(encode(stream.grant));
+    stream.signed_grant = sign(payload_type::kGrant, encode(stream.grant), *collector_).value();
     head_ = stream.grant_id;
     DeviceEnrolment enrolment{.tenant = "demo",
                               .device = "app-1",
@@ -169,7 +177,8 @@ class CommerceWorld {
   ChangedSeries changed_;
   Folder folder_;
   CommerceOptions options_;
-  std::unique_ptr<Signer> signer_;
+  std::unique_ptr<Signer> collector_;
+  std::unique_ptr<Signer> signer_;  // the device's
   std::unique_ptr<CommerceRunner> runner_;
   MeterRows rows_;
   StreamId stream_;
