@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "collector/core/document_parts.h"
 #include "common/check.h"
 
 namespace ledgerline::collector {
@@ -28,6 +29,10 @@ std::vector<CloseStatement::Stream> streams_of(const Closing& closing) {
 }
 
 }  // namespace
+
+std::string closes_of(const std::string& tenant, const std::string& contract, Timestamp from) {
+  return document_id_of("cl", {tenant, contract, to_rfc3339(from)});
+}
 
 Result<CloseStatement> close_statement(const Closing& closing) {
   CloseStatement out;

@@ -26,6 +26,9 @@ struct Closing {
   Timestamp at;
 };
 
+/// What the close statements of one period are about: where the store finds them again.
+std::string closes_of(const std::string& tenant, const std::string& contract, Timestamp from);
+
 /// The revision is the booking's number. Streams are the billing ones, by device and stream. Errc::
 /// reject where an amount is beyond 128 bits.
 Result<CloseStatement> close_statement(const Closing& closing);

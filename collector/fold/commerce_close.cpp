@@ -36,8 +36,12 @@ Result<StatementPut> CommerceRunner::close_leaf(const Contract& contract, Period
   }
   TRY(const CloseStatement statement, close_statement(closing));
   TRY(const SignedStatement made, sign_statement(LeafKind::close, statement.json(), signer_));
-  StatementPut out{
-      .kind = LeafKind::close, .id = made.id, .sealed = {}, .at = now, .expected_count = {}};
+  StatementPut out{.kind = LeafKind::close,
+                   .id = made.id,
+                   .sealed = {},
+                   .at = now,
+                   .expected_count = {},
+                   .about = closes_of(tenant_, contract.name, period.from)};
   TRY(out.sealed, seal_close(made, evidence));
   return out;
 }

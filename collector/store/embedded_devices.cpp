@@ -83,7 +83,8 @@ Result<bool> put_heartbeat(Rows& rows, const HeartbeatPut& put) {
   if (!known) return fail(Errc::not_found, "there is no such stream");
   TRY(auto track, heartbeats_of(rows, stream));
   TRY(const auto state, find_fold_state(rows, stream));
-  if (!on_heartbeat(track, put.heartbeat, put.received_at, folded_seq(state), put.signed_bytes)) return false;
+  if (!on_heartbeat(track, put.heartbeat, put.received_at, folded_seq(state), put.signed_bytes))
+    return false;
   TRY_VOID(rows.put(Key(Table::heartbeat).id(stream.view()), track));
   if (put.exception) TRY_VOID(write_exceptions(rows, std::span(&*put.exception, 1)));
   return true;
@@ -235,18 +236,17 @@ Result<std::vector<StreamProgress>> EmbeddedStore::progress(const std::string& t
     std::vector<StreamProgress> out;
     for (const StreamRow& row : streams) {
       TRY(const auto state, find_fold_state(rows, row.grant.stream));
-      StreamProgress progress{
-          .stream = row.grant.stream,
-          .tenant = tenant,
-          .device = device,
-          .stream_class = row.grant.stream_class,
-          .status = row.status,
-          .head_number = row.head_number,
-          .folded_number = state ? state->folded_number : 0,
-          .folded_seq = folded_seq(state),
-          .complete_through = {},
-          .promise = {},
-          .heartbeat_received_at = {}};
+      StreamProgress progress{.stream = row.grant.stream,
+                              .tenant = tenant,
+                              .device = device,
+                              .stream_class = row.grant.stream_class,
+                              .status = row.status,
+                              .head_number = row.head_number,
+                              .folded_number = state ? state->folded_number : 0,
+                              .folded_seq = folded_seq(state),
+                              .complete_through = {},
+                              .promise = {},
+                              .heartbeat_received_at = {}};
       if (const auto* promise = furthest_promise(row.heartbeats, folded_seq(state))) {
         progress.complete_through = promise->complete_through;
         progress.promise = promise->signed_bytes;

@@ -153,6 +153,9 @@ Status append_statements(Rows& rows, std::span<const StatementPut> statements) {
                          .sealed = put.sealed};
     TRY_VOID(append_leaf(rows, tree, entry));
     TRY_VOID(rows.put_u64(statements_key(put.kind).u64(entry.number), entry.leaf));
+    if (put.about.empty()) continue;
+    TRY_VOID(check_stored_name("what a statement is about", put.about));
+    TRY_VOID(rows.put_nothing(Key(Table::statement_about).text(put.about).u64(entry.leaf)));
   }
   return write_tree(rows, tree);
 }
@@ -172,6 +175,13 @@ Result<std::optional<BatchId>> EmbeddedStore::batch_id(const StreamId& stream, B
     TRY(const auto row, rows.find<LinkedRow>(linked_key(stream, number)));
     if (!row) return std::nullopt;
     return row->id;
+  });
+}
+
+Result<LeafNumber> EmbeddedStore::batch_leaf(const StreamId& stream, BatchNumber number) {
+  return read([&](Rows& rows) -> Result<LeafNumber> {
+    TRY(const auto row, rows.get<LinkedRow>(linked_key(stream, number), "linked batch"));
+    return row.leaf;
   });
 }
 
@@ -243,6 +253,22 @@ Result<std::vector<LogEntry>> EmbeddedStore::statements(LeafKind kind, uint64_t 
     TRY_VOID(rows.scan_u64(Key(prefix).u64(number), prefix.end(), [&](uint64_t leaf) {
       if (leaves.size() == limit) return false;
       leaves.push_back(leaf);
+      return true;
+    }));
+    std::vector<LogEntry> out;
+    for (const LeafNumber leaf : leaves) {
+      TRY(out.emplace_back(), rows.get<LogEntry>(Key(Table::leaf).u64(leaf), "leaf"));
+    }
+    return out;
+  });
+}
+
+Result<std::vector<LogEntry>> EmbeddedStore::statements_about(const std::string& about) {
+  return read([&](Rows& rows) -> Result<std::vector<LogEntry>> {
+    const Key prefix = Key(Table::statement_about).text(about);
+    std::vector<LeafNumber> leaves;
+    TRY_VOID(rows.scan_keys(prefix, prefix.end(), [&](ByteView key) -> Result<bool> {
+      leaves.push_back(big_endian64(key.last(8)));
       return true;
     }));
     std::vector<LogEntry> out;

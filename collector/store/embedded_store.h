@@ -27,6 +27,7 @@ class EmbeddedStore final : public Store {
 
   Result<LeafNumber> admit(std::span<const AdmitChange> changes) override;
   Result<std::optional<BatchId>> batch_id(const StreamId& stream, BatchNumber number) override;
+  Result<LeafNumber> batch_leaf(const StreamId& stream, BatchNumber number) override;
   Result<SideBatch> parked(const StreamId& stream, BatchNumber number) override;
   Result<std::vector<SideBatch>> forks(const StreamId& stream) override;
   Result<QuarantineCounters> quarantine(const QuarantineItem& item) override;
@@ -43,6 +44,7 @@ class EmbeddedStore final : public Store {
   Result<LogEntry> leaf(LeafNumber leaf) override;
   Result<uint64_t> statement_count(LeafKind kind) override;
   Result<std::vector<LogEntry>> statements(LeafKind kind, uint64_t number, size_t limit) override;
+  Result<std::vector<LogEntry>> statements_about(const std::string& about) override;
 
   Status put_operator(const OperatorRow& row, const StatementPut& statement) override;
   Result<std::vector<OperatorRow>> operators() override;

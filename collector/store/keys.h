@@ -45,6 +45,7 @@ enum class Table : uint8_t {
   parked = 0x22,            // id stream, u64 number            SideBatch
   fork = 0x23,              // id stream, u64 number, id batch  SideBatch
   statement = 0x24,         // u32 kind, u64 number             u64 leaf
+  statement_about = 0x26,   // text about, u64 leaf             nothing
   fold_state = 0x30,        // id stream                        StreamFoldState
   series = 0x31,            // u64 series                       SeriesKey
   series_by_key = 0x32,     // text tenant, text device, id     u64 series; id: SHA-256 of the SeriesKey

@@ -134,6 +134,8 @@ struct StatementPut {
   Timestamp at;
   /// Conflict where the log holds another number of this kind: what was signed says its own.
   std::optional<uint64_t> expected_count;
+  /// Under which it is found again; empty: under none. At most kNameSizeMax bytes.
+  std::string about = {};
 };
 
 struct DocumentPut {
@@ -284,6 +286,8 @@ class Store {
   virtual Result<LeafNumber> admit(std::span<const AdmitChange> changes) = 0;
   /// Of a linked batch; nothing for one that a tombstone stands for, unless it is the last.
   virtual Result<std::optional<BatchId>> batch_id(const StreamId& stream, BatchNumber number) = 0;
+  /// Where it stands in the log. Errc::not_found.
+  virtual Result<LeafNumber> batch_leaf(const StreamId& stream, BatchNumber number) = 0;
   virtual Result<SideBatch> parked(const StreamId& stream, BatchNumber number) = 0;
   virtual Result<std::vector<SideBatch>> forks(const StreamId& stream) = 0;
   /// Counts always, keeps the bytes while the device's budget lasts.
@@ -310,6 +314,8 @@ class Store {
   /// Of one kind, ascending by number, from `number` on.
   virtual Result<std::vector<LogEntry>> statements(LeafKind kind, uint64_t number = 1,
                                                    size_t limit = 1000) = 0;
+  /// Those about one thing, in the order of the log.
+  virtual Result<std::vector<LogEntry>> statements_about(const std::string& about) = 0;
 
   // ---- Operators
   /// Stores the row with the statement that says so. Conflict where another row of that name or key

@@ -25,6 +25,8 @@ TEMPLATE_TEST_CASE("a group of batches becomes leaves, heads and receipts in one
   REQUIRE(stream.receipt == Bytes{9, 9});
   REQUIRE(stream.duplicates == 3);
   REQUIRE(must(other->batch_id(stream_id(1), 2)) == batch_id(12));
+  REQUIRE(must(other->batch_leaf(stream_id(1), 2)) == 1);
+  REQUIRE(failed_with(other->batch_leaf(stream_id(1), 3), Errc::not_found));
   REQUIRE_FALSE(must(other->batch_id(stream_id(1), 3)).has_value());
   const auto log = must(other->read_log(0));
   REQUIRE(log.size() == 3);

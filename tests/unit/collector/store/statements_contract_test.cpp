@@ -33,6 +33,8 @@ TEMPLATE_TEST_CASE("statements are leaves, numbered per kind, written with what 
   CommercialChanges changes;
   changes.statements = {statement(LeafKind::close, 1), statement(LeafKind::approval, 2),
                         statement(LeafKind::close, 3)};
+  changes.statements[0].about = changes.statements[1].about = "a";
+  changes.statements[2].about = "aa";
   must(store->put_documents(changes));
 
   const LogHead head = must(store->log_head());
@@ -49,6 +51,10 @@ TEMPLATE_TEST_CASE("statements are leaves, numbered per kind, written with what 
   REQUIRE(must(store->leaf(1)).kind == LeafKind::approval);
   REQUIRE(must(store->statements(LeafKind::close, 2, 5)).size() == 1);
   REQUIRE(must(store->statements(LeafKind::close, 1, 1)).size() == 1);
+  const auto about = must(backend.open()->statements_about("a"));
+  REQUIRE(about.size() == 2);
+  REQUIRE(about[1].kind == LeafKind::approval);
+  REQUIRE(must(store->statements_about("")).empty());
 }
 
 TEMPLATE_TEST_CASE("of two who number a statement alike, the second writes nothing", "[store]",
