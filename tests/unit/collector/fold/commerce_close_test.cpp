@@ -14,7 +14,8 @@ struct Leaf {
 
 std::vector<Leaf> closes(CommerceWorld& world) {
   std::vector<Leaf> out;
-  for (const LogEntry& entry : world.store().statements(LeafKind::close).value()) {
+  const auto entries = world.store().statements(LeafKind::close).value();
+  for (const LogEntry& entry : entries) {
     const auto sealed = decode_sealed_close(entry.sealed).value();
     const auto open = open_statement(LeafKind::close, sealed.statement).value();
     REQUIRE(verify(open.message, world.collector().public_key()));
