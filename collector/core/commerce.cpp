@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "collector/core/correction.h"
 #include "collector/core/currency.h"
 #include "collector/core/exceptions.h"
 #include "common/check.h"
@@ -75,7 +76,9 @@ Result<BookedLine> parse_line(const Json& json) {
 std::string_view series_fault(const Catalog& catalog, const SeriesKey& key) {
   const CatalogMeter* meter = catalog.meter(key.meter);
   if (meter == nullptr) return exception_kind::kUnknownMeter;
-  if (meter->unit != key.unit || meter->kind != key.kind) return exception_kind::kWrongUnit;
+  // A correction is of a meter, however the meter's readings are taken.
+  const bool right_kind = meter->kind == key.kind || is_correction(key);
+  if (meter->unit != key.unit || !right_kind) return exception_kind::kWrongUnit;
   return {};
 }
 
