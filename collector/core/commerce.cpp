@@ -262,12 +262,15 @@ std::vector<ExceptionUpsert> silence_exceptions(const std::string& tenant, const
                                     [&](const Waiting& one) { return one.device == need.device; });
     if (cause == waiting.end()) {
       upsert.mode = UpsertMode::clear;
-      upsert.row.detail = "the device reports again";
+      upsert.row.detail = "the contract's periods do not wait for the device any more";
     } else if (overdue) {
       upsert.mode = UpsertMode::replace;
       upsert.row.count = 1;
       upsert.row.detail = "the period " + to_rfc3339(period.from) + " to " +
-                          to_rfc3339(period.until) + " cannot close: " + cause->text();
+                          to_rfc3339(period.until) + " cannot close: " + cause->text() +
+                          ". To close it without: ledgerline-collector gaps accept " + need.device +
+                          " --from " + to_rfc3339(missing_from(need, *cause)) + " --until " +
+                          to_rfc3339(need.required);
     } else {
       continue;
     }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "collector/core/commerce.h"
+#include "collector/fold/accepted_gaps.h"
 #include "collector/fold/changed_series.h"
 #include "collector/fold/contract_usage.h"
 #include "collector/fold/series_sweep.h"
@@ -190,6 +191,7 @@ class CommerceRunner {
   std::unique_ptr<const Catalog> catalog_;  // at a fixed address: mapping_ points into it
   std::unique_ptr<const Mapping> mapping_;
   std::map<std::string, ContractHints> hints_;
+  AcceptedGaps gaps_;
   bool open_loaded_ = false;
   std::string turn_;         // the contract that was visited last in this round; empty: none
   bool round_more_ = false;  // a contract of this round has more to do
