@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 
@@ -32,7 +33,13 @@ struct CommandLine {
     map_exception,
     requeue_exception,
     ignore_exception,
-    try_maintenance
+    try_maintenance,
+    add_usage,
+    void_usage,
+    withdraw_correction,
+    list_corrections,
+    list_gaps,
+    accept_gap
   };
   Verb verb = Verb::run;
   std::string config = "/etc/ledgerline/collector.toml";
@@ -58,11 +65,16 @@ struct CommandLine {
   std::string owner;                            // exceptions list: of this role, like the next ones
   std::string kind;
   std::string assignee;
-  std::string state = "open";  // exceptions list: "open", "resolved" or "all"
-  bool overdue = false;        // exceptions list
-  std::string to;              // exceptions assign: who is to do it
-  std::string subscription;    // exceptions map
-  std::string asset;           // exceptions map
+  std::string state = "open";           // exceptions list: "open", "resolved" or "all"
+  bool overdue = false;                 // exceptions list
+  std::string to;                       // exceptions assign: who is to do it
+  std::string subscription;             // exceptions map
+  std::string asset;                    // exceptions map
+  std::string unit;                     // correct add, void: empty: the catalog's
+  std::string value;                    // correct add
+  std::string correction;               // correct withdraw: its id or the beginning of it
+  std::vector<std::string> references;  // correct
+  bool dry_run = false;                 // correct
 };
 
 /// The program is to print `text` and end: help (code 0) or a usage error (code 64).

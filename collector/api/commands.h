@@ -59,6 +59,16 @@ Result<ExceptionAction> requested_action(const ExceptionRow& row, const CommandL
 Result<int> accounts(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 Result<int> accounts(Store& store, const CommandLine& options, std::ostream& out);
 
+/// correct add, void and withdraw.
+Result<int> correct(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                    std::ostream& out);
+Result<int> list_corrections(const CollectorConfig& config, const CommandLine& options,
+                             std::ostream& out);
+Result<int> list_gaps(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                      std::ostream& out);
+Result<int> accept_gap(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                       std::ostream& out);
+
 /// What the maintenance rules would have ordered over everything that was folded so far; writes
 /// nothing.
 Result<int> try_maintenance(const CollectorConfig& config, const CommandLine& options,
