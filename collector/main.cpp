@@ -196,6 +196,7 @@ class Collector {
     links_timer_.async_wait([this](const boost::system::error_code& error) {
       if (error) return;
       if (catalog_folder_.links_changed()) take_catalog(catalog_folder_.read_links());
+      fold();  // what commands logged
       watch_links();
     });
   }
@@ -284,6 +285,14 @@ Result<int> perform(const CommandLine& options) {
       return enroll(config, options, clock, std::cout);
     case CommandLine::Verb::revoke:
       return revoke(config, options, clock, std::cout);
+    case CommandLine::Verb::add_operator:
+      return add_operator(config, options, clock, std::cout);
+    case CommandLine::Verb::list_operators:
+      return list_operators(config, options, std::cout);
+    case CommandLine::Verb::revoke_operator:
+      return revoke_operator(config, options, clock, std::cout);
+    case CommandLine::Verb::export_keys:
+      return export_keys(config, options, std::cout);
     case CommandLine::Verb::documents:
       return documents(config, options, std::cout);
     case CommandLine::Verb::approve:
@@ -307,6 +316,16 @@ Result<int> perform(const CommandLine& options) {
       return act_on_exception(config, options, clock, std::cout);
     case CommandLine::Verb::map_exception:
       return map_exception(config, options, clock, std::cout);
+    case CommandLine::Verb::add_usage:
+    case CommandLine::Verb::void_usage:
+    case CommandLine::Verb::withdraw_correction:
+      return correct(config, options, clock, std::cout);
+    case CommandLine::Verb::list_corrections:
+      return list_corrections(config, options, std::cout);
+    case CommandLine::Verb::list_gaps:
+      return list_gaps(config, options, clock, std::cout);
+    case CommandLine::Verb::accept_gap:
+      return accept_gap(config, options, clock, std::cout);
     case CommandLine::Verb::try_maintenance:
       return try_maintenance(config, options, std::cout);
   }

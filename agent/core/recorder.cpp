@@ -67,6 +67,9 @@ Judged settle_texts(const MeterRow& meter, Reading& reading) {
     if (name.empty() || !is_text(name) || !is_text(value)) {
       return refuse("dimensions", "a name or value is empty, longer than 1024 bytes or not UTF-8");
     }
+    if (name.starts_with("ledgerline.")) {
+      return refuse("dimensions", "names that begin with \"ledgerline.\" are the collector's");
+    }
     if (i > 0 && dimensions[i - 1].first == name) {
       return refuse("dimensions", "the dimension \"" + name + "\" stands twice");
     }

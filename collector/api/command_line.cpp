@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <sstream>
 
+#include "collector/api/operator_key.h"
 #include "common/exit_code.h"
 
 namespace ledgerline::collector {
@@ -44,6 +45,35 @@ void describe_devices(CLI::App& app, CommandLine& out) {
   revoke->add_option("tenant", out.tenant)->required();
   revoke->add_option("device", out.device)->required();
   revoke->add_option("--reason", out.reason, "kept with the key")->required();
+}
+
+void describe_operators(CLI::App& app, CommandLine& out) {
+  CLI::App* operators = app.add_subcommand("operator", "people whose signature counts");
+  operators->require_subcommand(1);
+  CLI::App* add = add_verb(*operators, out, Verb::add_operator, "add",
+                           "register a person's key, made here or elsewhere",
+                           "ledgerline-collector operator add ann --out ann.key");
+  add->add_option("name", out.name, "of the person")->required();
+  auto* key = add->add_option_group("key", "the key:");
+  key->add_option("--out", out.out, "make one and write it here, readable by its owner only")
+      ->type_name("FILE");
+  key->add_option("--public-key", out.public_key,
+                  "one made elsewhere (Ed25519 or P-256; openssl pkey -pubout)")
+      ->type_name("FILE");
+  key->require_option(1);
+  add->add_option("--reason", out.reason, "why; kept in the log");
+  add_verb(*operators, out, Verb::list_operators, "list", "registered operators, revoked ones too",
+           "ledgerline-collector operator list --json")
+      ->add_flag("--json", out.json, "answer in JSON");
+  CLI::App* revoke = add_verb(*operators, out, Verb::revoke_operator, "revoke",
+                              "take nothing that this person signs from now on",
+                              "ledgerline-collector operator revoke ann --reason 'left us'");
+  revoke->add_option("name", out.name, "of the person")->required();
+  revoke->add_option("--reason", out.reason, "why; kept in the log")->required();
+  CLI::App* keys = add_verb(app, out, Verb::export_keys, "keys",
+                            "write every public key: collector, operators, devices",
+                            "ledgerline-collector keys -o keys");
+  keys->add_option("-o,--out", out.out, "the folder")->required()->type_name("DIR");
 }
 
 void describe_documents(CLI::App& app, CommandLine& out) {
@@ -170,6 +200,80 @@ void describe_ledger(CLI::App& app, CommandLine& out) {
   ledger->add_flag("--json", out.json, "answer in JSON, with the rows as they are hashed");
 }
 
+void add_operator_key(CLI::App& sub, CommandLine& out) {
+  sub.add_option("--key", out.key, "your private key: what you say is signed with it")
+      ->envname(kOperatorKeyVariable)
+      ->type_name("FILE");
+}
+
+void describe_correction(CLI::App& sub, CommandLine& out) {
+  sub.add_option("--reason", out.reason, "why; signed and kept")->required();
+  sub.add_option("--reference", out.references, "a ticket, a letter; may be given several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_operator_key(sub, out);
+  sub.add_flag("--dry-run", out.dry_run, "show what would change; sign and write nothing");
+}
+
+void describe_corrections(CLI::App& app, CommandLine& out) {
+  CLI::App* correct =
+      app.add_subcommand("correct", "correct usage: signed, beside the readings, never in them");
+  correct->require_subcommand(1);
+  const auto of_device = [&](Verb verb, const char* name, const char* what, const char* example) {
+    CLI::App* sub = add_verb(*correct, out, verb, name, what, example);
+    sub->add_option("--device", out.device, "whose usage it is")->required();
+    sub->add_option("--subject", out.subject, "of the device (default: the device itself)");
+    sub->add_option("--meter", out.meter, "as the catalog names it")->required();
+    sub->add_option("--unit", out.unit, "must be the catalog's (default)");
+    describe_correction(*sub, out);
+    return sub;
+  };
+  CLI::App* add = of_device(Verb::add_usage, "add", "add a reading of your own",
+                            "ledgerline-collector correct add --device gw-1 --subject pump --meter "
+                            "water --value 12.5 --at 2026-11-20T08:00:00Z --reason 'read by hand' "
+                            "--key ann.key");
+  add->add_option("--value", out.value, "a decimal, below 0 too: --value=-3")->required();
+  add->add_option("--at", out.from, "RFC 3339")->required()->type_name("TIME");
+  CLI::App* voided =
+      of_device(Verb::void_usage, "void", "let no reading of a span count, whenever it arrives",
+                "ledgerline-collector correct void --device gw-1 --meter water "
+                "--from 2026-11-20T08:00:00Z --until 2026-11-20T09:00:00Z --reason "
+                "'calibration run' --key ann.key --dry-run");
+  voided->add_option("--from", out.from, "RFC 3339")->required()->type_name("TIME");
+  voided->add_option("--until", out.until, "RFC 3339; the first instant that counts again")
+      ->required()
+      ->type_name("TIME");
+  CLI::App* withdraw = add_verb(*correct, out, Verb::withdraw_correction, "withdraw",
+                                "end a correction, as if it had never been made",
+                                "ledgerline-collector correct withdraw 1f3a --reason 'wrong pump' "
+                                "--key ann.key");
+  withdraw->add_option("id", out.correction, "of the correction, or the beginning of it")
+      ->required();
+  describe_correction(*withdraw, out);
+  add_verb(*correct, out, Verb::list_corrections, "list", "every correction, oldest first",
+           "ledgerline-collector correct list --json")
+      ->add_flag("--json", out.json, "answer in JSON");
+}
+
+void describe_gaps(CLI::App& app, CommandLine& out) {
+  CLI::App* gaps = add_verb(app, out, Verb::list_gaps, "gaps",
+                            "which devices keep periods from closing", "ledgerline-collector gaps");
+  gaps->require_subcommand(0, 1);
+  gaps->callback([&out, gaps] {  // called after a subcommand's own
+    if (gaps->get_subcommands().empty()) out.verb = Verb::list_gaps;
+  });
+  gaps->add_flag("--json", out.json, "answer in JSON");
+  CLI::App* accept = add_verb(*gaps, out, Verb::accept_gap, "accept",
+                              "let periods close without what a device owes in a span",
+                              "ledgerline-collector gaps accept gw-1 --from 2026-11-20T08:00:00Z "
+                              "--until 2026-11-21T00:00:00Z --reason burnt --key ann.key");
+  accept->add_option("device", out.device, "as gaps lists it")->required();
+  accept->add_option("--from", out.from, "RFC 3339")->required()->type_name("TIME");
+  accept->add_option("--until", out.until, "RFC 3339")->required()->type_name("TIME");
+  accept->add_option("--reason", out.reason, "why; signed and kept")->required();
+  add_operator_key(*accept, out);
+}
+
 void describe(CLI::App& app, CommandLine& out) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "ledgerline-collector " LEDGERLINE_VERSION);
@@ -190,12 +294,15 @@ void describe(CLI::App& app, CommandLine& out) {
                               "ledgerline-collector status --json");
   for (CLI::App* sub : {check, status}) sub->add_flag("--json", out.json, "answer in JSON");
   describe_devices(app, out);
+  describe_operators(app, out);
   describe_documents(app, out);
   describe_exceptions(app, out);
   describe_maintenance(app, out);
   describe_accounts(app, out);
   describe_usage(app, out);
   describe_ledger(app, out);
+  describe_corrections(app, out);
+  describe_gaps(app, out);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 
@@ -16,6 +17,10 @@ struct CommandLine {
     status,
     enroll,
     revoke,
+    add_operator,
+    list_operators,
+    revoke_operator,
+    export_keys,
     documents,
     approve,
     refuse,
@@ -29,20 +34,29 @@ struct CommandLine {
     map_exception,
     requeue_exception,
     ignore_exception,
-    try_maintenance
+    try_maintenance,
+    add_usage,
+    void_usage,
+    withdraw_correction,
+    list_corrections,
+    list_gaps,
+    accept_gap
   };
   Verb verb = Verb::run;
   std::string config = "/etc/ledgerline/collector.toml";
   std::string log_level = "info";
   bool json = false;
-  std::string file;      // enroll: the request
-  std::string out;       // enroll: where the answer is written
-  bool replace = false;  // enroll: another key may take the device over
-  std::string tenant;    // revoke, usage; enroll: what the request must name, empty: anything
-  std::string device;    // likewise
-  std::string reason;    // revoke, enroll --replace, exceptions
-  std::string document;  // documents, approve, refuse, requeue
-  std::string by;        // approve, refuse, exceptions: who; usage: "quarter", "hour" or "day"
+  std::string file;        // enroll: the request
+  std::string out;         // where enroll writes the answer, operator add the key, keys the keys
+  std::string name;        // operator add, revoke
+  std::string public_key;  // operator add: the file of a key made elsewhere
+  std::string key;         // the file of the operator's private key who acts
+  bool replace = false;    // enroll: another key may take the device over
+  std::string tenant;      // revoke, usage; enroll: what the request must name, empty: anything
+  std::string device;      // likewise
+  std::string reason;      // revoke, enroll --replace, operators, exceptions
+  std::string document;    // documents, approve, refuse, requeue
+  std::string by;          // approve, refuse, exceptions: who; usage: "quarter", "hour" or "day"
   std::optional<int64_t> serviced_after_hours;  // maintenance try
   std::string meter;                            // usage
   std::string subject;                          // usage
@@ -52,11 +66,16 @@ struct CommandLine {
   std::string owner;                            // exceptions list: of this role, like the next ones
   std::string kind;
   std::string assignee;
-  std::string state = "open";  // exceptions list: "open", "resolved" or "all"
-  bool overdue = false;        // exceptions list
-  std::string to;              // exceptions assign: who is to do it
-  std::string subscription;    // exceptions map
-  std::string asset;           // exceptions map
+  std::string state = "open";           // exceptions list: "open", "resolved" or "all"
+  bool overdue = false;                 // exceptions list
+  std::string to;                       // exceptions assign: who is to do it
+  std::string subscription;             // exceptions map
+  std::string asset;                    // exceptions map
+  std::string unit;                     // correct add, void: empty: the catalog's
+  std::string value;                    // correct add
+  std::string correction;               // correct withdraw: its id or the beginning of it
+  std::vector<std::string> references;  // correct
+  bool dry_run = false;                 // correct
 };
 
 /// The program is to print `text` and end: help (code 0) or a usage error (code 64).

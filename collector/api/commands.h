@@ -18,6 +18,15 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
                    std::ostream& out);
 Result<int> revoke(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                    std::ostream& out);
+Result<int> add_operator(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                         std::ostream& out);
+Result<int> list_operators(const CollectorConfig& config, const CommandLine& options,
+                           std::ostream& out);
+Result<int> revoke_operator(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                            std::ostream& out);
+/// All public keys, as ledgerline-verify reads them.
+Result<int> export_keys(const CollectorConfig& config, const CommandLine& options,
+                        std::ostream& out);
 Result<int> documents(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 /// The same of a store that is open.
 Result<int> documents(Store& store, const CommandLine& options, std::ostream& out);
@@ -52,6 +61,16 @@ Result<ExceptionAction> requested_action(const ExceptionRow& row, const CommandL
 /// The newest account update of each rule and contract.
 Result<int> accounts(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 Result<int> accounts(Store& store, const CommandLine& options, std::ostream& out);
+
+/// correct add, void and withdraw.
+Result<int> correct(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                    std::ostream& out);
+Result<int> list_corrections(const CollectorConfig& config, const CommandLine& options,
+                             std::ostream& out);
+Result<int> list_gaps(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                      std::ostream& out);
+Result<int> accept_gap(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                       std::ostream& out);
 
 /// What the maintenance rules would have ordered over everything that was folded so far; writes
 /// nothing.

@@ -7,6 +7,7 @@
 #include "collector/api/commands.h"
 #include "collector/api/setup.h"
 #include "collector/api/table.h"
+#include "collector/fold/evidence.h"
 #include "common/exit_code.h"
 #include "common/json.h"
 #include "common/printable.h"
@@ -25,6 +26,7 @@ struct LineKey {
   std::string tenant, device, meter, subject, unit;
   int scale = 0;
   MeterKind kind = MeterKind::delta;
+  bool corrections = false;  // what operators added; what they voided is in no line
   friend auto operator<=>(const LineKey&, const LineKey&) = default;
 };
 using Lines = std::map<LineKey, UsageValue>;
@@ -64,13 +66,14 @@ bool is_wanted(const SeriesKey& key, const CommandLine& options) {
          (options.subject.empty() || options.subject == key.subject);
 }
 
-Status add_series(Store& store, const SeriesRow& series, const Span& span, Lines& lines) {
-  TRY(const auto rows, store.usage(series.id, span.from, span.until));
+Status add_series(Store& store, const SeriesRow& series, const Span& span,
+                  const Corrections& corrections, Lines& lines) {
   const SeriesKey& key = series.key;
+  TRY(const auto rows, counted_rows(store, series, span.from, span.until, corrections));
   for (const UsageRow& row : rows) {
     const int64_t at = row.quarter.start().unix_ms();
     lines[{at - at % span.step_ms, key.tenant, key.device, key.meter, key.subject, key.unit,
-           key.scale, key.kind}]
+           key.scale, key.kind, is_correction(key)}]
         .merge(row.value);
     if (lines.size() > kLinesMax)
       return fail(Errc::reject, "more than a million lines; ask for less with --from and --until");
@@ -85,13 +88,24 @@ Result<Lines> lines_of(Store& store, const CommandLine& options, const Span& spa
     if (options.tenant.empty() || options.tenant == device.tenant) tenants.insert(device.tenant);
   }
   Lines out;
+  std::map<std::pair<std::string, std::string>, Corrections> corrections;  // by tenant and device
+  for (const DeviceRow& device : devices) {
+    if (!tenants.contains(device.tenant)) continue;
+    TRY(const auto rows, store.corrections(device.tenant, device.device));
+    if (!rows.empty()) corrections.emplace(std::pair(device.tenant, device.device), rows);
+  }
+  const Corrections none({});
   for (const std::string& tenant : tenants) {
     SeriesFilter filter{
         .tenant = tenant, .device = options.device, .after = 0, .limit = kSeriesPage};
     for (;;) {
       TRY(const auto page, store.list_series(filter));
       for (const SeriesRow& series : page) {
-        if (is_wanted(series.key, options)) TRY_VOID(add_series(store, series, span, out));
+        const auto found = corrections.find({tenant, series.key.device});
+        if (is_wanted(series.key, options)) {
+          TRY_VOID(add_series(store, series, span,
+                              found == corrections.end() ? none : found->second, out));
+        }
       }
       if (page.size() < kSeriesPage) break;
       filter.after = page.back().id;
@@ -113,6 +127,7 @@ Json json_of(const LineKey& key, const UsageValue& value) {
                            {"unit", Json::string(key.unit)},
                            {"kind", Json::string(std::string(to_string(key.kind)))},
                            {"subject", Json::string(key.subject)},
+                           {"corrections", Json::boolean(key.corrections)},
                            {"readings", Json::number(std::to_string(value.count))}});
   if (key.kind == MeterKind::gauge) {  // levels do not add up
     out.set("min", level(value.min));
@@ -131,8 +146,8 @@ void print(const Lines& lines, std::ostream& out) {
                                    ? "last " + Decimal(value.last, key.scale).text()
                                    : sum_of(key, value);
     table.add({to_rfc3339(Timestamp(key.start_ms)), printable(key.tenant + "/" + key.device),
-               printable(key.meter), printable(key.subject), std::to_string(value.count), amount,
-               printable(key.unit)});
+               printable(key.meter) + (key.corrections ? " (corrections)" : ""),
+               printable(key.subject), std::to_string(value.count), amount, printable(key.unit)});
   }
   table.print(out);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "collector/core/correction.h"
 #include "collector/core/exceptions.h"
 
 namespace ledgerline::collector {
@@ -9,7 +10,9 @@ namespace ledgerline::collector {
 std::string_view series_fault(const Catalog& catalog, const SeriesKey& key) {
   const CatalogMeter* meter = catalog.meter(key.meter);
   if (meter == nullptr) return exception_kind::kUnknownMeter;
-  if (meter->unit != key.unit || meter->kind != key.kind) return exception_kind::kWrongUnit;
+  // A correction is of a meter, however the meter's readings are taken.
+  const bool right_kind = meter->kind == key.kind || is_correction(key);
+  if (meter->unit != key.unit || !right_kind) return exception_kind::kWrongUnit;
   return {};
 }
 
@@ -147,12 +150,15 @@ std::vector<ExceptionUpsert> silence_exceptions(const std::string& tenant, const
                                     [&](const Waiting& one) { return one.device == need.device; });
     if (cause == waiting.end()) {
       upsert.mode = UpsertMode::clear;
-      upsert.row.detail = "the device reports again";
+      upsert.row.detail = "the contract's periods do not wait for the device any more";
     } else if (overdue) {
       upsert.mode = UpsertMode::replace;
       upsert.row.count = 1;
       upsert.row.detail = "the period " + to_rfc3339(period.from) + " to " +
-                          to_rfc3339(period.until) + " cannot close: " + cause->text();
+                          to_rfc3339(period.until) + " cannot close: " + cause->text() +
+                          ". To close it without: ledgerline-collector gaps accept " + need.device +
+                          " --from " + to_rfc3339(missing_from(need, *cause)) + " --until " +
+                          to_rfc3339(need.required);
     } else {
       continue;
     }

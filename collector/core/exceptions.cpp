@@ -33,6 +33,10 @@ std::vector<ExceptionPolicy> policies() {
        "bring the device online sooner or give its diagnostic journal a larger quota"},
       {kind::kSeriesLimit, "operator", 2 * kDay, kByHand,
        "find out why the device reports so many subjects"},
+      {kind::kReservedDimension, "operator", 2 * kDay, kByHand,
+       "give the dimension another name on the device"},
+      {kind::kBadCorrection, "finance", 2 * kDay, kByHand,
+       "look at it with correct list, and make it anew"},
       {kind::kFork, "operator", kHours4, kByHand,
        "find the clone or restored image, revoke its key, enroll the real one"},
       {kind::kUnmappedSubject,
@@ -53,7 +57,7 @@ std::vector<ExceptionPolicy> policies() {
        "granted "
        "to the customer is a correction"},
       {kind::kSilentDevice, "operator", kDay, kByHand,
-       "bring the device back, or end its [[link]]"},
+       "bring the device back, accept the gap (gaps accept), or end its [[link]]"},
       // Not to be ignored: it would look solved while nobody is billed.
       {kind::kNotRated,
        "finance",

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "collector/core/correction.h"
 #include "collector/core/exceptions.h"
 #include "common/check.h"
 #include "common/crypto.h"
@@ -17,7 +18,7 @@ namespace {
 // -------------------------------------------------------------------------------------------------------
 
 /// What becomes of a reading.
-enum class Fate : uint8_t { usage, implausible, unplaced };
+enum class Fate : uint8_t { usage, implausible, unplaced, reserved };
 
 /// Readings of one batch that add up: indexes into the batch's own tables, so that the loop touches
 /// no text.
@@ -92,7 +93,8 @@ class Slots {
   size_t latest_ = 0;
 };
 
-Fate fate_of(int64_t time_ms, Timestamp received_at) {
+Fate fate_of(int64_t time_ms, bool reserved, Timestamp received_at) {
+  if (reserved) return Fate::reserved;
   if (time_ms == kNoTime) return Fate::unplaced;
   const bool plausible =
       time_ms >= kEarliestPlausible.unix_ms() && time_ms <= (received_at + kAheadMax).unix_ms();
@@ -107,11 +109,14 @@ struct Span {
 std::vector<Slot> add_up(const Columns& columns, const std::vector<int64_t>& times,
                          const BatchContext& context, const Span& span) {
   Slots slots;
+  std::vector<bool> reserved{false};  // by dimension index
+  for (const DimensionSet& set : columns.dimension_sets) reserved.push_back(is_reserved(set));
   ReadingOrder order{.time_ms = 0, .stream = context.stream, .seq = 0};
   for (size_t i = 0; i < columns.size(); ++i) {
     order.time_ms = times[i];
     order.seq = columns.seq(i);
-    const Fate fate = fate_of(order.time_ms, context.received_at);
+    const Fate fate =
+        fate_of(order.time_ms, reserved[columns.dimension_indexes[i]], context.received_at);
     if (order.time_ms < span.from || order.time_ms >= span.to) continue;
     const int32_t quarter =
         fate == Fate::usage ? QuarterHour::of(Timestamp(order.time_ms)).index : 0;
@@ -319,23 +324,40 @@ void report_dropped(const Tombstone& tombstone, const StreamFoldState& state,
       context));
 }
 
-void report_times(const std::vector<Slot>& slots, const MeterRows& meters,
-                  const BatchContext& context, BatchFold& out) {
+struct FateWords {
+  std::string_view kind;
+  std::string_view text;
+};
+FateWords words_of(Fate fate) {
+  switch (fate) {
+    case Fate::unplaced:
+      return {exception_kind::kUnplacedTime,
+              " has monotonic times of a boot without a clock anchor"};
+    case Fate::reserved:
+      return {exception_kind::kReservedDimension,
+              " has dimensions whose names begin with \"ledgerline.\""};
+    case Fate::implausible:
+    case Fate::usage:
+      break;
+  }
+  return {exception_kind::kImplausibleTime,
+          " has times before 2000 or more than a day after it was received"};
+}
+
+void report_not_usage(const std::vector<Slot>& slots, const MeterRows& meters,
+                      const BatchContext& context, BatchFold& out) {
   std::map<std::pair<Fate, uint32_t>, UsageValue> sums;
   for (const Slot& slot : slots) {
     if (slot.key.fate != Fate::usage) sums[{slot.key.fate, slot.key.meter}].merge(slot.value);
   }
   for (const auto& [key, value] : sums) {
-    const bool unplaced = key.first == Fate::unplaced;
-    out.exceptions.push_back(to_exception(
-        {.kind = unplaced ? exception_kind::kUnplacedTime : exception_kind::kImplausibleTime,
-         .meter = find_meter(meters, key.second),
-         .count = value.count,
-         .value = value.sum,
-         .detail = batch_name(context) +
-                   (unplaced ? " has monotonic times of a boot without a clock anchor"
-                             : " has times before 2000 or more than a day after it was received")},
-        context));
+    const FateWords words = words_of(key.first);
+    out.exceptions.push_back(to_exception({.kind = words.kind,
+                                           .meter = find_meter(meters, key.second),
+                                           .count = value.count,
+                                           .value = value.sum,
+                                           .detail = batch_name(context) + std::string(words.text)},
+                                          context));
   }
 }
 
@@ -443,7 +465,7 @@ void fold_columns(const Columns& columns, const Manifest& manifest, StreamFoldSt
     out.usage.push_back(series_usage(slot, columns, state.meters.at(slot.key.meter), context));
   }
   merge_alike(out.usage);
-  report_times(slots, state.meters, context, out);
+  report_not_usage(slots, state.meters, context, out);
   check_totals(growth(state.totals, manifest.totals), found, state.meters, context, out.exceptions);
   report_coarsened(columns.records, context, out);
   out.readings = columns.size();

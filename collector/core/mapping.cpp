@@ -70,6 +70,7 @@ std::vector<DeviceNeed> Mapping::devices_of(const Contract& contract, Period per
   for (const auto& [device, subjects] : by_device_) {
     std::optional<Timestamp> last;  // where the device's last link to the contract ends; open ones
                                     // count as the end of time
+    Timestamp first(INT64_MAX);
     for (const auto& [subject, links] : subjects) {
       for (const Link* link : links) {
         const bool ours =
@@ -79,9 +80,16 @@ std::vector<DeviceNeed> Mapping::devices_of(const Contract& contract, Period per
           continue;
         last = std::max(last.value_or(Timestamp(INT64_MIN)),
                         link->until.value_or(Timestamp(INT64_MAX)));
+        first = std::min(first, link->from);
       }
     }
-    if (last) out.push_back({device, std::min(*last, period.until), *last <= period.until, {}});
+    if (last) {
+      out.push_back({.device = device,
+                     .required = std::min(*last, period.until),
+                     .link_ended = *last <= period.until,
+                     .streams = {},
+                     .from = std::max(first, period.from)});
+    }
   }
   return out;
 }

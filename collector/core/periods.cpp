@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <set>
+#include <tuple>
 
 #include "common/check.h"
 
@@ -207,28 +210,90 @@ std::string Waiting::text() const {
   return out;
 }
 
-std::vector<Waiting> waiting_for(const std::vector<DeviceNeed>& devices) {
-  std::vector<Waiting> out;
-  for (const DeviceNeed& need : devices) {
-    bool billing = false;
-    bool open = false;
-    for (const StreamProgress& stream : need.streams) {
-      if (stream.stream_class != StreamClass::billing) continue;
-      billing = true;
-      // A closed stream says nothing any more: whoever closed it has accepted where it ends.
-      if (stream.status == StreamStatus::closed) continue;
-      open = true;
-      if (stream.complete_through && *stream.complete_through >= need.required) continue;
-      const auto reason = stream.status == StreamStatus::frozen ? Waiting::Reason::frozen
-                          : stream.complete_through             ? Waiting::Reason::behind
-                                                                : Waiting::Reason::no_heartbeat;
-      out.push_back({reason, need.device, stream.stream, stream.complete_through,
-                     stream.heartbeat_received_at});
+Timestamp missing_from(const DeviceNeed& need, const Waiting& waiting) {
+  return std::max(waiting.complete_through.value_or(need.from), need.from);
+}
+
+namespace {
+
+/// Of one device, ascending by from.
+std::vector<AcceptedGap> gaps_of(const std::string& device, const std::vector<AcceptedGap>& gaps) {
+  std::vector<AcceptedGap> out;
+  std::copy_if(gaps.begin(), gaps.end(), std::back_inserter(out),
+               [&](const AcceptedGap& gap) { return gap.device == device; });
+  std::sort(out.begin(), out.end(), [](const AcceptedGap& a, const AcceptedGap& b) {
+    return std::tie(a.from, a.until, a.id) < std::tie(b.from, b.until, b.id);
+  });
+  return out;
+}
+
+/// The gaps that lead from what was promised to `required`, each beginning at or before the end of
+/// the one before; empty where they do not.
+std::vector<Digest> covering(const std::vector<AcceptedGap>& gaps, const DeviceNeed& need,
+                             const Waiting& waiting) {
+  std::vector<Digest> out;
+  Timestamp known = missing_from(need, waiting);
+  while (known < need.required) {
+    const AcceptedGap* furthest = nullptr;
+    for (const AcceptedGap& gap : gaps) {
+      if (gap.from <= known && gap.until > known &&
+          (furthest == nullptr || gap.until > furthest->until))
+        furthest = &gap;
     }
-    if (!open && !(billing && need.link_ended))
-      out.push_back({Waiting::Reason::no_stream, need.device, {}, {}, {}});
+    if (furthest == nullptr) return {};
+    out.push_back(furthest->id);
+    known = furthest->until;
   }
   return out;
+}
+
+std::vector<Waiting> waits_of(const DeviceNeed& need) {
+  std::vector<Waiting> out;
+  bool billing = false;
+  bool open = false;
+  for (const StreamProgress& stream : need.streams) {
+    if (stream.stream_class != StreamClass::billing) continue;
+    billing = true;
+    // A closed stream says nothing any more: whoever closed it has accepted where it ends.
+    if (stream.status == StreamStatus::closed) continue;
+    open = true;
+    if (stream.complete_through && *stream.complete_through >= need.required) continue;
+    const auto reason = stream.status == StreamStatus::frozen ? Waiting::Reason::frozen
+                        : stream.complete_through             ? Waiting::Reason::behind
+                                                              : Waiting::Reason::no_heartbeat;
+    out.push_back({reason, need.device, stream.stream, stream.complete_through,
+                   stream.heartbeat_received_at});
+  }
+  if (!open && !(billing && need.link_ended))
+    out.push_back({Waiting::Reason::no_stream, need.device, {}, {}, {}});
+  return out;
+}
+
+}  // namespace
+
+std::vector<Waiting> waiting_for(const std::vector<DeviceNeed>& devices,
+                                 const std::vector<AcceptedGap>& gaps) {
+  std::vector<Waiting> out;
+  for (const DeviceNeed& need : devices) {
+    const auto accepted = gaps_of(need.device, gaps);
+    for (Waiting& one : waits_of(need)) {
+      if (covering(accepted, need, one).empty()) out.push_back(std::move(one));
+    }
+  }
+  return out;
+}
+
+std::vector<Digest> gaps_relied_on(const std::vector<DeviceNeed>& devices,
+                                   const std::vector<AcceptedGap>& gaps) {
+  std::set<Digest> out;
+  for (const DeviceNeed& need : devices) {
+    const auto accepted = gaps_of(need.device, gaps);
+    for (const Waiting& one : waits_of(need)) {
+      const auto used = covering(accepted, need, one);
+      out.insert(used.begin(), used.end());
+    }
+  }
+  return {out.begin(), out.end()};
 }
 
 }  // namespace ledgerline::collector

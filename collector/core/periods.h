@@ -62,6 +62,16 @@ struct DeviceNeed {
   Timestamp required;
   bool link_ended = false;  // no link of the device reaches beyond the period
   std::vector<StreamProgress> streams;
+  Timestamp from = {};  // the period's begin, or that of its first link where it is later
+};
+
+/// An operator's word that a device need not promise [from, until).
+struct AcceptedGap {
+  Digest id;  // of the statement
+  std::string device;
+  Timestamp from;
+  Timestamp until;
+  friend bool operator==(const AcceptedGap&, const AcceptedGap&) = default;
 };
 
 struct Waiting {
@@ -74,10 +84,20 @@ struct Waiting {
   [[nodiscard]] std::string text() const;
 };
 
+/// Where that begins which the device has not promised: a gap from there to `required` ends the
+/// wait.
+Timestamp missing_from(const DeviceNeed& need, const Waiting& waiting);
+
 /// Why a period cannot close yet; empty: every open billing stream of every device has promised,
 /// and the fold has reached, everything before `required`. A device without an open stream is
 /// waited for too, because no data is not zero usage; unless its link has ended, by which an
-/// operator says that nothing more comes, and its streams ended in order (closed).
-std::vector<Waiting> waiting_for(const std::vector<DeviceNeed>& devices);
+/// operator says that nothing more comes, and its streams ended in order (closed). What a device
+/// has not promised of [from, required) may be missing where accepted gaps cover it without a hole.
+std::vector<Waiting> waiting_for(const std::vector<DeviceNeed>& devices,
+                                 const std::vector<AcceptedGap>& gaps = {});
+
+/// Ids, ascending, of the gaps without which the period would wait for one of the devices.
+std::vector<Digest> gaps_relied_on(const std::vector<DeviceNeed>& devices,
+                                   const std::vector<AcceptedGap>& gaps);
 
 }  // namespace ledgerline::collector

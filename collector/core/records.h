@@ -151,8 +151,8 @@ struct LogEntry {
   StreamId stream;         // zero for a statement
   BatchNumber number = 0;  // of a tombstone: the last that it stands for; of a statement: 1, 2, 3
                            // ... per kind
-  Timestamp received_at;  // of the batch's bytes, also where it was parked first
-  Bytes sealed;           // SealedBatch, Signed Tombstone, or what collector/core/statements says
+  Timestamp received_at;   // of the batch's bytes, also where it was parked first
+  Bytes sealed;            // SealedBatch, Signed Tombstone, or what collector/core/statements says
   friend bool operator==(const LogEntry&, const LogEntry&) = default;
 };
 
@@ -170,6 +170,27 @@ struct StreamFoldState {
   friend bool operator==(const StreamFoldState&, const StreamFoldState&) = default;
 };
 
+enum class CorrectionAction : uint8_t {
+  add = 1,         // one reading more
+  void_usage = 2,  // the readings of a span do not count
+  withdraw = 3,    // ends one of the others
+};
+
+/// A correction as the fold keeps it. What it does to usage says collector/core/correction.h.
+struct CorrectionRow {
+  Digest id;  // of the statement
+  std::string tenant;
+  std::string device;
+  std::string subject;
+  std::string meter;
+  CorrectionAction action = CorrectionAction::add;
+  Timestamp from;
+  Timestamp until;                  // of an add: from + 1 ms
+  std::optional<Digest> withdraws;  // the add or void that it ends
+  LeafNumber leaf = 0;
+  friend bool operator==(const CorrectionRow&, const CorrectionRow&) = default;
+};
+
 /// Usage that changed at or before the end of a period that some contract of the tenant has closed.
 /// Whoever acts on it removes it in the same transaction (CommercialChanges::settled_touches).
 struct TouchedUsage {
@@ -179,8 +200,8 @@ struct TouchedUsage {
   LeafNumber first_leaf = 0;
   LeafNumber last_leaf =
       0;  // compared when it is removed, so that nothing that came meanwhile is forgotten
-  UsageValue
-      added;  // all that came after the close in this quarter hour, late for a closed period or not
+  UsageValue added;  // all that came after the close in this quarter hour, late for a closed period
+                     // or not; nothing where a correction only took usage out or put it back
   friend bool operator==(const TouchedUsage&, const TouchedUsage&) = default;
 };
 
@@ -214,6 +235,8 @@ inline constexpr std::string_view kUnplacedTime = "unplaced_time";
 inline constexpr std::string_view kCoarsened = "coarsened";
 inline constexpr std::string_view kDiagnosticsDropped = "diagnostics_dropped";
 inline constexpr std::string_view kSeriesLimit = "series_limit";
+inline constexpr std::string_view kReservedDimension = "reserved_dimension";
+inline constexpr std::string_view kBadCorrection = "bad_correction";
 inline constexpr std::string_view kFork = "fork";
 inline constexpr std::string_view kUnmappedSubject = "unmapped_subject";
 inline constexpr std::string_view kUnknownMeter = "unknown_meter";

@@ -213,6 +213,8 @@ Result<bool> AccountRunner::has_moved(const Look& look, const std::vector<Period
     for (const DeviceNeed& need : needs) {
       for (const StreamProgress& stream : need.streams)
         seen.folded.emplace_back(stream.stream, stream.folded_seq);
+      TRY(const auto corrections, store_.corrections(tenant_, need.device));
+      seen.folded.emplace_back(StreamId(), corrections.size());
     }
   }
   return !known || before->second.folded != seen.folded;

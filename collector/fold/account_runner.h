@@ -58,7 +58,8 @@ class AccountRunner {
   struct Seen {
     LeafNumber cursor = 0;
     std::vector<Period> open;
-    std::vector<std::pair<StreamId, Seq>> folded;  // of the devices they need
+    std::vector<std::pair<StreamId, Seq>> folded;  // of the devices they need;
+                                                   // no stream: how many corrections
   };
   /// One look at a pair, with what is stored of it.
   struct Look {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "collector/core/commerce.h"
+#include "collector/core/correction.h"
 #include "collector/fold/contract_usage.h"
 
 namespace ledgerline::collector {
@@ -43,7 +44,9 @@ Status AssetUsage::load() {
     for (const Condition& condition : rule.conditions) metered.insert(condition.meter);
   }
   return for_each_series(store_, tenant_, "", [&](const SeriesRow& series) -> Status {
-    if (!metered.contains(series.key.meter) || !series_fault(catalog_, series.key).empty())
+    // What a machine measured stays what it measured: corrections are about bills.
+    if (!metered.contains(series.key.meter) || is_correction(series.key) ||
+        !series_fault(catalog_, series.key).empty())
       return {};
     std::map<std::string, std::vector<MappedSpan>> by_asset;
     for (MappedSpan& span : mapping_.spans(series.key.device, series.key.subject, kAlways)) {

@@ -1,6 +1,6 @@
 #pragma once
-// What the readings that links tie to an asset gave in each step of a maintenance rule. Blocking:
-// runs on the storage thread, or in a command.
+// What the readings that links tie to an asset gave in each step of a maintenance rule; corrections
+// are about bills and are left out. Blocking: runs on the storage thread, or in a command.
 
 #include <map>
 #include <string>

@@ -10,6 +10,12 @@ void ChangedSeries::folded(const FoldChanges& changes) {
     from_ = changes.cursor_before;
   }
   until_ = changes.cursor_after;
+  // A correction changes what series that are not in here come to.
+  if (!changes.corrections.empty()) {
+    series_.clear();
+    from_ = until_;
+    return;
+  }
   for (const UsageDelta& delta : changes.usage) series_.insert(delta.series);
   if (series_.size() <= kMax) return;
   series_.clear();

@@ -106,11 +106,12 @@ Result<bool> CommerceRunner::adjust(const Contract& contract, Timestamp from, Ad
     return false;
   }
   input.usage = std::move(*used);
-  return book(contract, input, late, report);
+  return book(contract, input, needs, late, report);
 }
 
 Result<bool> CommerceRunner::book(const Contract& contract, const AdjustInput& input,
-                                  Adjustable& late, CommerceReport& report) {
+                                  const std::vector<DeviceNeed>& needs, Adjustable& late,
+                                  CommerceReport& report) {
   const auto decision = adjust_period(*catalog_, contract, input);
   if (!decision) {
     if (decision.error().code() != Errc::reject) return fail(decision.error());
@@ -125,7 +126,8 @@ Result<bool> CommerceRunner::book(const Contract& contract, const AdjustInput& i
   for (const PeriodRow& row : decision->periods) {
     if (Period{row.from, row.to} != input.period) continue;
     TRY(changes.statements.emplace_back(),
-        close_leaf(contract, input.period, row, input.evidence, decision->document, input.now));
+        close_leaf(contract, input.period, row, needs, input.evidence, decision->document,
+                   input.now));
   }
   for (const std::string& id : late.late)
     changes.exceptions.push_back(settled(contract.name, id, decision->outcome, input.now));

@@ -17,6 +17,7 @@ Result<BatchId> CommerceRunner::chain_value(const StreamProgress& progress) {
 
 Result<StatementPut> CommerceRunner::close_leaf(const Contract& contract, Period period,
                                                 const PeriodRow& row,
+                                                const std::vector<DeviceNeed>& needs,
                                                 const EvidenceSummary& evidence,
                                                 const std::optional<DocumentRow>& document,
                                                 Timestamp now) {
@@ -31,6 +32,8 @@ Result<StatementPut> CommerceRunner::close_leaf(const Contract& contract, Period
                   .document = document ? &*document : nullptr,
                   .at = now};
   TRY(closing.detail, PeriodDetail::parse(row.detail));
+  TRY(const auto gaps, gaps_.read(store_, tenant_));
+  closing.gaps = gaps_relied_on(needs, gaps);
   for (const StreamProgress& stream : evidence.streams) {
     TRY(closing.chain.emplace_back(), chain_value(stream));
   }

@@ -128,7 +128,8 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
   // Read before the usage: what is folded in between makes the write a conflict.
   TRY(const FoldCursor fold, store_.fold_cursor());
   TRY(const auto needs, usage().needs(contract, *next));
-  const auto waiting = waiting_for(needs);
+  TRY(const auto gaps, gaps_.read(store_, tenant_));
+  const auto waiting = waiting_for(needs, gaps);
   if (!waiting.empty()) {
     TRY_VOID(hold(contract, *next, needs, waiting, now, report));
     return false;
@@ -156,7 +157,7 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
   changes.periods.push_back({decision->period, 0});
   if (decision->document) changes.documents.push_back({*decision->document, 0});
   if (decision->delivery) changes.deliveries.push_back(*decision->delivery);
-  TRY(changes.statements.emplace_back(), close_leaf(contract, input.period, decision->period,
+  TRY(changes.statements.emplace_back(), close_leaf(contract, input.period, decision->period, needs,
                                                     input.evidence, decision->document, now));
   auto look = silence_exceptions(tenant_, contract, *next, needs, {}, now);
   look.push_back(unrated(contract, *next, UpsertMode::clear, "the period could be rated", now));
@@ -175,7 +176,8 @@ Result<Period> CommerceRunner::widened_while_empty(const Contract& contract, Per
   if (contract.until) horizon = std::min(horizon, *contract.until);
   if (horizon <= period.until) return period;
   TRY(const auto needs, usage().needs(contract, {period.from, horizon}));
-  for (const Waiting& one : waiting_for(needs)) {
+  TRY(const auto gaps, gaps_.read(store_, tenant_));
+  for (const Waiting& one : waiting_for(needs, gaps)) {
     if (!one.complete_through) return period;
     horizon = std::min(horizon, *one.complete_through);
   }

@@ -13,6 +13,7 @@
 #include "collector/core/adjustment.h"
 #include "collector/core/closing.h"
 #include "collector/core/commerce.h"
+#include "collector/fold/accepted_gaps.h"
 #include "collector/fold/changed_series.h"
 #include "collector/fold/contract_usage.h"
 #include "collector/fold/series_sweep.h"
@@ -154,8 +155,8 @@ class CommerceRunner {
                              Timestamp now, CommerceReport& report);
   Result<bool> adjust(const Contract& contract, Timestamp from, Adjustable& late, Timestamp now,
                       CommerceReport& report);
-  Result<bool> book(const Contract& contract, const AdjustInput& input, Adjustable& late,
-                    CommerceReport& report);
+  Result<bool> book(const Contract& contract, const AdjustInput& input,
+                    const std::vector<DeviceNeed>& needs, Adjustable& late, CommerceReport& report);
   Status not_adjusted(const Contract& contract, const AdjustInput& input, const Error& error,
                       Adjustable& late, CommerceReport& report);
   ExceptionUpsert unadjusted(const Contract& contract, const AdjustInput& input, UpsertMode mode,
@@ -164,6 +165,7 @@ class CommerceRunner {
   Result<BatchId> chain_value(const StreamProgress& progress);
   /// `row`: with the booking.
   Result<StatementPut> close_leaf(const Contract& contract, Period period, const PeriodRow& row,
+                                  const std::vector<DeviceNeed>& needs,
                                   const EvidenceSummary& evidence,
                                   const std::optional<DocumentRow>& document, Timestamp now);
   /// Where every closed period is compared and none waits: closes what could not be booked.
@@ -233,6 +235,7 @@ class CommerceRunner {
   std::unique_ptr<const Mapping> mapping_;
   std::map<std::string, ContractHints> hints_;
   std::map<AdjustableKey, Adjustable> adjustable_;
+  AcceptedGaps gaps_;
   bool open_loaded_ = false;
   std::string turn_;         // the contract that was visited last in this round; empty: none
   bool round_more_ = false;  // a contract of this round has more to do

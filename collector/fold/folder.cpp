@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "collector/core/correction.h"
 #include "common/check.h"
 
 namespace ledgerline::collector {
@@ -94,8 +95,9 @@ Result<SeriesId> Folder::series_id(const SeriesKey& key, Slice& slice) {
   TRY(SeriesId id, store_.find_series(key));
   if (id == 0) {
     TRY(uint64_t* const count, series_count(key));
-    if (*count < options_.series_per_device_max) {
-      ++*count;
+    const bool counts = !is_correction(key);  // what an operator says is never refused
+    if (!counts || *count < options_.series_per_device_max) {
+      if (counts) ++*count;
       id = slice.next_series_id++;
       slice.changes.new_series.push_back({.id = id, .key = key});
     }
@@ -107,8 +109,36 @@ Result<SeriesId> Folder::series_id(const SeriesKey& key, Slice& slice) {
 }
 
 Status Folder::fold_leaf(const LogEntry& entry, Slice& slice) {
+  switch (entry.kind) {
+    case LeafKind::batch:
+    case LeafKind::tombstone:
+      return fold_batch_leaf(entry, slice);
+    case LeafKind::correction:
+      return fold_correction_leaf(entry, slice);
+    default:
+      return {};  // the other kinds change no usage
+  }
+}
+
+Status Folder::fold_correction_leaf(const LogEntry& entry, Slice& slice) {
+  CorrectionFold folded = fold_correction(entry);
+  for (ExceptionUpsert& exception : folded.exceptions)
+    slice.changes.exceptions.push_back(std::move(exception));
+  if (!folded.row) return {};
+  // One that stands in the log twice counts once; a slice has one at most.
+  TRY(const auto known, store_.correction(folded.row->tenant, folded.row->device, folded.row->id));
+  if (known) return {};
+  if (folded.usage) {
+    TRY(const SeriesId id, series_id(folded.usage->key, slice));
+    slice.add(id, *folded.usage, entry.leaf);
+    ++slice.readings;
+  }
+  slice.changes.corrections.push_back(std::move(*folded.row));
+  return {};
+}
+
+Status Folder::fold_batch_leaf(const LogEntry& entry, Slice& slice) {
   const bool tombstone = entry.kind == LeafKind::tombstone;
-  if (entry.kind != LeafKind::batch && !tombstone) return {};  // other kinds are of no stream
   TRY(Stream* const stream, this->stream(entry.stream));
   const BatchContext context{.tenant = stream->tenant,
                              .device = stream->device,
@@ -172,8 +202,10 @@ Result<Folder::Step> Folder::fold_slice(const ReadLogLimits& limits) {
       return fail(std::move(status).error().with("leaf", std::to_string(next)));
     }
     ++next;
-    if (series_bytes_ > options_.series_bytes_max || slice.usage.size() > options_.slice_usage_max)
-      break;
+    const bool is_full =
+        series_bytes_ > options_.series_bytes_max || slice.usage.size() > options_.slice_usage_max;
+    // A void may touch as much as a whole slice of batches.
+    if (is_full || !slice.changes.corrections.empty()) break;
   }
   slice.changes.cursor_after = next;
   for (auto& [key, delta] : slice.usage) slice.changes.usage.push_back(std::move(delta));

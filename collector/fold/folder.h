@@ -61,6 +61,8 @@ class Folder {
   Result<Step> fold_slice(const ReadLogLimits& limits);
   Result<Stream*> stream(const StreamId& id);
   Status fold_leaf(const LogEntry& entry, Slice& slice);
+  Status fold_batch_leaf(const LogEntry& entry, Slice& slice);
+  Status fold_correction_leaf(const LogEntry& entry, Slice& slice);
   /// 0 where the device may have no more series.
   Result<SeriesId> series_id(const SeriesKey& key, Slice& slice);
   Result<uint64_t*> series_count(const SeriesKey& key);

@@ -1,7 +1,10 @@
 // The fold's transaction and what is read back of it.
 
 #include <algorithm>
+#include <map>
+#include <set>
 
+#include "collector/core/correction.h"
 #include "collector/store/embedded_store.h"
 #include "common/check.h"
 #include "common/crypto.h"
@@ -39,6 +42,7 @@ Status put_series(Rows& rows, const SeriesRow& row) {
   TRY_VOID(rows.put_u64(series_by_key(row.key), row.id));
   TRY_VOID(rows.put_nothing(
       Key(Table::series_by_device).text(row.key.tenant).text(row.key.device).u64(row.id)));
+  if (is_correction(row.key)) return {};
   TRY(const auto count, rows.find_u64(series_count_key(row.key)));
   return rows.put_u64(series_count_key(row.key), count.value_or(0) + 1);
 }
@@ -79,7 +83,7 @@ Status put_touched(Rows& rows, const UsageDelta& delta) {
                        .added = {}};
   }
   row->earliest = std::min(row->earliest, delta.earliest);
-  row->last_leaf = delta.leaves.back();
+  row->last_leaf = std::max(row->last_leaf, delta.leaves.back());
   row->added.merge(delta.value);
   return rows.put(key, *row);
 }
@@ -98,6 +102,73 @@ Status add_usage(Rows& rows, ClosedPeriods& closed, const UsageDelta& delta) {
   TRY(const bool touched, closed.touched_by(delta));
   if (touched) TRY_VOID(put_touched(rows, delta));
   return {};
+}
+
+Key correction_key(const std::string& tenant, const std::string& device, const Digest& id) {
+  return Key(Table::correction).text(tenant).text(device).id(id.view());
+}
+
+/// The quarter hours of the span with usage of the series, up to `end`.
+Status touch_series(Rows& rows, SeriesId series, const CorrectionRow& span, Timestamp end,
+                    LeafNumber leaf, std::set<QuarterHour>& touched) {
+  const QuarterHour last = QuarterHour::of(std::min(span.until, end) - Duration(1));
+  std::vector<UsageDelta> found;
+  const auto visit = [&](ByteView key, UsageValue) -> Result<bool> {
+    KeyReader reader(key);
+    TRY_VOID(reader.u64());
+    TRY(const QuarterHour quarter, reader.quarter());
+    if (touched.insert(quarter).second) {
+      found.push_back({.series = series,
+                       .quarter = quarter,
+                       .value = {},
+                       .earliest = std::max(span.from, quarter.start()),
+                       .leaves = {leaf}});
+    }
+    return true;
+  };
+  TRY_VOID(rows.scan<UsageValue>(usage_key(series, QuarterHour::of(span.from)),
+                                 usage_key(series, last.next()), visit));
+  for (const UsageDelta& delta : found) TRY_VOID(put_touched(rows, delta));
+  return {};
+}
+
+/// What a void or withdraw changes of usage before the end of a closed period. Series that count
+/// alike belong to the same lines, so one of them stands for all in a quarter hour.
+Status touch_corrected(Rows& rows, const CorrectionRow& span, LeafNumber leaf) {
+  TRY(const auto closed_until, rows.find_u64(Key(Table::closed_until).text(span.tenant)));
+  if (!closed_until) return {};
+  const Timestamp end(static_cast<int64_t>(*closed_until));
+  if (span.from >= end) return {};
+  const Key prefix = Key(Table::series_by_device).text(span.tenant).text(span.device);
+  std::vector<SeriesId> ids;
+  TRY_VOID(rows.scan_keys(prefix, prefix.end(), [&](ByteView key) -> Result<bool> {
+    ids.push_back(big_endian64(key.subspan(key.size() - 8)));
+    return true;
+  }));
+  std::map<std::pair<std::string, MeterKind>, std::set<QuarterHour>> touched;  // by unit and kind
+  for (const SeriesId id : ids) {
+    TRY(const auto key, rows.get<SeriesKey>(Key(Table::series).u64(id), "series"));
+    if (key.subject != span.subject || key.meter != span.meter) continue;
+    TRY_VOID(touch_series(rows, id, span, end, leaf, touched[{key.unit, key.kind}]));
+  }
+  return {};
+}
+
+Status put_correction(Rows& rows, const CorrectionRow& row) {
+  TRY_VOID(rows.put(correction_key(row.tenant, row.device, row.id), row));
+  switch (row.action) {
+    case CorrectionAction::add:
+      return {};  // its usage is touched like any other
+    case CorrectionAction::void_usage:
+      return touch_corrected(rows, row, row.leaf);
+    case CorrectionAction::withdraw:
+      break;
+  }
+  CHECK_INVARIANT(row.withdraws.has_value());
+  TRY(const auto ended,
+      rows.find<CorrectionRow>(correction_key(row.tenant, row.device, *row.withdraws)));
+  if (!ended) return {};  // has changed nothing yet, and will not
+  return touch_corrected(rows, *ended, row.leaf);
 }
 
 }  // namespace
@@ -131,6 +202,7 @@ Status EmbeddedStore::fold(const FoldChanges& changes) {
     }
     TRY(auto closed, ClosedPeriods::of(rows));
     for (const UsageDelta& delta : changes.usage) TRY_VOID(add_usage(rows, closed, delta));
+    for (const CorrectionRow& one : changes.corrections) TRY_VOID(put_correction(rows, one));
     for (const auto& [stream, state] : changes.streams) {
       TRY_VOID(rows.put(Key(Table::fold_state).id(stream.view()), state));
     }
@@ -238,6 +310,27 @@ Result<std::vector<LeafNumber>> EmbeddedStore::evidence(SeriesId series, Quarter
 
 Result<std::optional<ClockAnchor>> EmbeddedStore::clock_note(LeafNumber leaf) {
   return read([&](Rows& rows) { return rows.find<ClockAnchor>(Key(Table::clock_note).u64(leaf)); });
+}
+
+Result<std::vector<CorrectionRow>> EmbeddedStore::corrections(const std::string& tenant,
+                                                              const std::string& device) {
+  return read([&](Rows& rows) -> Result<std::vector<CorrectionRow>> {
+    const Key prefix = Key(Table::correction).text(tenant).text(device);
+    std::vector<CorrectionRow> out;
+    TRY_VOID(rows.scan<CorrectionRow>(prefix, prefix.end(),
+                                      [&](ByteView, CorrectionRow row) -> Result<bool> {
+                                        out.push_back(std::move(row));
+                                        return true;
+                                      }));
+    return out;
+  });
+}
+
+Result<std::optional<CorrectionRow>> EmbeddedStore::correction(const std::string& tenant,
+                                                               const std::string& device,
+                                                               const Digest& id) {
+  return read(
+      [&](Rows& rows) { return rows.find<CorrectionRow>(correction_key(tenant, device, id)); });
 }
 
 Result<std::vector<TouchedUsage>> EmbeddedStore::touched_usage(size_t limit) {

@@ -60,6 +60,11 @@ class EmbeddedStore final : public Store {
   Result<std::vector<LeafNumber>> evidence(SeriesId series, QuarterHour from,
                                            QuarterHour to) override;
   Result<std::optional<ClockAnchor>> clock_note(LeafNumber leaf) override;
+  Result<std::vector<CorrectionRow>> corrections(const std::string& tenant,
+                                                 const std::string& device) override;
+  Result<std::optional<CorrectionRow>> correction(const std::string& tenant,
+                                                  const std::string& device,
+                                                  const Digest& id) override;
   Result<std::vector<TouchedUsage>> touched_usage(size_t limit) override;
   Result<std::vector<StreamProgress>> progress(const std::string& tenant,
                                                const std::string& device) override;

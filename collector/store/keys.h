@@ -55,6 +55,7 @@ enum class Table : uint8_t {
   evidence = 0x36,          // u64 series, quarter, u64 leaf    nothing
   clock_note = 0x37,        // u64 leaf                         ClockAnchor
   touched = 0x38,           // u64 series, quarter              TouchedUsage
+  correction = 0x39,        // text tenant, text device, id     CorrectionRow
   document = 0x40,          // text id, u32 revision            DocumentRow
   delivery = 0x41,          // text id                          DeliveryRow
   due = 0x42,               // text connector, time, text id    nothing: pending, retry or unknown

@@ -119,6 +119,10 @@ template <class A, Is<TouchedUsage> V>
 void describe(A& a, V& v) {
   a(v.series, v.quarter, v.earliest, v.first_leaf, v.last_leaf, v.added);
 }
+template <class A, Is<CorrectionRow> V>
+void describe(A& a, V& v) {
+  a(v.id, v.tenant, v.device, v.subject, v.meter, v.action, v.from, v.until, v.withdraws, v.leaf);
+}
 template <class A, Is<ExceptionRow> V>
 void describe(A& a, V& v) {
   a(v.id, v.kind, v.tenant, v.device, v.subject, v.meter, v.series, v.contract, v.document, v.count,
@@ -409,6 +413,7 @@ LEDGERLINE_RECORD(SeriesKey);
 LEDGERLINE_RECORD(UsageValue);
 LEDGERLINE_RECORD(ClockAnchor);
 LEDGERLINE_RECORD(TouchedUsage);
+LEDGERLINE_RECORD(CorrectionRow);
 LEDGERLINE_RECORD(ExceptionRow);
 LEDGERLINE_RECORD(ExceptionAction);
 LEDGERLINE_RECORD(DocumentRow);

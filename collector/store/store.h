@@ -106,6 +106,8 @@ struct FoldChanges {
   /// The clock anchor that an earlier batch left for the monotonic times in this one: reading it
   /// back needs no other batch.
   std::vector<ClockNote> clock_notes;
+  /// New ones; what they change of usage at or before the end of a closed period is touched.
+  std::vector<CorrectionRow> corrections;
 };
 
 struct FoldCursor {
@@ -331,6 +333,7 @@ class Store {
   virtual Status fold(const FoldChanges& changes) = 0;
   /// 0 where the fold has not met the series.
   virtual Result<SeriesId> find_series(const SeriesKey& key) = 0;
+  /// Without those of corrections.
   virtual Result<uint64_t> series_count(const std::string& tenant, const std::string& device) = 0;
   virtual Result<SeriesRow> series(SeriesId id) = 0;
   virtual Result<std::vector<SeriesRow>> list_series(const SeriesFilter& filter) = 0;
@@ -341,6 +344,12 @@ class Store {
   virtual Result<std::vector<LeafNumber>> evidence(SeriesId series, QuarterHour from,
                                                    QuarterHour to) = 0;
   virtual Result<std::optional<ClockAnchor>> clock_note(LeafNumber leaf) = 0;
+  /// Of a device, ascending by id: those that the fold has met.
+  virtual Result<std::vector<CorrectionRow>> corrections(const std::string& tenant,
+                                                         const std::string& device) = 0;
+  virtual Result<std::optional<CorrectionRow>> correction(const std::string& tenant,
+                                                          const std::string& device,
+                                                          const Digest& id) = 0;
   virtual Result<std::vector<TouchedUsage>> touched_usage(size_t limit = 1000) = 0;
   virtual Result<std::vector<StreamProgress>> progress(const std::string& tenant,
                                                        const std::string& device) = 0;

@@ -267,6 +267,11 @@ TEST_CASE("wrong readings are refused by field") {
          i.reading.dimensions = {{"a", "1"}, {"a", "2"}};
        },
        "dimensions"},
+      {"a dimension of the collector's",
+       [](RecordItem& i) {
+         i.reading.dimensions = {{"ledgerline.correction", "1"}};
+       },
+       "dimensions"},
       {"a dimension without name",
        [](RecordItem& i) {
          i.reading.dimensions = {{"", "1"}};

@@ -105,6 +105,14 @@ class CommerceWorld {
     REQUIRE(folder_.run_to_end());
   }
 
+  /// One statement, logged and folded.
+  void log(const StatementPut& statement) {
+    CommercialChanges changes;
+    changes.statements = {statement};
+    REQUIRE(store_->put_documents(changes));
+    REQUIRE(folder_.run_to_end());
+  }
+
   void heartbeat(std::string_view complete_through) {
     heartbeat(complete_through, complete_through);
   }
