@@ -213,18 +213,12 @@ void describe_ledger(CLI::App& app, CommandLine& out) {
   ledger->add_flag("--json", out.json, "answer in JSON, with the rows as they are hashed");
 }
 
-void add_operator_key(CLI::App& sub, CommandLine& out) {
-  sub.add_option("--key", out.key, "your private key: what you say is signed with it")
-      ->envname(kOperatorKeyVariable)
-      ->type_name("FILE");
-}
-
 void describe_correction(CLI::App& sub, CommandLine& out) {
   sub.add_option("--reason", out.reason, "why; signed and kept")->required();
   sub.add_option("--reference", out.references, "a ticket, a letter; may be given several times")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  add_operator_key(sub, out);
+  add_key(sub, out);
   sub.add_flag("--dry-run", out.dry_run, "show what would change; sign and write nothing");
 }
 
@@ -284,7 +278,7 @@ void describe_gaps(CLI::App& app, CommandLine& out) {
   accept->add_option("--from", out.from, "RFC 3339")->required()->type_name("TIME");
   accept->add_option("--until", out.until, "RFC 3339")->required()->type_name("TIME");
   accept->add_option("--reason", out.reason, "why; signed and kept")->required();
-  add_operator_key(*accept, out);
+  add_key(*accept, out);
 }
 
 void describe(CLI::App& app, CommandLine& out) {

@@ -75,7 +75,7 @@ struct World : Erp, DispatchWorld {
     const DeliveryRow row = delivery("bs-1");
     CHECK(row.state == DeliveryState::held);
     CHECK_FALSE(row.first_sent_at);
-    CHECK(store_->exception(unapproved())->detail == row.reply);
+    CHECK(store_->exception(unapproved()).value().detail == row.reply);
     return row.reply;
   }
 
