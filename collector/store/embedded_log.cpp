@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "collector/core/log_tree.h"
+#include "common/merkle.h"
 #include "collector/store/embedded_store.h"
 #include "common/check.h"
 
