@@ -245,6 +245,7 @@ TEST_CASE("every leaf of every size is proven, and no damaged proof is", "[merkl
       wrong += verify_inclusion(hash, leaf ^ 1, size, *proof, root) ? 1 : 0;
       wrong += verify_inclusion(hash, leaf, size * 2, *proof, root) ? 1 : 0;
       wrong += verify_inclusion(hash, leaf, size / 2, *proof, root) ? 1 : 0;
+      wrong += verify_inclusion(hash, leaf - size / 2, size / 2, *proof, root) ? 1 : 0;
     }
     REQUIRE_FALSE(inclusion_proof(size, size, node));
   }
@@ -276,6 +277,7 @@ TEST_CASE("every size is consistent with every later one, and no damaged proof i
       if (from == to) continue;
       wrong += verify_consistency(to, root, from, old_root, *proof) ? 1 : 0;
       wrong += verify_consistency(from, old_root, to, root, {}) ? 1 : 0;
+      wrong += verify_consistency(from, old_root, to * 2, root, *proof) ? 1 : 0;
     }
     REQUIRE_FALSE(consistency_proof(to + 1, to, node));
   }
