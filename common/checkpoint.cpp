@@ -16,6 +16,7 @@ constexpr uint8_t kEd25519Type = 0x01;
 constexpr uint8_t kCosignatureType = 0x04;
 constexpr size_t kEd25519KeySize = 32;
 constexpr size_t kTimeSize = 8;
+constexpr uint64_t kTimeMax = 253'402'300'799;  // the end of year 9999
 constexpr std::string_view kDash = "\xe2\x80\x94 ";
 constexpr std::string_view kOriginPrefix = "ledgerline/";
 /// DER SubjectPublicKeyInfo of Ed25519 (RFC 8410) up to the 32 bytes of the key.
@@ -234,7 +235,7 @@ Result<std::vector<Cosignature>> cosignatures_of(const CheckpointNote& note,
     };
     if (signature.bytes.size() <= kTimeSize) return wrong("a cosignature has no time");
     const uint64_t time = big_endian64(signature.bytes);
-    if (time > INT64_MAX) return wrong("a cosignature's time is beyond 2^63");
+    if (time > kTimeMax) return wrong("a cosignature's time is beyond year 9999");
     const ByteView proof = ByteView(signature.bytes).subspan(kTimeSize);
     if (!witness.key.verify(cosigned_message(note.text, time), proof))
       return wrong("a cosignature is wrong");
