@@ -28,14 +28,16 @@ struct CommandLine {
     map_exception,
     requeue_exception,
     ignore_exception,
-    try_maintenance
+    try_maintenance,
+    checkpoint,
+    cosign_checkpoint
   };
   Verb verb = Verb::run;
   std::string config = "/etc/ledgerline/collector.toml";
   std::string log_level = "info";
   bool json = false;
-  std::string file;      // enroll: the request
-  std::string out;       // enroll: where the answer is written
+  std::string file;      // enroll: the request; checkpoint cosign: the witness's note
+  std::string out;       // enroll, checkpoint: where the answer is written
   bool replace = false;  // enroll: another key may take the device over
   std::string tenant;    // revoke, usage; enroll: what the request must name, empty: anything
   std::string device;    // likewise
@@ -56,6 +58,7 @@ struct CommandLine {
   std::string to;              // exceptions assign: who is to do it
   std::string subscription;    // exceptions map
   std::string asset;           // exceptions map
+  std::string witness_key;     // checkpoint cosign: the file with the witness's public key
 };
 
 /// The program is to print `text` and end: help (code 0) or a usage error (code 64).

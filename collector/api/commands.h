@@ -55,4 +55,13 @@ Result<int> accounts(Store& store, const CommandLine& options, std::ostream& out
 Result<int> try_maintenance(const CollectorConfig& config, const CommandLine& options,
                             std::ostream& out);
 
+/// Signs the evidence log as it is, keeps the note for cosignatures and prints or writes it.
+Result<int> checkpoint(const CollectorConfig& config, const CommandLine& options,
+                       std::ostream& out);
+Result<int> checkpoint(Store& store, Signer& signer, const CommandLine& options, std::ostream& out);
+/// Adds a witness's cosignature to the note that `checkpoint` kept.
+Result<int> cosign_checkpoint(const CollectorConfig& config, const CommandLine& options,
+                              std::ostream& out);
+Result<int> cosign_checkpoint(Store& store, const CommandLine& options, std::ostream& out);
+
 }  // namespace ledgerline::collector
