@@ -95,6 +95,9 @@ UplinkReport report_of(const UplinkStatus& status) {
           .receipts = status.receipts,
           .statements_refused = status.statements_refused,
           .heartbeats = status.heartbeats,
+          .checkpoints = status.checkpoints.verified,
+          .checkpoints_refused = status.checkpoints.refused,
+          .checkpoint_conflicts = status.checkpoints.conflicts,
           .connects = status.connects,
           .connection_failures = status.connection_failures};
 }

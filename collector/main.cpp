@@ -328,6 +328,10 @@ Result<int> perform(const CommandLine& options) {
       return accept_gap(config, options, clock, std::cout);
     case CommandLine::Verb::try_maintenance:
       return try_maintenance(config, options, std::cout);
+    case CommandLine::Verb::checkpoint:
+      return checkpoint(config, options, std::cout);
+    case CommandLine::Verb::cosign_checkpoint:
+      return cosign_checkpoint(config, options, std::cout);
   }
   return kExitUsage;
 }

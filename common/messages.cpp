@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "common/checkpoint.h"
 #include "common/protobuf_log.h"
 #include "proto/ledgerline.pb.h"
 
@@ -429,6 +430,48 @@ Result<Answer> decode_answer(ByteView body) {
   if (in.has_receipt()) out.receipt = serialised(in.receipt());
   if (in.detail().size() > kDetailMax) return bad("detail");
   out.detail = in.detail();
+  return out;
+}
+
+Bytes encode(const CheckpointRequest& value) {
+  v1::CheckpointRequest out;
+  out.set_stream(value.stream.str());
+  out.set_nonce(value.nonce.str());
+  out.set_known_size(value.known_size);
+  return serialised(out);
+}
+
+Result<CheckpointRequest> decode_checkpoint_request(ByteView body) {
+  TRY(const auto in, parsed<v1::CheckpointRequest>(body));
+  CheckpointRequest out;
+  TRY(out.stream, StreamId::from(in.stream()));
+  TRY(out.nonce, Nonce::from(in.nonce()));
+  if (in.known_size() > kMerkleSizeMax) return bad("known_size");
+  out.known_size = in.known_size();
+  return out;
+}
+
+Bytes encode(const CheckpointAnswer& value) {
+  v1::CheckpointAnswer out;
+  out.set_stream(value.stream.str());
+  out.set_nonce(value.nonce.str());
+  out.set_note(value.note);
+  for (const Digest& hash : value.consistency) out.add_consistency(hash.str());
+  return serialised(out);
+}
+
+Result<CheckpointAnswer> decode_checkpoint_answer(ByteView body) {
+  TRY(const auto in, parsed<v1::CheckpointAnswer>(body));
+  CheckpointAnswer out;
+  TRY(out.stream, StreamId::from(in.stream()));
+  TRY(out.nonce, Nonce::from(in.nonce()));
+  if (in.note().size() > CheckpointNote::kSizeMax) return bad("note");
+  out.note = in.note();
+  if (static_cast<size_t>(in.consistency_size()) > kMerkleProofMax) return bad("consistency");
+  for (const std::string& hash : in.consistency()) {
+    TRY(const Digest digest, Digest::from(hash));
+    out.consistency.push_back(digest);
+  }
   return out;
 }
 

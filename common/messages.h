@@ -27,6 +27,10 @@ inline constexpr std::string_view kTombstone = "application/vnd.ledgerline.tombs
 inline constexpr std::string_view kHeartbeat = "application/vnd.ledgerline.heartbeat.v1+protobuf";
 inline constexpr std::string_view kResume = "application/vnd.ledgerline.resume.v1+protobuf";
 inline constexpr std::string_view kAnswer = "application/vnd.ledgerline.answer.v1+protobuf";
+inline constexpr std::string_view kCheckpointRequest =
+    "application/vnd.ledgerline.checkpoint-request.v1+protobuf";
+inline constexpr std::string_view kCheckpointAnswer =
+    "application/vnd.ledgerline.checkpoint-answer.v1+protobuf";
 }  // namespace payload_type
 
 /// DSSE v1: "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body, lengths in decimal.
@@ -157,6 +161,19 @@ struct Answer {
   std::string detail;
 };
 
+struct CheckpointRequest {
+  StreamId stream;
+  Nonce nonce;
+  uint64_t known_size = 0;  // leaves of the newest checkpoint that the device holds; 0: none
+};
+
+struct CheckpointAnswer {
+  StreamId stream;
+  Nonce nonce;
+  std::string note;                 // checkpoint.h
+  std::vector<Digest> consistency;  // from known_size to the note's size
+};
+
 Bytes encode(const EnrolmentRequest& value);
 Bytes encode(const StreamGrant& value);
 Bytes encode(const Enrolment& value);
@@ -166,6 +183,8 @@ Bytes encode(const Tombstone& value, const MeterRows& meters);
 Bytes encode(const Heartbeat& value);
 Bytes encode(const Resume& value);
 Bytes encode(const Answer& value);
+Bytes encode(const CheckpointRequest& value);
+Bytes encode(const CheckpointAnswer& value);
 /// The retained message of a receipt topic, from at most kReceiptSetMax Signed receipts.
 inline constexpr size_t kReceiptSetMax = 16;
 Bytes encode_receipt_set(const std::vector<Bytes>& receipts);
@@ -181,6 +200,9 @@ Result<Tombstone> decode_tombstone(ByteView body, const MeterRows& meters = {});
 Result<Heartbeat> decode_heartbeat(ByteView body);
 Result<Resume> decode_resume(ByteView body);
 Result<Answer> decode_answer(ByteView body);
+Result<CheckpointRequest> decode_checkpoint_request(ByteView body);
+/// The note is not read yet.
+Result<CheckpointAnswer> decode_checkpoint_answer(ByteView body);
 Result<std::vector<Bytes>> decode_receipt_set(ByteView bytes);
 
 /// The leaf of a close.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "agent/core/checkpoint_watch.h"
 #include "common/messages.h"
 
 namespace ledgerline::agent {
@@ -66,6 +67,11 @@ class Outgoing {
   virtual Result<Heartbeat> heartbeat(std::optional<Timestamp> hold) = 0;
 
   [[nodiscard]] virtual Result<ResumeState> resume_state() const = 0;
+
+  /// Of the collector's evidence log. Kept in one transaction; as long as they say so, no batch is
+  /// forgotten.
+  [[nodiscard]] virtual Result<LogSightings> log_sightings() const = 0;
+  virtual Status keep_log_sightings(const LogSightings& sightings) = 0;
 };
 
 }  // namespace ledgerline::agent

@@ -76,6 +76,7 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   if (holdings.oldest_key_hour && *holdings.oldest_key_hour < expired_before) {
     return {.what = Trim::expired_keys, .keys_before = expired_before};
   }
+  if (holdings.keep_evidence) return {};
   const uint64_t wanted = bytes_wanted(space, limits);
   if (wanted > 0 && holdings.oldest_batch <= holdings.acked_upto) {
     return {.what = Trim::batches, .batches_upto = holdings.acked_upto, .bytes = wanted};

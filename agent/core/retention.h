@@ -70,6 +70,9 @@ struct Holdings {
   BatchNumber droppable_upto = 0;
   Seq oldest_batch_seq = 1;           // of a diagnostic stream: the first of oldest_batch
   std::optional<Seq> oldest_key_seq;  // and of the oldest list of idempotency keys there
+  /// The collector's log contradicts itself (checkpoint_watch.h): nothing goes for lack of room or
+  /// for its age, only idempotency keys beyond their window.
+  bool keep_evidence = false;
 };
 
 enum class Trim {

@@ -105,6 +105,10 @@ Status Journal::Impl::load(const io::LmdbTxn& txn) {
   grant_hash = grant_id(*grant_body);
   TRY(const ByteView state_value, require_checked(txn, keys::stream(keys::StreamPart::state)));
   TRY(state, values::decode_state(state_value));
+  TRY(const auto log_value, get_checked(txn, keys::stream(keys::StreamPart::log)));
+  if (log_value) {
+    TRY(log, values::decode_log_sightings(*log_value));
+  }
   TRY(const auto table, get_checked(txn, keys::stream(keys::StreamPart::meters)));
   if (!table) return {};
   TRY(auto meter_rows, values::decode_meters(*table));
@@ -390,6 +394,21 @@ Result<ResumeState> Journal::resume_state() const {
                      .receipt = receipt ? copy_of(*receipt) : Bytes()};
 }
 
+Result<LogSightings> Journal::log_sightings() const { return impl_->log; }
+
+Status Journal::keep_log_sightings(const LogSightings& sightings) {
+  auto& j = *impl_;
+  if (!j.grant) return fail(Errc::config, "the agent is not enrolled");
+  const auto put = [&]() -> Status {
+    TRY(auto txn, j.env.begin_write());
+    TRY_VOID(put_checked(txn, keys::stream(keys::StreamPart::log), values::encode(sightings)));
+    return j.commit(std::move(txn), j.state);
+  };
+  TRY_VOID(j.with_room(put));
+  j.log = sightings;
+  return {};
+}
+
 Result<JournalStatus> Journal::status() const { return impl_->status(); }
 
 Result<JournalStatus> Journal::Impl::status() {
@@ -421,7 +440,8 @@ Result<JournalStatus> Journal::Impl::status() {
                        .damaged_forgotten = damaged_forgotten,
                        .seals_put_off = seals_put_off,
                        .coarsening = state.coarse.has_value(),
-                       .dropped = dropped};
+                       .dropped = dropped,
+                       .log = log};
 }
 
 }  // namespace ledgerline::agent

@@ -72,6 +72,7 @@ struct JournalStatus {
   uint64_t seals_put_off = 0;           // for lack of a free page
   bool coarsening = false;              // full: readings that cannot wait are merged
   Seq dropped = 0;                      // readings that a tombstone without a receipt stands for
+  LogSightings log;
 };
 
 class Journal final : public Outgoing {
@@ -114,6 +115,8 @@ class Journal final : public Outgoing {
   Result<ReceiptOutcome> store_receipt(const Receipt& receipt, ByteView signed_bytes) override;
   Result<Heartbeat> heartbeat(std::optional<Timestamp> hold = std::nullopt) override;
   [[nodiscard]] Result<ResumeState> resume_state() const override;
+  [[nodiscard]] Result<LogSightings> log_sightings() const override;
+  Status keep_log_sightings(const LogSightings& sightings) override;
   [[nodiscard]] Result<JournalStatus> status() const;
 
  private:

@@ -38,7 +38,8 @@ struct Journal::Impl {
   BatchId grant_hash;
   StreamState state;
   MeterTable meter_table;
-  MeterRows meters;    // of meter_table, by number
+  MeterRows meters;  // of meter_table, by number
+  LogSightings log;
   KeyClock key_clock;  // as of opening
   bool booted = false;
   bool commit_failed = false;  // nobody knows what it left: nothing more is written

@@ -65,7 +65,8 @@ Result<Holdings> Journal::Impl::holdings() const {
                .oldest_key_hour = list ? std::optional(list->hour) : std::nullopt,
                .key_time = key_clock_now().at,
                .oldest_skeleton = state.oldest_skeleton,
-               .oldest_skeleton_sealed_at = std::nullopt};
+               .oldest_skeleton_sealed_at = std::nullopt,
+               .keep_evidence = log.keep_evidence()};
   if (state.oldest_skeleton < state.next_batch) {
     const auto skeleton = skeleton_of(txn, state.oldest_skeleton);
     // Where it is damaged it counts as old: it goes as soon as it may.

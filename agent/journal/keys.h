@@ -7,7 +7,7 @@
 //   table               tuple                       value (values.h), followed by CRC-32C[4]
 //   0x00 meta           "format"                    format[4]
 //   0x10 stream part    stream part[1]              1 grant, 2 state, 3 meter table, 4 receipt,
-//                                                   5 key clock, 6 dropped
+//                                                   5 key clock, 6 dropped, 7 log
 //   0x20 run            stream run_number[8]        readings of one commit, not sealed yet
 //   0x30 batch          stream batch_number[8]      sealed bytes
 //   0x31 skeleton       stream batch_number[8]      id, seqs, totals
@@ -33,7 +33,8 @@ enum class StreamPart : uint8_t {
   meters = 3,
   receipt = 4,
   key_clock = 5,
-  dropped = 6
+  dropped = 6,
+  log = 7
 };
 
 Bytes format();

@@ -31,6 +31,10 @@ class Writer {
     return *this;
   }
   Writer& text(std::string_view text) { return u16(text.size()).raw(bytes_of(text)); }
+  Writer& note(std::string_view note) {
+    CHECK_INVARIANT(note.size() <= CheckpointNote::kSizeMax);
+    return u32(static_cast<uint32_t>(note.size())).raw(bytes_of(note));
+  }
   Writer& totals(const Totals& totals) {
     u16(totals.size());
     for (const auto& [meter, sum] : totals) {
@@ -59,6 +63,7 @@ class Reader {
   uint64_t u64() { return big_endian64(raw(8)); }
   int64_t i64() { return static_cast<int64_t>(u64()); }
   std::string text() { return string_of(raw(u16())); }
+  std::string note() { return string_of(raw(u32())); }
   template <class Id>
   Id id() {
     return *Id::from(raw(Id::kSize));
@@ -319,6 +324,42 @@ Result<Dropped> decode_dropped(ByteView bytes) {
   dropped.at = Timestamp(in.i64());
   TRY(dropped.records, decode_run(in.rest()));
   return in.finished(dropped, "note of what was given up");
+}
+
+Bytes encode(const LogSightings& sightings) {
+  CHECK_INVARIANT(sightings.earlier.size() <= LogSightings::kEarlierMax);
+  Writer out;
+  out.u32(sightings.epoch).u64(sightings.size).note(sightings.newest);
+  out.u8(static_cast<uint8_t>(sightings.earlier.size()));
+  for (const std::string& note : sightings.earlier) out.note(note);
+  out.u8(sightings.conflict ? 1 : 0);
+  if (const auto& conflict = sightings.conflict) {
+    out.u32(conflict->epoch).i64(conflict->at.unix_ms()).text(conflict->why);
+    out.note(conflict->held).note(conflict->shown);
+  }
+  return out.take();
+}
+
+Result<LogSightings> decode_log_sightings(ByteView bytes) {
+  Reader in(bytes);
+  LogSightings out;
+  out.epoch = in.u32();
+  out.size = in.u64();
+  out.newest = in.note();
+  const uint8_t count = in.u8();
+  if (count > LogSightings::kEarlierMax) in.refuse();
+  for (uint8_t i = 0; i < count && in.ok(); ++i) out.earlier.push_back(in.note());
+  const uint8_t has_conflict = in.u8();
+  if (has_conflict > 1) in.refuse();
+  if (has_conflict == 1) {
+    auto& conflict = out.conflict.emplace();
+    conflict.epoch = in.u32();
+    conflict.at = Timestamp(in.i64());
+    conflict.why = in.text();
+    conflict.held = in.note();
+    conflict.shown = in.note();
+  }
+  return in.finished(out, "sight of the collector's log");
 }
 
 Bytes encode_raw(int64_t raw) { return Writer().i64(raw).take(); }

@@ -18,11 +18,15 @@
 //   hashes   := { hash[16] }
 //   key clock := at[8] read_at[8]
 //   dropped  := from[8] at[8] run           the run has records only
+//   log      := epoch[4] size[8] note count[1] { note } has_conflict[1]
+//               [ epoch[4] at[8] text note note ]   why, held, shown
+//   note     := length[4] bytes
 
 #include <array>
 #include <optional>
 #include <vector>
 
+#include "agent/core/checkpoint_watch.h"
 #include "agent/core/recorder.h"
 #include "agent/core/retention.h"
 #include "common/columns.h"
@@ -109,6 +113,7 @@ Bytes encode(const Seen& seen);
 Bytes encode(std::span<const KeyHash> hashes);
 Bytes encode(const KeyClock& key_clock);
 Bytes encode(const Dropped& dropped);
+Bytes encode(const LogSightings& sightings);
 Bytes encode_raw(int64_t raw);
 
 Result<uint32_t> decode_format(ByteView bytes);
@@ -122,6 +127,7 @@ Result<std::vector<KeyHash>> decode_hashes(ByteView bytes);
 Result<KeyClock> decode_key_clock(ByteView bytes);
 /// records.section views into `bytes`.
 Result<Dropped> decode_dropped(ByteView bytes);
+Result<LogSightings> decode_log_sightings(ByteView bytes);
 Result<int64_t> decode_raw(ByteView bytes);
 
 }  // namespace values

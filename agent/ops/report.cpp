@@ -36,6 +36,24 @@ Json uplink_of(const UplinkReport& uplink) {
                        {"receipts", number(uplink.receipts)}});
 }
 
+Json log_of(const LogSightings& log) {
+  Json out = Json::object({{"epoch", number(log.epoch)},
+                           {"leaves", number(log.size)},
+                           {"checkpoint", Json::string(log.newest)},
+                           {"contradicts_itself", Json::boolean(log.keep_evidence())}});
+  Json earlier = Json::array();
+  for (const std::string& note : log.earlier) earlier.push(Json::string(note));
+  out.set("earlier", std::move(earlier));
+  if (const auto& conflict = log.conflict) {
+    out.set("conflict", Json::object({{"at", Json::string(to_rfc3339(conflict->at))},
+                                      {"epoch", number(conflict->epoch)},
+                                      {"why", Json::string(conflict->why)},
+                                      {"held", Json::string(conflict->held)},
+                                      {"shown", Json::string(conflict->shown)}}));
+  }
+  return out;
+}
+
 Json diagnostic_of(const DiagnosticReport& diagnostic) {
   const JournalStatus& journal = diagnostic.journal;
   Json out =
@@ -69,6 +87,22 @@ std::string uplink_text(const Json& uplink) {
     out += ": " + failure;
   if (const std::string alarm = text_at(uplink, "alarm"); !alarm.empty()) out += "; " + alarm;
   return out;
+}
+
+std::string log_text(const Json& log) {
+  std::string out = "  log        verified up to leaf " + text_at(log, "leaves") + " of epoch " +
+                    text_at(log, "epoch") + "\n";
+  const Json* conflict = log.find("conflict");
+  if (conflict == nullptr) return out;
+  const bool now = flag_at(log, "contradicts_itself");
+  return out +
+         (now ? "  LOG        THE COLLECTOR CONTRADICTS ITSELF since "
+              : "  log        the collector contradicted itself on ") +
+         text_at(*conflict, "at") + ": " + text_at(*conflict, "why") +
+         (now ? "; no batch is forgotten any more, so the journal will fill up. Take both signed "
+                "notes (status --json, log.conflict) to who audits the collector; a new epoch of "
+                "its log ends this\n"
+              : "; both signed notes are kept\n");
 }
 
 std::string totals_text(const Json& report) {
@@ -164,6 +198,7 @@ Json status_report(const AgentConfig& config, const JournalStatus& journal,
        {"disk_free_bytes", number(journal.disk_free_bytes)},
        {"coarsening", Json::boolean(journal.coarsening)},
        {"totals", totals_of(journal)}});
+  if (!journal.log.newest.empty()) out.set("log", log_of(journal.log));
   if (live) {
     out.set("uplink", uplink_of(live->uplink));
     out.set("pushed_back", number(live->commits.pushed_back));
@@ -192,6 +227,7 @@ std::string status_text(const Json& report) {
   const std::string promised = text_at(report, "complete_through");
   out += "  complete   " +
          (promised.empty() ? std::string("nothing promised yet") : "through " + promised) + "\n";
+  if (const Json* log = report.find("log")) out += log_text(*log);
   if (const Json* uplink = report.find("uplink"))
     out += "  uplink     " + uplink_text(*uplink) + "\n";
   if (const Json* inputs = report.find("inputs")) out += inputs_text(*inputs);
@@ -230,6 +266,11 @@ std::string metrics_text(const JournalStatus& journal, const LiveReport& live,
   out.counter("receipts_total", live.uplink.receipts);
   out.counter("statements_refused_total", live.uplink.statements_refused);
   out.counter("heartbeats_total", live.uplink.heartbeats);
+  out.counter("checkpoints_verified_total", live.uplink.checkpoints);
+  out.counter("checkpoints_refused_total", live.uplink.checkpoints_refused);
+  out.counter("checkpoint_conflicts_total", live.uplink.checkpoint_conflicts);
+  out.gauge("log_leaves", journal.log.size);
+  out.gauge("log_contradicts_itself", journal.log.keep_evidence() ? 1 : 0);
   out.counter("connects_total", live.uplink.connects);
   out.counter("connection_failures_total", live.uplink.connection_failures);
   if (diagnostic) diagnostic_metrics(*diagnostic, out);

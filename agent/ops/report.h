@@ -29,6 +29,10 @@ struct UplinkReport {
   uint64_t receipts = 0;
   uint64_t statements_refused = 0;
   uint64_t heartbeats = 0;
+  uint64_t checkpoints =
+      0;  // of the collector's log, verified; of the billing stream, like the next
+  uint64_t checkpoints_refused = 0;
+  uint64_t checkpoint_conflicts = 0;
   uint64_t connects = 0;
   uint64_t connection_failures = 0;
 };

@@ -34,7 +34,13 @@ Uplink::Uplink(io::Runtime& runtime, Clock& clock, OutgoingStreams outgoing, Sig
       collector_key_(std::move(collector_key)),
       options_(std::move(options)),
       factory_(factory),
-      journal_failed_(journal_failed) {
+      journal_failed_(journal_failed),
+      checkpoints_(
+          runtime, clock, outgoing.billing, signer, collector_key_,
+          [this](TopicLeaf leaf, Bytes payload, io::Published done) {
+            publish(leaf, std::move(payload), std::move(done));
+          },
+          journal_failed) {
   add(StreamClass::billing, outgoing.billing,
       {.heartbeat = options_.heartbeat, .limits = options_.limits, .hold = options_.hold});
   if (outgoing.diagnostic == nullptr) return;
@@ -84,6 +90,8 @@ void Uplink::read_streams(size_t next, std::optional<uint8_t> partition) {
         StreamUplink& stream = *streams_[next].uplink;
         if (state) {
           stream.begin(*state);
+          if (streams_[next].stream_class == StreamClass::billing)
+            checkpoints_.begin(state->stream);
         } else {
           stream.halt_for("the journal cannot be read", state.error());
         }
@@ -95,6 +103,7 @@ void Uplink::read_streams(size_t next, std::optional<uint8_t> partition) {
 void Uplink::stop() {
   alive_.reset();
   if (mqtt_) mqtt_->stop();
+  checkpoints_.stop();
   for (const Stream& each : streams_) each.uplink->stop();
 }
 
@@ -117,10 +126,12 @@ void Uplink::connect(uint8_t partition) {
                    {[this](bool) {
                       log_info("broker_connected", {kv("broker", options_.broker.host)});
                       for (const Stream& each : streams_) each.uplink->on_connected();
+                      checkpoints_.on_connected();
                     },
                     [this](const std::string& reason) {
                       log_warn("broker_connection_failed", {kv("reason", reason)});
                       for (const Stream& each : streams_) each.uplink->on_disconnected();
+                      checkpoints_.on_disconnected();
                     },
                     [this](const io::MqttMessage& message) { on_message(message); }});
   mqtt_->start();
@@ -163,7 +174,19 @@ void Uplink::on_receipts(const io::MqttMessage& message) {
   }
 }
 
+void Uplink::on_checkpoint(const SignedMessage& message) {
+  const auto read = [&]() -> Result<CheckpointAnswer> {
+    TRY_VOID(verify(message, collector_key_));
+    return decode_checkpoint_answer(message.body);
+  };
+  const auto answer = read();
+  if (!answer) return refuse("checkpoint", answer.error());
+  checkpoints_.on_answer(*answer);
+}
+
 void Uplink::on_answer(const io::MqttMessage& message) {
+  if (const auto checkpoint = open_signed(message.payload, payload_type::kCheckpointAnswer))
+    return on_checkpoint(*checkpoint);
   const auto read = [&]() -> Result<Answer> {
     TRY(const auto opened, open_signed(message.payload, payload_type::kAnswer));
     TRY_VOID(verify(opened, collector_key_));
@@ -186,6 +209,7 @@ bool Uplink::undeliverable(StreamClass stream_class) const {
 UplinkStatus Uplink::status(StreamClass stream_class) const {
   UplinkStatus out{at(stream_class).status()};
   out.statements_refused += statements_refused_;
+  out.checkpoints = checkpoints_.counters();
   if (mqtt_) {
     out.connected = mqtt_->status().connected;
     out.connection_failure = mqtt_->status().last_failure;

@@ -8,6 +8,7 @@
 // leaves before the collector has answered a resume of this connection; memory holds the windows
 // and not the backlog. A stream that has ended leaves the other as it is.
 
+#include "agent/uplink/checkpoint_uplink.h"
 #include "agent/uplink/stream_uplink.h"
 
 namespace ledgerline::agent {
@@ -34,6 +35,7 @@ struct UplinkStatus : StreamUplinkStatus {
   std::string connection_failure;  // in plain words; empty while connected
   uint64_t connects = 0;
   uint64_t connection_failures = 0;
+  CheckpointCounters checkpoints;
 };
 
 /// The device's journals.
@@ -80,6 +82,7 @@ class Uplink {
   void publish(TopicLeaf leaf, Bytes payload, io::Published done);
   void on_message(const io::MqttMessage& message);
   void on_answer(const io::MqttMessage& message);
+  void on_checkpoint(const SignedMessage& message);
   void on_receipts(const io::MqttMessage& message);
   void refuse(const std::string& what, const Error& error);
 
@@ -93,6 +96,7 @@ class Uplink {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<io::MqttClient> mqtt_;
   std::vector<Stream> streams_;
+  CheckpointUplink checkpoints_;  // over the billing stream
   Topic topic_;
   uint64_t statements_refused_ = 0;  // of no stream
 };

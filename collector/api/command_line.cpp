@@ -183,6 +183,29 @@ void describe_maintenance(CLI::App& app, CommandLine& out) {
   tried->add_flag("--json", out.json, "answer in JSON");
 }
 
+void describe_checkpoint(CLI::App& app, CommandLine& out) {
+  CLI::App* checkpoint =
+      add_verb(app, out, Verb::checkpoint, "checkpoint",
+               "sign the evidence log as it is now (a C2SP checkpoint), for auditors and witnesses",
+               "ledgerline-collector checkpoint --out checkpoint.txt");
+  checkpoint->add_option("--out", out.out, "where it is written (default: printed)")
+      ->type_name("FILE");
+  checkpoint->require_subcommand(0, 1);
+  CLI::App* cosign =
+      add_verb(*checkpoint, out, Verb::cosign_checkpoint, "cosign",
+               "add a witness's cosignature to the newest checkpoint",
+               "ledgerline-collector checkpoint cosign cosigned.txt --witness-key witness.key");
+  cosign->add_option("note", out.file, "the checkpoint as the witness gave it back")
+      ->required()
+      ->type_name("FILE");
+  cosign->add_option("--witness-key", out.witness_key, "NAME+HINT+KEY, as its operator gives it")
+      ->required()
+      ->type_name("FILE");
+  // CLI11 calls the outer callback after the inner one.
+  checkpoint->callback(
+      [&out, cosign] { out.verb = cosign->parsed() ? Verb::cosign_checkpoint : Verb::checkpoint; });
+}
+
 void describe_accounts(CLI::App& app, CommandLine& out) {
   CLI::App* accounts = add_verb(app, out, Verb::accounts, "accounts",
                                 "consumption, signals and health of each contract, as told last",
@@ -306,6 +329,7 @@ void describe(CLI::App& app, CommandLine& out) {
   describe_exceptions(app, out);
   describe_maintenance(app, out);
   describe_accounts(app, out);
+  describe_checkpoint(app, out);
   describe_usage(app, out);
   describe_ledger(app, out);
   describe_corrections(app, out);

@@ -40,14 +40,16 @@ struct CommandLine {
     withdraw_correction,
     list_corrections,
     list_gaps,
-    accept_gap
+    accept_gap,
+    checkpoint,
+    cosign_checkpoint
   };
   Verb verb = Verb::run;
   std::string config = "/etc/ledgerline/collector.toml";
   std::string log_level = "info";
   bool json = false;
-  std::string file;        // enroll: the request
-  std::string out;         // where enroll writes the answer, operator add the key, keys the keys
+  std::string file;        // enroll: the request; checkpoint cosign: the witness's note
+  std::string out;         // where enroll and checkpoint write the answer, operator add the key, keys the keys
   std::string name;        // operator add, revoke
   std::string public_key;  // operator add: the file of a key made elsewhere
   std::string key;         // the file of the operator's private key who acts
@@ -76,6 +78,7 @@ struct CommandLine {
   std::string correction;               // correct withdraw: its id or the beginning of it
   std::vector<std::string> references;  // correct
   bool dry_run = false;                 // correct
+  std::string witness_key;     // checkpoint cosign: the file with the witness's public key
 };
 
 /// The program is to print `text` and end: help (code 0) or a usage error (code 64).

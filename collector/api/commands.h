@@ -80,4 +80,13 @@ Result<int> accept_gap(const CollectorConfig& config, const CommandLine& options
 Result<int> try_maintenance(const CollectorConfig& config, const CommandLine& options,
                             std::ostream& out);
 
+/// Signs the evidence log as it is, keeps the note for cosignatures and prints or writes it.
+Result<int> checkpoint(const CollectorConfig& config, const CommandLine& options,
+                       std::ostream& out);
+Result<int> checkpoint(Store& store, Signer& signer, const CommandLine& options, std::ostream& out);
+/// Adds a witness's cosignature to the note that `checkpoint` kept.
+Result<int> cosign_checkpoint(const CollectorConfig& config, const CommandLine& options,
+                              std::ostream& out);
+Result<int> cosign_checkpoint(Store& store, const CommandLine& options, std::ostream& out);
+
 }  // namespace ledgerline::collector

@@ -59,6 +59,10 @@ void intake_lines(const IntakeStatus& status, Text& out) {
   out.counter("resumes_total", custody.resumes, "Resumes answered");
   out.counter("rollbacks_total", custody.rollbacks,
               "Resumes that show less than the collector holds");
+  out.counter("checkpoints_total", custody.checkpoints,
+              "Checkpoints of the evidence log shown to devices");
+  out.counter("checkpoints_failed_total", custody.checkpoints_failed,
+              "Checkpoints that a device asked for and that could not be made");
   out.counter("behind_agent_total", custody.behind_agent,
               "Resumes that show more than the collector holds");
 }

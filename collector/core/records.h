@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "collector/core/usage.h"
+#include "common/checkpoint.h"
 #include "common/columns.h"
 #include "common/crypto.h"
 #include "common/envelope.h"
@@ -128,14 +129,6 @@ enum class LeafKind : uint8_t {
   operator_key = 9,
   exception_action = 10,
   epoch = 11,
-};
-
-/// Which log this is, from its first leaf. A collector restored from a backup starts a new epoch.
-struct LogOrigin {
-  std::string collector;  // the collector key's id in hexadecimal
-  std::string log;
-  uint32_t epoch = 1;
-  friend bool operator==(const LogOrigin&, const LogOrigin&) = default;
 };
 
 struct LogHead {

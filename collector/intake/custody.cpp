@@ -112,6 +112,8 @@ Result<std::vector<Outbound>> Custody::accept(const std::vector<Arrival>& group)
   for (const auto& [arrival, topic] : statements) {
     if (topic.leaf == TopicLeaf::heartbeat) {
       TRY_VOID(take_heartbeat(*arrival, topic, cache, heartbeats));
+    } else if (const auto asks = open_signed(arrival->payload, payload_type::kCheckpointRequest)) {
+      TRY_VOID(take_checkpoint_request(*asks, *arrival, topic, out));
     } else {
       TRY_VOID(take_resume(*arrival, topic, out));
     }

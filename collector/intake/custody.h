@@ -68,7 +68,9 @@ struct CustodyCounters {
   uint64_t rollbacks = 0;  // resumes answered with "rollback"; a replayed resume counts too
   uint64_t behind_agent =
       0;  // resumes that show more than we hold: this store was restored from a backup
-  uint64_t quarantine_full = 0;  // refused, counted, not kept: the device's budget is used up
+  uint64_t checkpoints = 0;         // shown to devices that asked
+  uint64_t checkpoints_failed = 0;  // could not be made: the log says why
+  uint64_t quarantine_full = 0;     // refused, counted, not kept: the device's budget is used up
   std::array<uint64_t, kRefusals> refused{};
 };
 
@@ -139,6 +141,9 @@ class Custody {
                         std::map<StreamId, HeartbeatPut>& newest);
   Status put_heartbeats(const std::map<StreamId, HeartbeatPut>& newest);
   Status take_resume(const Arrival& arrival, const Topic& topic, std::vector<Outbound>& out);
+  /// Shows the device the log as it is, with the proof that it contains what the device knows.
+  Status take_checkpoint_request(const SignedMessage& message, const Arrival& arrival,
+                                 const Topic& topic, std::vector<Outbound>& out);
   Status answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
                 std::string detail, std::vector<Outbound>& out);
   /// The stream's newest receipt, numbered above `newest_issued` where that is not ours: a store

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "collector/core/log_tree.h"
 #include "collector/store/embedded_store.h"
 #include "common/check.h"
 
@@ -11,22 +10,11 @@ namespace ledgerline::collector {
 
 namespace {
 
-Key log_key() { return Key(Table::meta).text("log"); }
 Key linked_key(const StreamId& stream, BatchNumber number) {
   return Key(Table::linked).id(stream.view()).u64(number);
 }
 Key parked_key(const StreamId& stream, BatchNumber number) {
   return Key(Table::parked).id(stream.view()).u64(number);
-}
-
-Result<LogTree> read_tree(Rows& rows) {
-  TRY(auto row, rows.find<LogRow>(log_key()));
-  if (!row) return LogTree();
-  return LogTree::from(row->size, std::move(row->frontier));
-}
-
-Status write_tree(Rows& rows, const LogTree& tree) {
-  return rows.put(log_key(), LogRow{.size = tree.size(), .frontier = tree.frontier()});
 }
 
 /// The entry as the log's next leaf; its leaf number is the tree's size.
@@ -139,6 +127,7 @@ Status admit_one(Rows& rows, LogTree& tree, const AdmitChange& change) {
 Result<LeafNumber> append_statement(Rows& rows, const StatementPut& put) {
   CHECK_INVARIANT(put.kind != LeafKind::batch && put.kind != LeafKind::tombstone);
   TRY(auto tree, read_tree(rows));
+  const uint64_t size_before = tree.size();
   TRY(const uint64_t count, count_of(rows, put.kind));
   if (put.expected_count && *put.expected_count != count)
     return fail(Errc::conflict, "another statement of this kind was logged meanwhile");
@@ -155,7 +144,7 @@ Result<LeafNumber> append_statement(Rows& rows, const StatementPut& put) {
     TRY_VOID(check_stored_name("what a statement is about", put.about));
     TRY_VOID(rows.put_nothing(Key(Table::statement_about).text(put.about).u64(entry.leaf)));
   }
-  TRY_VOID(write_tree(rows, tree));
+  TRY_VOID(write_tree(rows, size_before, tree));
   return entry.leaf;
 }
 
@@ -169,7 +158,7 @@ Result<LeafNumber> EmbeddedStore::admit(std::span<const AdmitChange> changes) {
     TRY(auto tree, read_tree(rows));
     const uint64_t size_before = tree.size();
     for (const AdmitChange& change : changes) TRY_VOID(admit_one(rows, tree, change));
-    if (tree.size() != size_before) TRY_VOID(write_tree(rows, tree));
+    TRY_VOID(write_tree(rows, size_before, tree));
     return tree.size();
   });
 }
@@ -204,23 +193,6 @@ Result<std::vector<SideBatch>> EmbeddedStore::forks(const StreamId& stream) {
           return true;
         }));
     return out;
-  });
-}
-
-Result<LogOrigin> EmbeddedStore::ensure_origin(const LogOrigin& origin) {
-  return write([&](Rows& rows) -> Result<LogOrigin> {
-    const Key key = Key(Table::meta).text("origin");
-    TRY(auto stored, rows.find<LogOrigin>(key));
-    if (stored) return std::move(*stored);
-    TRY_VOID(rows.put(key, origin));
-    return origin;
-  });
-}
-
-Result<LogHead> EmbeddedStore::log_head() {
-  return read([&](Rows& rows) -> Result<LogHead> {
-    TRY(const auto tree, read_tree(rows));
-    return LogHead{.size = tree.size(), .root = tree.root()};
   });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // The storage port over an ordered map of bytes. What each verb reads and writes is in
-// embedded_{devices,log,fold,commercial, outbox}.cpp; the keys are keys.h, the values
+// embedded_{devices,log,tiles,fold,commercial,outbox}.cpp; the keys are keys.h, the values
 // record_codec.h. Holds no state but its engine.
 
 #include "collector/store/rows.h"
@@ -39,9 +39,14 @@ class EmbeddedStore final : public Store {
   Result<size_t> put_heartbeats(std::span<const HeartbeatPut> puts) override;
 
   Result<LogOrigin> ensure_origin(const LogOrigin& origin) override;
+  Result<LogOrigin> log_origin() override;
   Result<LogHead> log_head() override;
   Result<std::vector<LogEntry>> read_log(LeafNumber from, const ReadLogLimits& limits) override;
   Result<LogEntry> leaf(LeafNumber leaf) override;
+  Result<std::vector<Digest>> inclusion_proof(LeafNumber leaf, uint64_t size) override;
+  Result<std::vector<Digest>> consistency_proof(uint64_t old_size, uint64_t new_size) override;
+  Result<std::string> stored_checkpoint() override;
+  Status put_checkpoint(const std::string& expected, const std::string& note) override;
   Result<uint64_t> statement_count(LeafKind kind) override;
   Result<std::vector<LogEntry>> statements(LeafKind kind, uint64_t number, size_t limit) override;
   Result<std::vector<LogEntry>> statements_about(const std::string& about) override;
@@ -132,6 +137,9 @@ class EmbeddedStore final : public Store {
 };
 
 // Shared by the verbs' files.
+/// The tree's new frontier and the tiles that were completed since it had `size_before` leaves.
+Status write_tree(Rows& rows, uint64_t size_before, const LogTree& tree);
+Result<LogTree> read_tree(Rows& rows);
 Status write_exceptions(Rows& rows, std::span<const ExceptionUpsert> upserts);
 /// Appends to the evidence log. Errc::conflict as StatementPut says.
 Result<LeafNumber> append_statement(Rows& rows, const StatementPut& put);

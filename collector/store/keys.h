@@ -32,7 +32,7 @@ namespace ledgerline::collector {
 // clang-format off
 enum class Table : uint8_t {
   // fields                                  value
-  meta = 0x01,              // text name                        "format", "origin", "log", "fold"
+  meta = 0x01,              // text name                        "format", "origin", "log", "fold", "checkpoint": signed note
   device = 0x10,            // text tenant, text device         DeviceRow
   stream = 0x11,            // id stream                        StreamRow without heartbeats
   device_stream = 0x12,     // text tenant, text device, id     nothing
@@ -45,6 +45,7 @@ enum class Table : uint8_t {
   parked = 0x22,            // id stream, u64 number            SideBatch
   fork = 0x23,              // id stream, u64 number, id batch  SideBatch
   statement = 0x24,         // u32 kind, u64 number             u64 leaf
+  tile = 0x25,              // u32 level, u64 tile              256 hashes, embedded_tiles.cpp
   statement_about = 0x26,   // text about, u64 leaf             nothing
   fold_state = 0x30,        // id stream                        StreamFoldState
   series = 0x31,            // u64 series                       SeriesKey

@@ -42,6 +42,13 @@ class Rows {
   }
   Status put_nothing(const Key& key) { return put_bytes(key, {}); }
 
+  Result<std::optional<Bytes>> find_bytes(const Key& key) {
+    TRY(const auto stored, txn_.get(key));
+    if (!stored) return std::nullopt;
+    TRY(const auto value, checked(key, *stored));
+    return copy_of(value);
+  }
+
   Result<std::optional<uint64_t>> find_u64(const Key& key) {
     TRY(const auto stored, txn_.get(key));
     if (!stored) return std::nullopt;

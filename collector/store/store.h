@@ -308,10 +308,20 @@ class Store {
   // ---- Evidence log
   /// Stores the origin where there is none yet; returns the stored one.
   virtual Result<LogOrigin> ensure_origin(const LogOrigin& origin) = 0;
+  /// Errc::not_found before ensure_origin().
+  virtual Result<LogOrigin> log_origin() = 0;
   virtual Result<LogHead> log_head() = 0;
   virtual Result<std::vector<LogEntry>> read_log(LeafNumber from,
                                                  const ReadLogLimits& limits = {}) = 0;
   virtual Result<LogEntry> leaf(LeafNumber leaf) = 0;
+  /// Of the leaf in the log's first `size` leaves (merkle.h). Errc::reject where the log has no
+  /// such leaf or is smaller; Errc::corrupt where hashes that were stored with the leaves are gone.
+  virtual Result<std::vector<Digest>> inclusion_proof(LeafNumber leaf, uint64_t size) = 0;
+  virtual Result<std::vector<Digest>> consistency_proof(uint64_t old_size, uint64_t new_size) = 0;
+  /// The signed note that was stored last; empty: none yet.
+  virtual Result<std::string> stored_checkpoint() = 0;
+  /// Errc::conflict where another than `expected` is stored.
+  virtual Status put_checkpoint(const std::string& expected, const std::string& note) = 0;
   /// How many statements of the kind there are: the number of the newest.
   virtual Result<uint64_t> statement_count(LeafKind kind) = 0;
   /// Of one kind, ascending by number, from `number` on.

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "common/checkpoint.h"
 #include "common/messages.h"
 #include "common/topics.h"
 
@@ -18,6 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)decode_resume(bytes);
   (void)decode_answer(bytes);
   (void)decode_receipt_set(bytes);
+  (void)decode_checkpoint_request(bytes);
+  (void)decode_checkpoint_answer(bytes);
+  (void)parse_witness_key(text_of(bytes));
+  const auto note = open_checkpoint(text_of(bytes));
+  if (note && note_text(*note) != text_of(bytes)) std::abort();
   (void)pem_decode("LEDGERLINE ENROLMENT", text_of(bytes));
   const auto topic = parse_topic(text_of(bytes));
   if (topic && topic->text() != text_of(bytes)) std::abort();

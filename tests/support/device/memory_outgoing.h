@@ -93,6 +93,17 @@ class MemoryOutgoing final : public agent::Outgoing {
     return out;
   }
 
+  [[nodiscard]] Result<agent::LogSightings> log_sightings() const override {
+    const std::lock_guard lock(mutex_);
+    return log_;
+  }
+  Status keep_log_sightings(const agent::LogSightings& sightings) override {
+    const std::lock_guard lock(mutex_);
+    if (broken_) return fail(*broken_, "the commit failed");
+    log_ = sightings;
+    return {};
+  }
+
   [[nodiscard]] Result<agent::ResumeState> resume_state() const override {
     const std::lock_guard lock(mutex_);
     agent::ResumeState out = state_;
@@ -118,6 +129,7 @@ class MemoryOutgoing final : public agent::Outgoing {
   mutable std::mutex mutex_;
   std::vector<SealedBatch> batches_;
   agent::ResumeState state_;
+  agent::LogSightings log_;
   std::optional<Errc> broken_;
   uint64_t heartbeats_ = 0;
   uint64_t refused_ = 0;

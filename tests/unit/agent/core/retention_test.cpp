@@ -65,6 +65,20 @@ TEST_CASE("unreceipted batches never go, however full the journal is") {
   REQUIRE(next_trim(kNow, used(168), held, kLimits).what == Trim::nothing);
 }
 
+TEST_CASE("as long as evidence is kept, only idempotency keys beyond their window go") {
+  Holdings held{.oldest_batch = 3,
+                .acked_upto = 500,
+                .key_time = kNow,
+                .oldest_skeleton_sealed_at = Timestamp(0),
+                .droppable_upto = 600,
+                .keep_evidence = true};
+  REQUIRE(next_trim(kNow, used(168), held, kLimits).what == Trim::nothing);
+  held.oldest_key_hour = kHour - 2;
+  REQUIRE(next_trim(kNow, used(168), held, kLimits).what == Trim::nothing);
+  held.oldest_key_hour = kHour - 24 * 365;
+  REQUIRE(next_trim(kNow, used(168), held, kLimits).what == Trim::expired_keys);
+}
+
 TEST_CASE("receipted batches go first when space is short, only up to the receipt") {
   const Holdings held{
       .oldest_batch = 3, .acked_upto = 500, .oldest_key_hour = kHour - 100, .key_time = kNow};

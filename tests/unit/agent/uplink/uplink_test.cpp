@@ -28,7 +28,9 @@ class ScriptedClient final : public io::MqttClient {
   void start() override { handlers.on_connected(false); }
   void stop() override {}
   void publish(std::string topic, Bytes payload, bool, io::Published done) override {
-    if (topic.ends_with("/resume")) {
+    if (const auto asks = open_signed(payload, payload_type::kCheckpointRequest)) {
+      checkpoint_requests.push_back(*decode_checkpoint_request(asks->body));
+    } else if (topic.ends_with("/resume")) {
       resume = *decode_resume(open_signed(payload, payload_type::kResume)->body);
       asked[resume->stream] = *resume;
       ++resumes;
@@ -44,6 +46,7 @@ class ScriptedClient final : public io::MqttClient {
   std::optional<Resume> resume;  // the newest
   std::map<StreamId, Resume> asked;
   int resumes = 0;
+  std::vector<CheckpointRequest> checkpoint_requests;
   Status outcome;
   std::vector<Bytes> batches;
 };
@@ -362,6 +365,31 @@ TEST_CASE("uplink: a tombstone is signed and sent, and its receipt lets the rest
   desk.receive(desk.other, 7, desk.other_chain[6].id);
   REQUIRE(desk.until([&] { return desk.diagnostic.acked_upto() == 7; }));
   CHECK(desk.billing.acked_upto() == 0);
+}
+
+TEST_CASE("uplink: checkpoints are asked for at the connect, and taken from the pinned key only") {
+  Desk desk;
+  REQUIRE(desk.until([&] { return desk.client->checkpoint_requests.size() == 1; }));
+  const auto stranger = new_signer();
+  const LogOrigin origin{desk.collector->public_key().id().hex(), "ledgerline", 1};
+  const CheckpointAnswer answer{
+      desk.device.grant.stream,
+      desk.client->checkpoint_requests.front().nonce,
+      *sign_checkpoint({to_string(origin), 0, empty_root()}, *desk.collector),
+      {}};
+  const auto say = [&](Signer& signer) {
+    const Bytes bytes = *sign(payload_type::kCheckpointAnswer, encode(answer), signer);
+    desk.client->handlers.on_message({desk.device.topic(TopicLeaf::answer), bytes, false});
+  };
+
+  say(*stranger);
+  CHECK(desk.uplink->status().statements_refused == 1);
+  CHECK(desk.uplink->status().checkpoints.verified == 0);
+  say(*desk.collector);
+
+  CHECK(desk.uplink->status().checkpoints.verified == 1);
+  REQUIRE(desk.until([&] { return desk.outgoing.log_sightings()->newest == answer.note; }));
+  CHECK(desk.client->checkpoint_requests.size() == 1);
 }
 
 }  // namespace ledgerline::agent

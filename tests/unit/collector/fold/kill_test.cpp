@@ -9,7 +9,7 @@
 #include <random>
 #include <set>
 
-#include "collector/core/log_tree.h"
+#include "common/merkle.h"
 #include "collector/fold/folder.h"
 #include "collector/store/lmdb_store.h"
 #include "tests/unit/collector/fold/fold_device.h"

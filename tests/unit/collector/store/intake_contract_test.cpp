@@ -1,4 +1,4 @@
-#include "collector/core/log_tree.h"
+#include "common/merkle.h"
 #include "tests/unit/collector/store/store_backends.h"
 
 namespace ledgerline::collector {
