@@ -79,6 +79,7 @@ struct Contract {
   Duration grace{};
   Duration
       silence{};  // how long after a period's end a device may be silent before a person is told
+  Duration adjust_after{};  // from the first sighting of late usage to the adjustment that books it
   Approval approval = Approval::automatic;
   std::vector<Subscription> subscriptions;
 };
@@ -120,6 +121,11 @@ class Catalog {
 
   [[nodiscard]] const CatalogMeter* meter(const std::string& name) const;
   [[nodiscard]] const Account* account(const std::string& name) const;
+  [[nodiscard]] const std::map<std::string, Account>& accounts() const { return accounts_; }
+  /// Versions ascending by from.
+  [[nodiscard]] const std::map<std::string, std::vector<RateCard>>& rate_cards() const {
+    return rate_cards_;
+  }
   /// The card's version in force at `t`: the latest that began at or before it.
   [[nodiscard]] const RateCard* rate_card(const std::string& name, Timestamp t) const;
   [[nodiscard]] const Contract* contract(const std::string& name) const;
@@ -143,7 +149,7 @@ class Catalog {
 
   std::string tenant_;
   std::map<std::string, CatalogMeter> meters_;
-  std::map<std::string, std::vector<RateCard>> rate_cards_;  // versions ascending by from
+  std::map<std::string, std::vector<RateCard>> rate_cards_;
   std::map<std::string, Account> accounts_;
   std::map<std::string, Contract> contracts_;
   std::map<std::string, std::string> contract_of_;  // subscription -> contract

@@ -50,6 +50,10 @@ Result<Catalog> CatalogReader::read(const std::vector<CatalogFile>& files) {
     const auto status = read_file(file);
     if (!status) complain(status.error());
   }
+  return whole();
+}
+
+Result<Catalog> CatalogReader::whole() {
   // Only where every file could be read does an unknown name mean that it is defined nowhere.
   if (complaints_.empty()) {
     check_rate_cards();
@@ -248,6 +252,7 @@ Status CatalogReader::read_contract(TomlTable table) {
   TRY(contract.currency, read_currency(table));
   TRY(contract.grace, table.duration("grace", Duration(0)));
   TRY(contract.silence, table.duration("silence", std::chrono::hours(1)));
+  TRY(contract.adjust_after, table.duration("adjust_after", std::chrono::hours(1)));
   TRY(const std::string approval, table.string("approval", "manual"));
   TRY(contract.approval,
       choose<Approval>(table, "approval", approval,

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "common/messages.h"
+#include "common/sealed_version.h"
 #include "common/topics.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -18,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)decode_resume(bytes);
   (void)decode_answer(bytes);
   (void)decode_receipt_set(bytes);
+  (void)decode_sealed_version(bytes);
   (void)pem_decode("LEDGERLINE ENROLMENT", text_of(bytes));
   const auto topic = parse_topic(text_of(bytes));
   if (topic && topic->text() != text_of(bytes)) std::abort();
