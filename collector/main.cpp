@@ -283,6 +283,14 @@ Result<int> perform(const CommandLine& options) {
       return enroll(config, options, clock, std::cout);
     case CommandLine::Verb::revoke:
       return revoke(config, options, clock, std::cout);
+    case CommandLine::Verb::add_operator:
+      return add_operator(config, options, clock, std::cout);
+    case CommandLine::Verb::list_operators:
+      return list_operators(config, options, std::cout);
+    case CommandLine::Verb::revoke_operator:
+      return revoke_operator(config, options, clock, std::cout);
+    case CommandLine::Verb::export_keys:
+      return export_keys(config, options, std::cout);
     case CommandLine::Verb::documents:
       return documents(config, options, std::cout);
     case CommandLine::Verb::approve:

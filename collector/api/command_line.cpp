@@ -46,6 +46,35 @@ void describe_devices(CLI::App& app, CommandLine& out) {
   revoke->add_option("--reason", out.reason, "kept with the key")->required();
 }
 
+void describe_operators(CLI::App& app, CommandLine& out) {
+  CLI::App* operators = app.add_subcommand("operator", "people whose signature counts");
+  operators->require_subcommand(1);
+  CLI::App* add = add_verb(*operators, out, Verb::add_operator, "add",
+                           "register a person's key, made here or elsewhere",
+                           "ledgerline-collector operator add ann --out ann.key");
+  add->add_option("name", out.name, "of the person")->required();
+  auto* key = add->add_option_group("key", "the key:");
+  key->add_option("--out", out.out, "make one and write it here, readable by its owner only")
+      ->type_name("FILE");
+  key->add_option("--public-key", out.public_key,
+                  "one made elsewhere (Ed25519 or P-256; openssl pkey -pubout)")
+      ->type_name("FILE");
+  key->require_option(1);
+  add->add_option("--reason", out.reason, "why; kept in the log");
+  add_verb(*operators, out, Verb::list_operators, "list", "registered operators, revoked ones too",
+           "ledgerline-collector operator list --json")
+      ->add_flag("--json", out.json, "answer in JSON");
+  CLI::App* revoke = add_verb(*operators, out, Verb::revoke_operator, "revoke",
+                              "take nothing that this person signs from now on",
+                              "ledgerline-collector operator revoke ann --reason 'left us'");
+  revoke->add_option("name", out.name, "of the person")->required();
+  revoke->add_option("--reason", out.reason, "why; kept in the log")->required();
+  CLI::App* keys = add_verb(app, out, Verb::export_keys, "keys",
+                            "write every public key: collector, operators, devices",
+                            "ledgerline-collector keys -o keys");
+  keys->add_option("-o,--out", out.out, "the folder")->required()->type_name("DIR");
+}
+
 void describe_documents(CLI::App& app, CommandLine& out) {
   CLI::App* documents =
       add_verb(app, out, Verb::documents, "documents", "list the documents, or show one whole",
@@ -183,6 +212,7 @@ void describe(CLI::App& app, CommandLine& out) {
                               "ledgerline-collector status --json");
   for (CLI::App* sub : {check, status}) sub->add_flag("--json", out.json, "answer in JSON");
   describe_devices(app, out);
+  describe_operators(app, out);
   describe_documents(app, out);
   describe_exceptions(app, out);
   describe_maintenance(app, out);

@@ -16,6 +16,10 @@ struct CommandLine {
     status,
     enroll,
     revoke,
+    add_operator,
+    list_operators,
+    revoke_operator,
+    export_keys,
     documents,
     approve,
     refuse,
@@ -34,14 +38,17 @@ struct CommandLine {
   std::string config = "/etc/ledgerline/collector.toml";
   std::string log_level = "info";
   bool json = false;
-  std::string file;      // enroll: the request
-  std::string out;       // enroll: where the answer is written
-  bool replace = false;  // enroll: another key may take the device over
-  std::string tenant;    // revoke, usage; enroll: what the request must name, empty: anything
-  std::string device;    // likewise
-  std::string reason;    // revoke, enroll --replace, exceptions
-  std::string document;  // documents, approve, refuse, requeue
-  std::string by;        // approve, refuse, exceptions: who; usage: "quarter", "hour" or "day"
+  std::string file;        // enroll: the request
+  std::string out;         // where enroll writes the answer, operator add the key, keys the keys
+  std::string name;        // operator add, revoke
+  std::string public_key;  // operator add: the file of a key made elsewhere
+  std::string key;         // the file of the operator's private key who acts
+  bool replace = false;    // enroll: another key may take the device over
+  std::string tenant;      // revoke, usage; enroll: what the request must name, empty: anything
+  std::string device;      // likewise
+  std::string reason;      // revoke, enroll --replace, operators, exceptions
+  std::string document;    // documents, approve, refuse, requeue
+  std::string by;          // approve, refuse, exceptions: who; usage: "quarter", "hour" or "day"
   std::optional<int64_t> serviced_after_hours;  // maintenance try
   std::string meter;                            // usage
   std::string subject;                          // usage

@@ -18,6 +18,15 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
                    std::ostream& out);
 Result<int> revoke(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                    std::ostream& out);
+Result<int> add_operator(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                         std::ostream& out);
+Result<int> list_operators(const CollectorConfig& config, const CommandLine& options,
+                           std::ostream& out);
+Result<int> revoke_operator(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                            std::ostream& out);
+/// All public keys, as ledgerline-verify reads them.
+Result<int> export_keys(const CollectorConfig& config, const CommandLine& options,
+                        std::ostream& out);
 Result<int> documents(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 /// The same of a store that is open.
 Result<int> documents(Store& store, const CommandLine& options, std::ostream& out);

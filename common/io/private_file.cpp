@@ -1,8 +1,12 @@
 #include "common/io/private_file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "common/io/system.h"
 
@@ -22,6 +26,21 @@ Status check_private_file(const std::string& path) {
 Result<std::string> read_private_file(const std::string& path, size_t size_max) {
   TRY_VOID(check_private_file(path));
   return read_file(path, size_max);
+}
+
+Status write_new_private_file(const std::string& path, std::string_view content) {
+  // The name is taken first; what is written then replaces our own empty file.
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0 && errno == EEXIST)
+    return fail(Error(Errc::conflict, "there is a file already, and a key is never written over")
+                    .with("file", path));
+  if (fd < 0)
+    return fail(Error(Errc::config, std::string("a file cannot be made: ") + std::strerror(errno))
+                    .with("file", path));
+  ::close(fd);
+  Status written = write_file_durably(path, content, 0600);
+  if (!written) ::unlink(path.c_str());
+  return written;
 }
 
 }  // namespace ledgerline::io

@@ -2,6 +2,7 @@
 // Files that hold a private key or a password: used only where nobody else may read them.
 
 #include <string>
+#include <string_view>
 
 #include "common/result.h"
 
@@ -13,5 +14,9 @@ Result<std::string> read_private_file(const std::string& path, size_t size_max =
 
 /// The same question about a file that a library reads by itself.
 Status check_private_file(const std::string& path);
+
+/// Durably, mode 0600. Errc::conflict where there is something of that name: a key is never
+/// written over.
+Status write_new_private_file(const std::string& path, std::string_view content);
 
 }  // namespace ledgerline::io

@@ -5,7 +5,7 @@
 #   STATE/ports                what listens where, kept for the next run
 #   STATE/pki STATE/broker     certificates and the broker's folder
 #   STATE/tryton               the ERP: database, configuration, secrets
-#   STATE/collector            collector.toml, state/
+#   STATE/collector            collector.toml, state/, operator.key
 #   STATE/agents/NAME          agent.toml, state/
 #   STATE/app/answers.jsonl    the sample application's log
 #   STATE/log STATE/run        a log and a pid file for each process
@@ -33,6 +33,7 @@ stack_open() {
     STATE=$(cd "$1" && pwd)
     RUN=$STATE/run
     LOGS=$STATE/log
+    OPERATOR_KEY=$STATE/collector/operator.key
     mkdir -p "$RUN" "$LOGS" "$STATE/collector" "$STATE/agents" "$STATE/app"
 }
 
@@ -117,6 +118,13 @@ prepare_collector() {
     COLLECTOR_ERP_PORT=${COLLECTOR_ERP_PORT:-$ERP_PORT}
     fill "$TEMPLATES/collector.toml.in" "$STATE/collector/collector.toml"
     run "$COLLECTOR" check --config "$STATE/collector/collector.toml"
+    prepare_operator
+}
+
+# The operator "demo": with OPERATOR_KEY is signed what a person decides here.
+prepare_operator() {
+    [ -e "$OPERATOR_KEY" ] ||
+        run "$COLLECTOR" operator add demo --out "$OPERATOR_KEY" --config "$STATE/collector/collector.toml"
 }
 
 start_collector() {

@@ -38,6 +38,7 @@ class Stack:
         self.agent_program = os.path.join(build, 'ledgerline-agent')
         self.collector_program = os.path.join(build, 'ledgerline-collector')
         self.collector_config = self.path('collector', 'collector.toml')
+        self.operator_key = self.path('collector', 'operator.key')  # of the operator "demo"
         self._environment = dict(os.environ, BUILD=build, LATENESS=lateness)
         for name, value in (('ERP_PREPARED', erp_prepared), ('TEMPLATES', templates), ('CATALOG', catalog)):
             if value:

@@ -97,6 +97,15 @@ TEST_CASE("the words a person types") {
   CHECK(parse({"documents", "--json"})->json);
   CHECK(parse({"documents", "bs-1"})->document == "bs-1");
   CHECK(parse({"approve", "bs-1", "--by", "Ann"})->by == "Ann");
+  const auto add = parse({"operator", "add", "ann", "--out", "ann.key"});
+  REQUIRE(add);
+  CHECK((add->verb == CommandLine::Verb::add_operator && add->name == "ann" &&
+         add->out == "ann.key"));
+  CHECK(parse({"operator", "add", "ann", "--public-key", "a.pem"})->public_key == "a.pem");
+  CHECK_FALSE(parse({"operator", "add", "ann"}));
+  CHECK_FALSE(parse({"operator", "add", "ann", "--out", "a", "--public-key", "b"}));
+  CHECK_FALSE(parse({"operator", "revoke", "ann"}));
+  CHECK(parse({"keys", "-o", "keys"})->out == "keys");
   CHECK(parse({"requeue", "bs-1"})->verb == CommandLine::Verb::requeue);
   CHECK(parse({"exceptions", "--state", "all"})->state == "all");
 }

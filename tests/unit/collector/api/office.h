@@ -33,6 +33,7 @@ class Office {
     char folder[] = "/tmp/ledgerline-api-XXXXXX";
     REQUIRE(::mkdtemp(folder) != nullptr);
     folder_ = folder;
+    config.file = folder_ + "/collector.toml";
     config.state = folder_ + "/state";
     config.acl_file = folder_ + "/acl";
     config.authority_certificate = folder_ + "/ca.pem";
@@ -42,6 +43,8 @@ class Office {
   Office(const Office&) = delete;
   Office& operator=(const Office&) = delete;
   ~Office() { fs::remove_all(folder_); }
+
+  [[nodiscard]] const std::string& folder() const { return folder_; }
 
   void make_authority() const {
     const std::string command =
