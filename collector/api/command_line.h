@@ -32,13 +32,15 @@ struct CommandLine {
     map_exception,
     requeue_exception,
     ignore_exception,
-    try_maintenance
+    try_maintenance,
+    load_catalog,
+    show_catalog
   };
   Verb verb = Verb::run;
   std::string config = "/etc/ledgerline/collector.toml";
   std::string log_level = "info";
   bool json = false;
-  std::string file;        // enroll: the request
+  std::string file;        // enroll: the request; catalog load, diff: the folder
   std::string out;         // where enroll writes the answer, operator add the key, keys the keys
   std::string name;        // operator add, revoke
   std::string public_key;  // operator add: the file of a key made elsewhere
@@ -63,6 +65,8 @@ struct CommandLine {
   std::string to;              // exceptions assign: who is to do it
   std::string subscription;    // exceptions map
   std::string asset;           // exceptions map
+  bool dry_run = false;        // catalog load: only show what it would change
+  bool adjust_closed = false;  // catalog load: links may bring usage to closed periods
 };
 
 /// The program is to print `text` and end: help (code 0) or a usage error (code 64).

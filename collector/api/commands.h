@@ -59,6 +59,13 @@ Result<ExceptionAction> requested_action(const ExceptionRow& row, const CommandL
 Result<int> accounts(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 Result<int> accounts(Store& store, const CommandLine& options, std::ostream& out);
 
+/// load and diff: shows how the folder's files differ from what is in force and, but for a dry run,
+/// signs them into the log. Errc::reject where that would alter a closed period.
+Result<int> load_catalog_folder(const CollectorConfig& config, const CommandLine& options,
+                                Clock& clock, std::ostream& out);
+Result<int> show_catalog(const CollectorConfig& config, const CommandLine& options,
+                         std::ostream& out);
+
 /// What the maintenance rules would have ordered over everything that was folded so far; writes
 /// nothing.
 Result<int> try_maintenance(const CollectorConfig& config, const CommandLine& options,

@@ -1,5 +1,6 @@
 // The entries of catalog and mapping versions: from a catalog and back.
 #include <algorithm>
+#include <tuple>
 
 #include "collector/core/catalog_canonical.h"
 #include "collector/core/catalog_entry.h"
@@ -81,9 +82,11 @@ std::vector<std::string> catalog_entries(const Catalog& catalog) {
   return out;
 }
 
-std::vector<std::string> mapping_entries(const Catalog& catalog) {
+namespace {
+
+/// By device, subject, from.
+std::vector<std::string> entries_of(const std::vector<Link>& links) {
   std::vector<std::string> out;
-  const std::vector<Link>& links = catalog.links();  // by device, subject, from
   for (size_t i = 0; i < links.size();) {
     Json spans = Json::array();
     size_t end = i;
@@ -98,6 +101,21 @@ std::vector<std::string> mapping_entries(const Catalog& catalog) {
   }
   std::sort(out.begin(), out.end());
   return out;
+}
+
+}  // namespace
+
+std::vector<std::string> mapping_entries(const Catalog& catalog) {
+  return entries_of(catalog.links());
+}
+
+std::vector<std::string> mapping_entries_with(const Catalog& catalog, const Link& link) {
+  std::vector<Link> links = catalog.links();
+  links.push_back(link);
+  std::stable_sort(links.begin(), links.end(), [](const Link& a, const Link& b) {
+    return std::tie(a.device, a.subject, a.from) < std::tie(b.device, b.subject, b.from);
+  });
+  return entries_of(links);
 }
 
 Result<Catalog> catalog_from_entries(const std::string& tenant,

@@ -122,7 +122,7 @@ Result<std::optional<NextVersion>> VersionState::next(
   for (const auto& [text, entry] : entries_) {
     if (!entries.contains(text)) out.removed.push_back(entry_hash(entry));
   }
-  if (out.added.empty() && out.removed.empty()) return std::nullopt;
+  if (newest_ && out.added.empty() && out.removed.empty()) return std::nullopt;
   out.statement = {.tenant = author.tenant,
                    .number = number() + 1,
                    .previous = id_,

@@ -23,6 +23,9 @@ std::vector<std::string> catalog_entries(const Catalog& catalog);
 /// {"kind":"links","device","subject","links"}: for each device and subject all its links.
 std::vector<std::string> mapping_entries(const Catalog& catalog);
 
+/// Those of the catalog's links and one more.
+std::vector<std::string> mapping_entries_with(const Catalog& catalog, const Link& link);
+
 /// The catalog that the entries say, whole: its hash is that of the one they were made of. They may
 /// be a part of a catalog's where they are closed under references: what an entry names by name is
 /// among them, of a rate card every version. In any order. Errc::corrupt, naming the entry.
@@ -92,8 +95,9 @@ class VersionState {
   /// not that of its entries: then the state is as before. The signature is the caller's business.
   Status apply(const OpenVersion& version);
 
-  /// The version that makes `texts` (ascending, each once) the entries in force; nothing where they
-  /// are. Unchanged entries keep their salts. Errc::reject beyond kEntriesMax.
+  /// The version that makes `texts` (ascending, each once) the entries in force; nothing where
+  /// a version says so already. Unchanged entries keep their salts. Errc::reject beyond
+  /// kEntriesMax.
   [[nodiscard]] Result<std::optional<NextVersion>> next(
       const std::vector<std::string>& texts, const VersionAuthor& author,
       const std::function<EntrySalt()>& salt) const;

@@ -73,6 +73,16 @@ class Office {
     return file;
   }
 
+  /// The file of the private key of an operator, who is registered where that is not so yet.
+  std::string operator_key(const std::string& name) {
+    CommandLine add;
+    add.name = name;
+    add.out = folder_ + "/" + name + ".key";
+    std::ostringstream said;
+    if (!fs::exists(add.out)) REQUIRE(add_operator(config, add, clock, said));
+    return add.out;
+  }
+
   void put_document(DocumentState state) {
     DocumentRow row;
     row.id = "bs-1";

@@ -12,11 +12,7 @@ namespace ledgerline::collector {
 
 namespace {
 
-/// Everything that a catalog can hold, with no value at its default.
-const std::string kFull = example_with("grace = \"10s\"",
-                                       "grace = \"10s\"\nsilence = \"7m\"\nadjust_after = \"3m\"\n"
-                                       "until = \"2027-01-01\"") +
-                          R"(in_service_from = "2025-05-01T00:00:00Z"
+const std::string kMore = R"(in_service_from = "2025-05-01T00:00:00Z"
 external = "EXT-7"
 [[link]]
 device = "app-1"
@@ -75,6 +71,14 @@ weights = { adoption = 10, trend = 20 }
   where = { feature = "search" }
 )";
 
+/// Everything that a catalog can hold, with no value at its default.
+std::string full() {
+  return example_with("grace = \"10s\"",
+                      "grace = \"10s\"\nsilence = \"7m\"\nadjust_after = \"3m\"\n"
+                      "until = \"2027-01-01\"") +
+         kMore;
+}
+
 std::vector<CatalogFile> demo_files() {
   std::vector<CatalogFile> out;
   const std::string folder = LEDGERLINE_SOURCE_DIR "/deploy/demo/catalog.d";
@@ -105,7 +109,7 @@ std::string fault_of(std::vector<std::string> catalog, const std::vector<std::st
 
 /// The example's entries with a text replaced in the entry that has it.
 std::string fault_with(const std::string& old_text, const std::string& new_text) {
-  const Catalog catalog = read_catalog(kFull);
+  const Catalog catalog = read_catalog(full());
   auto entries = catalog_entries(catalog);
   auto mapping = mapping_entries(catalog);
   size_t found = 0;
@@ -149,7 +153,7 @@ OpenVersion next_version(const VersionState& state, const std::vector<std::strin
 }  // namespace
 
 TEST_CASE("a catalog is the same one again from its entries", "[catalog_version]") {
-  for (const std::string& text : {kExampleCatalog, kFull, std::string("tenant = \"demo\"\n")}) {
+  for (const std::string& text : {kExampleCatalog, full(), std::string("tenant = \"demo\"\n")}) {
     const Catalog catalog = read_catalog(text);
     CHECK(again(catalog).hash() == catalog.hash());
   }
@@ -160,7 +164,7 @@ TEST_CASE("a catalog is the same one again from its entries", "[catalog_version]
 
 TEST_CASE("what a catalog says of a contract beyond its price is in its entry",
           "[catalog_version]") {
-  const Catalog read = again(read_catalog(kFull));
+  const Catalog read = again(read_catalog(full()));
 
   const Contract& contract = *read.contract("aqua-2026");
   CHECK(contract.silence == std::chrono::minutes(7));
@@ -174,7 +178,7 @@ TEST_CASE("what a catalog says of a contract beyond its price is in its entry",
 }
 
 TEST_CASE("entries are canonical texts, ascending, one per thing", "[catalog_version]") {
-  const Catalog catalog = read_catalog(kFull);
+  const Catalog catalog = read_catalog(full());
   const auto entries = catalog_entries(catalog);
   const auto mapping = mapping_entries(catalog);
 
@@ -191,7 +195,7 @@ TEST_CASE("entries are canonical texts, ascending, one per thing", "[catalog_ver
 }
 
 TEST_CASE("a part of the entries that names nothing outside it is a catalog", "[catalog_version]") {
-  const Catalog catalog = read_catalog(kFull);
+  const Catalog catalog = read_catalog(full());
   std::vector<std::string> part;
   for (const std::string& entry : catalog_entries(catalog)) {
     const bool of_rules = entry.starts_with("{\"kind\":\"maintenance") ||
@@ -213,7 +217,7 @@ TEST_CASE("an entry with a fault is refused and named", "[catalog_version]") {
           {R"("unit_price":"9.9")", R"("unit_price":"9.90")", "canonical"},
           {R"("unit_price":"9.9")", R"("unit_price":"-9.9")", "not negative"},
           {R"("up_to":"10000")", R"("up_to":null)", "bounds that rise"},
-          {R"("currency":"EUR")", R"("currency":"EUX")", "currency"},
+          {R"("version":1,"currency":"EUR")", R"("version":1,"currency":"EUX")", "currency"},
           {R"("account":"aqua","connector")", R"("account":"aqa","connector")",
            "unknown account \"aqa\""},
           {R"("anchor":"2026-01-01T00:00:00.000Z")", R"("anchor":"2026-01-02T00:00:00.000Z")",
@@ -235,7 +239,7 @@ TEST_CASE("an entry with a fault is refused and named", "[catalog_version]") {
 
 TEST_CASE("an entry that is there twice, or in the other kind of version, is refused",
           "[catalog_version]") {
-  const Catalog catalog = read_catalog(kFull);
+  const Catalog catalog = read_catalog(full());
   auto entries = catalog_entries(catalog);
   const auto mapping = mapping_entries(catalog);
 
