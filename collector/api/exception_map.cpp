@@ -4,6 +4,7 @@
 
 #include "collector/api/catalog_links.h"
 #include "collector/api/commands.h"
+#include "collector/api/operator_key.h"
 #include "collector/api/setup.h"
 #include "collector/core/mapping.h"
 #include "common/exit_code.h"
@@ -116,18 +117,19 @@ Status tell_of_closed(Store& store, const AddedLink& added, const Link& link,
 Result<int> map_exception(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                           std::ostream& out) {
   TRY(auto store, open_existing_store(config));
+  TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
   TRY(const ExceptionRow row, find_exception(*store, options.exception));
   ExceptionChange change;
-  TRY(change.action, requested_action(row, options, clock.now()));
+  TRY(change.action, requested_action(row, options, acting.name, clock.now()));
   TRY(const Catalog catalog, read_catalog(config));
   TRY(const Link link, wanted_link(*store, catalog, row, options));
   change.action.detail = described(link);
   // The file first: its comment says who and why, in the same write as the link.
   TRY(const AddedLink added, add_link(config, link,
-                                      row.id + " by " + options.by + " at " +
+                                      row.id + " by " + acting.name + " at " +
                                           to_rfc3339(clock.now()) + ": " + options.reason));
-  TRY_VOID(store->act_on_exception(change));
-  out << printable(change.action.detail) << ", in " << added.file
+  TRY(const ExceptionAction done, record_action(*store, row, std::move(change), *acting.signer));
+  out << printable(done.detail) << ", in " << added.file
       << "\na running collector takes it within seconds; the exception closes by itself\n";
   TRY_VOID(tell_of_closed(*store, added, link, row.tenant, out));
   return kExitOk;
