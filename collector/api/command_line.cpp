@@ -92,17 +92,20 @@ void describe_documents(CLI::App& app, CommandLine& out) {
   const auto decision = [&](Verb verb, const char* name, const char* what, const char* example) {
     CLI::App* sub = add_verb(app, out, verb, name, what, example);
     sub->add_option("id", out.document, "of the document")->required();
-    sub->add_option("--by", out.by, "who decides")->required();
+    sub->add_option("--reason", out.reason, "why; kept in the log");
+    add_key(*sub, out);
   };
   decision(Verb::approve, "approve", "let a waiting document go to its external system",
-           "ledgerline-collector approve bs-0f3c... --by 'A. Finance'");
+           "ledgerline-collector approve bs-0f3c... --key ann.key");
   decision(Verb::refuse, "refuse", "keep a waiting document from leaving",
-           "ledgerline-collector refuse bs-0f3c... --by 'A. Finance'");
+           "ledgerline-collector refuse bs-0f3c... --key ann.key");
   CLI::App* requeue = add_verb(
       app, out, Verb::requeue, "requeue",
       "try a rejected, held or conflicting delivery again: it is looked up before it is sent",
-      "ledgerline-collector requeue bs-0f3c...");
+      "ledgerline-collector requeue bs-0f3c... --key ann.key --reason 'party made'");
   requeue->add_option("id", out.document, "of the document")->required();
+  requeue->add_option("--reason", out.reason, "why; kept with the exception")->required();
+  add_key(*requeue, out);
 }
 
 void describe_exception_list(CLI::App& list, CommandLine& out) {
@@ -133,8 +136,8 @@ void describe_exceptions(CLI::App& app, CommandLine& out) {
   };
   const auto action = [&](Verb verb, const char* name, const char* what, const char* example) {
     CLI::App* sub = one(verb, name, what, example);
-    sub->add_option("--by", out.by, "who does it")->required()->type_name("PERSON");
     sub->add_option("--reason", out.reason, "why; kept with the exception")->required();
+    add_key(*sub, out);
     return sub;
   };
   describe_exception_list(
@@ -144,23 +147,24 @@ void describe_exceptions(CLI::App& app, CommandLine& out) {
   one(Verb::show_exception, "show", "one whole: evidence, what can be done, what was done",
       "ledgerline-collector exceptions show ex-1a2b3c4d")
       ->add_flag("--json", out.json, "answer in JSON");
-  CLI::App* assign = one(Verb::assign_exception, "assign", "say who is to do it",
-                         "ledgerline-collector exceptions assign ex-1a2b3c4d --to Bob --by Ann");
+  CLI::App* assign =
+      one(Verb::assign_exception, "assign", "say who is to do it",
+          "ledgerline-collector exceptions assign ex-1a2b3c4d --to Bob --key ann.key");
   assign->add_option("--to", out.to, "who is to do it")->required()->type_name("PERSON");
-  assign->add_option("--by", out.by, "who says so")->required()->type_name("PERSON");
   assign->add_option("--reason", out.reason, "why; kept with the exception");
+  add_key(*assign, out);
   CLI::App* map = action(Verb::map_exception, "map", "link an unmapped subject to a subscription",
                          "ledgerline-collector exceptions map ex-1a2b3c4d --subscription aqua-api "
-                         "--by Ann --reason 'order 4711'");
+                         "--key ann.key --reason 'order 4711'");
   map->add_option("--subscription", out.subscription, "who pays for it")->required();
   map->add_option("--asset", out.asset, "what it is used by");
   map->add_option("--from", out.from, "RFC 3339 (default: its first usage that is not mapped)")
       ->type_name("TIME");
   action(Verb::requeue_exception, "requeue",
          "try a delivery again: it is looked up before it is sent",
-         "ledgerline-collector exceptions requeue ex-1a2b3c4d --by Ann --reason 'party made'");
+         "ledgerline-collector exceptions requeue ex-1a2b3c4d --key ann.key --reason 'party made'");
   action(Verb::ignore_exception, "ignore", "resolve it; it opens again where its figures change",
-         "ledgerline-collector exceptions ignore ex-1a2b3c4d --by Ann --reason 'test device'");
+         "ledgerline-collector exceptions ignore ex-1a2b3c4d --key ann.key --reason 'test device'");
 }
 
 void describe_maintenance(CLI::App& app, CommandLine& out) {

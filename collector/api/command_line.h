@@ -48,9 +48,9 @@ struct CommandLine {
   bool replace = false;    // enroll: another key may take the device over
   std::string tenant;      // revoke, usage; enroll: what the request must name, empty: anything
   std::string device;      // likewise
-  std::string reason;      // revoke, enroll --replace, operators, exceptions
+  std::string reason;      // of whatever a person decides
   std::string document;    // documents, approve, refuse, requeue
-  std::string by;          // approve, refuse, exceptions: who; usage: "quarter", "hour" or "day"
+  std::string by;          // usage: "quarter", "hour" or "day"
   std::optional<int64_t> serviced_after_hours;  // maintenance try
   std::string meter;                            // usage
   std::string subject;                          // usage

@@ -51,9 +51,12 @@ Result<int> map_exception(const CollectorConfig& config, const CommandLine& opti
 Result<ExceptionRow> find_exception(Store& store, const std::string& id);
 /// The revision that the exception is about: that of its delivery, else the newest.
 Result<DocumentRow> document_of(Store& store, const ExceptionRow& row);
-/// What command, by and reason say, checked against what this kind of exception allows.
+/// What command and reason say, checked against what this kind of exception allows.
 Result<ExceptionAction> requested_action(const ExceptionRow& row, const CommandLine& options,
-                                         Timestamp now);
+                                         const std::string& by, Timestamp now);
+/// Numbers the action, signs it and stores it with what it does.
+Result<ExceptionAction> record_action(Store& store, const ExceptionRow& row, ExceptionChange change,
+                                      Signer& signer);
 
 /// The newest account update of each rule and contract.
 Result<int> accounts(const CollectorConfig& config, const CommandLine& options, std::ostream& out);

@@ -4,11 +4,15 @@
 
 #include "collector/api/commands.h"
 #include "collector/api/document_text.h"
+#include "collector/api/operator_key.h"
 #include "collector/api/pages.h"
 #include "collector/api/setup.h"
 #include "collector/api/state_names.h"
 #include "collector/api/table.h"
+#include "collector/core/approvals.h"
 #include "collector/core/documents.h"
+#include "collector/core/exceptions.h"
+#include "collector/dispatch/approval_of.h"
 #include "common/exit_code.h"
 #include "common/json.h"
 #include "common/printable.h"
@@ -82,6 +86,32 @@ Result<int> show_document(Store& store, const CommandLine& options, std::ostream
   return kExitOk;
 }
 
+/// Approved, or approved anew where the store says so and nobody's signature does.
+Result<DocumentVerdict> approved(Store& store, const DocumentRow& row, const std::string& by,
+                                 Timestamp now) {
+  if (row.state != DocumentState::approved) return approve(row, by, now);
+  TRY(const auto why_not, why_unapproved(store, row));
+  TRY(const auto delivery, store.delivery(delivery_id(row)));
+  if (!why_not || !delivery || delivery->state != DeliveryState::held)
+    return approve(row, by, now);  // says that it does not wait
+  return DocumentVerdict{
+      .state = DocumentState::approved, .by = by, .at = now, .delivery = std::nullopt};
+}
+
+/// The newest of those that were raised when this delivery came to a stand.
+Result<std::string> exception_about(Store& store, const DeliveryRow& delivery) {
+  std::optional<ExceptionRow> newest;
+  for (const auto kind : {exception_kind::kDeliveryRejected, exception_kind::kDeliveryConflict,
+                          exception_kind::kDeliveryHeld, exception_kind::kDeliveryUnapproved}) {
+    auto row = store.exception(exception_id(kind, {delivery.id}));
+    if (!row && row.error().code() == Errc::not_found) continue;
+    if (!row) return fail(row.error());
+    if (!newest || newest->last_seen < row->last_seen) newest = std::move(*row);
+  }
+  if (newest) return newest->id;
+  return fail(Error(Errc::not_found, "no exception is about the delivery").with("id", delivery.id));
+}
+
 }  // namespace
 
 Result<int> documents(const CollectorConfig& config, const CommandLine& options,
@@ -121,19 +151,29 @@ Result<int> documents(Store& store, const CommandLine& options, std::ostream& ou
 Result<int> decide(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                    std::ostream& out) {
   TRY(auto store, open_existing_store(config));
+  TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
   TRY(const DocumentRow row, store->document(options.document));
   const bool approving = options.verb == CommandLine::Verb::approve;
+  const Timestamp now = clock.now();
   TRY(const DocumentVerdict verdict,
-      approving ? approve(row, options.by, clock.now()) : refuse(row, options.by, clock.now()));
-  TRY_VOID(store->decide_document({.id = row.id,
-                                   .revision = row.revision,
-                                   .expected = row.state,
-                                   .state = verdict.state,
-                                   .by = verdict.by,
-                                   .at = verdict.at,
-                                   .delivery = verdict.delivery}));
+      approving ? approved(*store, row, acting.name, now) : refuse(row, acting.name, now));
+  const auto said = decision_about(row, approving, acting.name, now, options.reason);
+  TRY(const StatementPut statement,
+      signed_put(LeafKind::approval, said.json(), *acting.signer, now));
+  CommercialChanges changes;
+  changes.decisions.push_back({.id = row.id,
+                               .revision = row.revision,
+                               .expected = row.state,
+                               .state = verdict.state,
+                               .by = verdict.by,
+                               .at = verdict.at,
+                               .delivery = verdict.delivery,
+                               .statement = statement});
+  TRY_VOID(store->put_documents(changes));
   out << row.id << " " << name_of(verdict.state) << " by " << printable(verdict.by) << ": "
       << row.total.text() << " " << row.currency << " for " << row.account << "\n";
+  if (row.state == DocumentState::approved)
+    out << "its delivery is held: ledgerline-collector requeue " << row.id << "\n";
   return kExitOk;
 }
 
@@ -153,15 +193,17 @@ Result<DeliveryRelease> release_of(const DeliveryRow& delivery, Timestamp now) {
 
 Result<int> requeue(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out) {
-  TRY(auto store, open_existing_store(config));
-  TRY(const DocumentRow row, store->document(options.document));
-  TRY(const auto delivery, store->delivery(delivery_id(row)));
-  if (!delivery)
-    return fail(Errc::not_found, "the document has no delivery: it waits for approval");
-  TRY(const DeliveryRelease release, release_of(*delivery, clock.now()));
-  TRY_VOID(store->release_delivery(release));
-  out << row.id << " is tried again; it is looked up at " << row.connector << " first\n";
-  return kExitOk;
+  CommandLine action = options;
+  {
+    TRY(auto store, open_existing_store(config));
+    TRY(const DocumentRow row, store->document(options.document));
+    TRY(const auto delivery, store->delivery(delivery_id(row)));
+    if (!delivery)
+      return fail(Errc::not_found, "the document has no delivery: it waits for approval");
+    TRY_VOID(release_of(*delivery, clock.now()));
+    TRY(action.exception, exception_about(*store, *delivery));
+  }
+  return act_on_exception(config, action, clock, out);
 }
 
 }  // namespace ledgerline::collector

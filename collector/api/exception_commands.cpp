@@ -5,10 +5,12 @@
 
 #include "collector/api/commands.h"
 #include "collector/api/exception_text.h"
+#include "collector/api/operator_key.h"
 #include "collector/api/pages.h"
 #include "collector/api/setup.h"
 #include "collector/api/table.h"
 #include "collector/core/documents.h"
+#include "collector/core/exception_statement.h"
 #include "collector/core/exceptions.h"
 #include "common/exit_code.h"
 #include "common/printable.h"
@@ -86,6 +88,7 @@ ExceptionActionKind action_of(CommandLine::Verb verb) {
   switch (verb) {
     case CommandLine::Verb::map_exception:
       return ExceptionActionKind::map;
+    case CommandLine::Verb::requeue:
     case CommandLine::Verb::requeue_exception:
       return ExceptionActionKind::requeue;
     case CommandLine::Verb::ignore_exception:
@@ -109,6 +112,15 @@ void print_done(const ExceptionRow& row, const ExceptionAction& action, std::ost
       return;
     case ExceptionActionKind::map:
       return;
+  }
+}
+
+Result<uint32_t> newest_action(Store& store, const std::string& exception) {
+  uint32_t newest = 0;
+  for (;;) {
+    TRY(const auto page, store.exception_actions(exception, newest, kPage));
+    if (page.empty()) return newest;
+    newest = page.back().number;
   }
 }
 
@@ -137,22 +149,31 @@ Result<DocumentRow> document_of(Store& store, const ExceptionRow& row) {
 }
 
 Result<ExceptionAction> requested_action(const ExceptionRow& row, const CommandLine& options,
-                                         Timestamp now) {
+                                         const std::string& by, Timestamp now) {
   const ExceptionActionKind kind = action_of(options.verb);
   TRY_VOID(allowed(row.kind, kind));
-  if (row.state == ExceptionState::resolved)
+  // A delivery that somebody left alone may be tried again later.
+  if (row.state == ExceptionState::resolved && kind != ExceptionActionKind::requeue)
     return fail(Errc::conflict, "the exception is resolved already: " + row.resolution);
-  // What closes itself is "auto", and opens itself again.
-  if (options.by.empty() || options.by == "auto")
-    return fail(Errc::reject, "--by names the person who does it");
   if (options.reason.empty() && kind != ExceptionActionKind::assign)
     return fail(Errc::reject, "--reason says why: it is kept with the exception");
   return ExceptionAction{.exception = row.id,
                          .kind = kind,
-                         .by = options.by,
+                         .by = by,
                          .at = now,
                          .reason = options.reason,
                          .detail = kind == ExceptionActionKind::assign ? options.to : ""};
+}
+
+Result<ExceptionAction> record_action(Store& store, const ExceptionRow& row, ExceptionChange change,
+                                      Signer& signer) {
+  TRY(const uint32_t newest, newest_action(store, row.id));
+  ExceptionAction& action = change.action;
+  action.number = newest + 1;
+  TRY(change.statements.emplace_back(),
+      signed_put(LeafKind::exception_action, statement_of(action, row.tenant).json(), signer,
+                 action.at));
+  return store.act_on_exception(change);
 }
 
 Result<int> list_exceptions(const CollectorConfig& config, const CommandLine& options, Clock& clock,
@@ -175,9 +196,10 @@ Result<int> list_exceptions(const CollectorConfig& config, const CommandLine& op
 Result<int> act_on_exception(const CollectorConfig& config, const CommandLine& options,
                              Clock& clock, std::ostream& out) {
   TRY(auto store, open_existing_store(config));
+  TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
   TRY(const ExceptionRow row, find_exception(*store, options.exception));
   ExceptionChange change;
-  TRY(change.action, requested_action(row, options, clock.now()));
+  TRY(change.action, requested_action(row, options, acting.name, clock.now()));
   if (change.action.kind == ExceptionActionKind::requeue) {
     TRY(const DocumentRow document, document_of(*store, row));
     const std::string id = delivery_id(document);
@@ -187,7 +209,7 @@ Result<int> act_on_exception(const CollectorConfig& config, const CommandLine& o
     TRY(change.release, release_of(*delivery, clock.now()));
     change.action.detail = id;
   }
-  TRY(const ExceptionAction done, store->act_on_exception(change));
+  TRY(const ExceptionAction done, record_action(*store, row, std::move(change), *acting.signer));
   print_done(row, done, out);
   return kExitOk;
 }

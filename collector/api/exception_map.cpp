@@ -135,7 +135,7 @@ Result<int> map_exception(const CollectorConfig& config, const CommandLine& opti
   TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
   TRY(const ExceptionRow row, find_exception(*store, options.exception));
   ExceptionChange change;
-  TRY(change.action, requested_action(row, options, clock.now()));
+  TRY(change.action, requested_action(row, options, acting.name, clock.now()));
   // Around reading and writing: catalog load and other commands write versions and the file too.
   TRY(const auto lock, lock_setup(config));
   LoggedCatalog logged(*store);
@@ -153,14 +153,14 @@ Result<int> map_exception(const CollectorConfig& config, const CommandLine& opti
                              .reason = row.id + ": " + options.reason};
   TRY(change.statements.emplace_back(),
       mapping_with(logged, *catalog, link, author, *acting.signer));
-  TRY_VOID(store->act_on_exception(change));
+  TRY(const ExceptionAction done, record_action(*store, row, std::move(change), *acting.signer));
   // In force from here on; the file is for the next catalog load.
   const Status written = file.write();
   if (!written) {
     return fail(Error(written.error())
                     .with("in force, but not in the folder", link_text(link, author.reason)));
   }
-  out << printable(change.action.detail) << ", mapping version "
+  out << printable(done.detail) << ", mapping version "
       << logged.state(LeafKind::mapping_version).number() + 1 << ", in " << file.name
       << "\na running collector takes it within seconds; the exception closes by itself\n";
   TRY_VOID(tell_of_closed(*store, *catalog, link, row.tenant, out));

@@ -99,9 +99,9 @@ class Remedies {
 
   void act(ExceptionActionKind action) {
     std::string words = "exceptions " + std::string(to_string(action)) + " " + row_.id;
-    if (action == ExceptionActionKind::assign) words += " --to PERSON --by YOU";
+    if (action == ExceptionActionKind::assign) words += " --to PERSON --key FILE";
     if (action == ExceptionActionKind::map) words += " --subscription SUBSCRIPTION";
-    if (action != ExceptionActionKind::assign) words += " --by YOU --reason WHY";
+    if (action != ExceptionActionKind::assign) words += " --key FILE --reason WHY";
     add(words);
   }
 

@@ -78,7 +78,7 @@ DeliveryDecision confirmed(const DeliveryRow& delivery, const AttemptConfirmed& 
   decision.document_state = DocumentState::confirmed;
   // Whatever stood in the way before is settled by the document being there.
   for (const auto kind : {exception_kind::kDeliveryRejected, exception_kind::kDeliveryConflict,
-                          exception_kind::kDeliveryHeld}) {
+                          exception_kind::kDeliveryHeld, exception_kind::kDeliveryUnapproved}) {
     auto row = exception_of(delivery, kind,
                             "the external system holds the document as " + found.reference, now);
     decision.exceptions.push_back({UpsertMode::clear, std::move(row)});
@@ -163,6 +163,10 @@ DeliveryDecision on_outcome(const DeliveryRow& claimed, const AttemptOutcome& ou
           [&](const AttemptRejected& reason) { return rejected(claimed, reason, now); },
           [&](const AttemptRetry& retry) { return again(claimed, retry, rules, now, random); },
           [&](const AttemptUnknown& reason) { return unknown(claimed, reason, rules, now); },
+          [&](const AttemptUnapproved& unapproved) {
+            return stopped(claimed, DeliveryState::held, exception_kind::kDeliveryUnapproved,
+                           unapproved.reason, now);
+          },
           [&](const AttemptConflict& found) { return conflict(claimed, found, now); },
           [&](const AttemptAbsent&) { return absent(claimed, rules, now, random); },
       },

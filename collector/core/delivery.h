@@ -8,6 +8,7 @@
 //                        | --retry-----------> RETRY     --claim when due--> IN_FLIGHT
 //                        | --rejected--------> REJECTED  a person mends the cause and releases it
 //                        | --conflict--------> CONFLICT  a person compares
+//                        | --unapproved------> HELD      nothing was sent; a person approves
 //                        | --unknown, crash--> UNKNOWN   --claim when due--> look-up
 //   look-up: found -> CONFIRMED or CONFLICT; absent twice -> RETRY where the id is unique there (a
 //   few times), else HELD
@@ -54,6 +55,10 @@ struct AttemptRetry {
 struct AttemptUnknown {
   std::string reason;
 };
+/// Nothing was sent: nobody whose signature counts approved the document.
+struct AttemptUnapproved {
+  std::string reason;
+};
 struct AttemptConflict {
   std::string reference;
   std::string differences;
@@ -61,7 +66,7 @@ struct AttemptConflict {
 /// Only of a look-up.
 struct AttemptAbsent {};
 using AttemptOutcome = std::variant<AttemptConfirmed, AttemptRejected, AttemptRetry, AttemptUnknown,
-                                    AttemptConflict, AttemptAbsent>;
+                                    AttemptUnapproved, AttemptConflict, AttemptAbsent>;
 
 enum class DeliveryStep {
   deliver,  // find, and where there is nothing create, then read back

@@ -60,6 +60,8 @@ std::vector<ExceptionPolicy> policies() {
        "compare the document with the external system's"},
       {kind::kDeliveryHeld, "operator", kHours4, kDelivery,
        "look in the external system, then release the delivery"},
+      {kind::kDeliveryUnapproved, "finance", kHours4, kDelivery,
+       "find out who changed the store; approve the document anew, then release the delivery"},
   };
 }
 

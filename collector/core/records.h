@@ -222,6 +222,7 @@ inline constexpr std::string_view kNotRated = "not_rated";
 inline constexpr std::string_view kDeliveryRejected = "delivery_rejected";
 inline constexpr std::string_view kDeliveryConflict = "delivery_conflict";
 inline constexpr std::string_view kDeliveryHeld = "delivery_held";
+inline constexpr std::string_view kDeliveryUnapproved = "delivery_unapproved";
 }  // namespace exception_kind
 
 enum class ExceptionState : uint8_t { open = 1, resolved = 2 };
@@ -285,7 +286,7 @@ struct ExceptionAction {
   std::string exception;
   uint32_t number = 0;  // 1, 2, 3 ... per exception
   ExceptionActionKind kind = ExceptionActionKind::assign;
-  std::string by;
+  std::string by;  // the operator's name
   Timestamp at;
   std::string reason;  // may be empty where it is assigned
   std::string detail;
@@ -325,8 +326,9 @@ struct DocumentRow {
   std::string body;         // canonical JSON, byte for byte what is sent and proven
   std::string external_id;  // in the external system, once known
   Timestamp created_at;
-  std::string decided_by;  // person, or "auto"
+  std::string decided_by;  // the operator's name, or "auto"
   std::optional<Timestamp> decided_at;
+  std::optional<LeafNumber> decided_leaf;  // where the operator's approval stands in the log
   friend bool operator==(const DocumentRow&, const DocumentRow&) = default;
 };
 

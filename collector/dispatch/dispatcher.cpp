@@ -4,6 +4,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <iterator>
 
+#include "collector/dispatch/approval_of.h"
 #include "common/io/log.h"
 
 namespace ledgerline::collector {
@@ -126,10 +127,19 @@ awaitable<Result<bool>> Dispatcher::work_once() {
 
 awaitable<Status> Dispatcher::attempt(DeliveryRow claimed) {
   const Timestamp claimed_at = clock_.now();
-  auto read = [this, claimed] { return store_.document(claimed.document, claimed.revision); };
-  auto document = co_await io::storage_call(runtime_, read);
-  if (!document) co_return fail(document.error());
-  const AttemptOutcome outcome = co_await perform(claimed, *document);
+  auto read = [this, claimed]() -> Result<Approved> {
+    Approved out;
+    TRY(out.document, store_.document(claimed.document, claimed.revision));
+    // A look-up creates nothing, and what was sent before stays to be found.
+    if (next_step(claimed) == DeliveryStep::deliver) {
+      TRY(out.why_not, why_unapproved(store_, out.document));
+    }
+    return out;
+  };
+  auto approved = co_await io::storage_call(runtime_, read);
+  if (!approved) co_return fail(approved.error());
+  const bool sends = !approved->why_not;
+  const AttemptOutcome outcome = co_await perform(claimed, *approved);
   const DeliveryDecision decision =
       on_outcome(claimed, outcome, connector_->rules(), clock_.now(), options_.random());
   DeliverySettlement settlement{.id = claimed.id,
@@ -141,7 +151,7 @@ awaitable<Status> Dispatcher::attempt(DeliveryRow claimed) {
                                 .lookups = decision.lookups,
                                 .resends = decision.resends,
                                 .next_attempt_at = decision.next_attempt_at,
-                                .first_sent_at = claimed_at,
+                                .first_sent_at = sends ? std::optional(claimed_at) : std::nullopt,
                                 .external_id = decision.external_id,
                                 .reply = decision.reply,
                                 .at = clock_.now(),
@@ -205,8 +215,9 @@ void Dispatcher::note_unanswered(const OpenWork& work, const std::string& reason
                                    kv("document", work.document), kv("reason", reason)});
 }
 
-awaitable<AttemptOutcome> Dispatcher::perform(DeliveryRow claimed, DocumentRow document) {
-  auto body = for_profile(document);
+awaitable<AttemptOutcome> Dispatcher::perform(DeliveryRow claimed, Approved approved) {
+  if (approved.why_not) co_return AttemptUnapproved{*approved.why_not};
+  auto body = for_profile(approved.document);
   if (!body) {
     // Our own bytes: nothing was sent, and nothing will be until a person has looked.
     co_return AttemptRejected{"the document's body cannot be read: " + body.error().text()};

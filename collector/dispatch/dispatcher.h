@@ -1,8 +1,8 @@
 #pragma once
 // Works on the outbox of one connector: claims a delivery (IN_FLIGHT is durable before a byte
-// leaves), lets the connector deliver it or look it up, and settles what came of it. Decides
-// nothing (collector/core/delivery.h does). One delivery at a time per connector; connectors do not
-// wait for each other. Lives on the context's thread.
+// leaves), makes sure that what needs approval has it, lets the connector deliver it or look it up,
+// and settles what came of it. Decides nothing (collector/core/delivery.h does). One delivery at a
+// time per connector; connectors do not wait for each other. Lives on the context's thread.
 //
 // A crash anywhere leaves the delivery IN_FLIGHT; the next start, under a new epoch of the lease,
 // makes it unknown, and unknown is looked up before anything is sent.
@@ -60,6 +60,12 @@ class Dispatcher {
   [[nodiscard]] const DispatchCounters& counters() const { return counters_; }
 
  private:
+  /// What a claimed delivery carries; nothing leaves where nobody approved it.
+  struct Approved {
+    DocumentRow document;
+    std::optional<std::string> why_not;
+  };
+
   boost::asio::awaitable<Status> take_lease();
   boost::asio::awaitable<Status> keep_lease();
   /// True where something was done.
@@ -70,7 +76,7 @@ class Dispatcher {
   boost::asio::awaitable<Result<bool>> watch_next();
   boost::asio::awaitable<Status> watch(OpenWork work);
   void note_unanswered(const OpenWork& work, const std::string& reason);
-  boost::asio::awaitable<AttemptOutcome> perform(DeliveryRow claimed, DocumentRow document);
+  boost::asio::awaitable<AttemptOutcome> perform(DeliveryRow claimed, Approved approved);
   boost::asio::awaitable<void> rest(Duration delay);
   void count(const DeliveryRow& claimed, const DeliveryDecision& decision);
 

@@ -103,6 +103,9 @@ Status decide(Rows& rows, const DocumentDecision& decision) {
   newest->state = decision.state;
   newest->decided_by = decision.by;
   newest->decided_at = decision.at;
+  if (decision.statement) {
+    TRY(newest->decided_leaf, append_statement(rows, *decision.statement));
+  }
   TRY_VOID(rows.put(document_key(decision.id, decision.revision), *newest));
   if (decision.delivery) TRY_VOID(insert_delivery(rows, *decision.delivery));
   return {};
@@ -181,10 +184,6 @@ Result<std::vector<DocumentRow>> EmbeddedStore::list_documents(const DocumentFil
   });
 }
 
-Status EmbeddedStore::decide_document(const DocumentDecision& decision) {
-  return write([&](Rows& rows) { return decide(rows, decision); });
-}
-
 Result<std::optional<PeriodRow>> EmbeddedStore::period(const std::string& tenant,
                                                        const std::string& contract,
                                                        Timestamp from) {
@@ -253,7 +252,7 @@ Result<ExceptionAction> EmbeddedStore::act_on_exception(const ExceptionChange& c
     ExceptionAction action = change.action;
     const Key key = exception_key(action.exception);
     TRY(const auto row, rows.get<ExceptionRow>(key, "exception"));
-    if (row.state == ExceptionState::resolved)
+    if (row.state == ExceptionState::resolved && !change.release)
       return fail(Errc::conflict, "the exception is resolved already");
     const Key prefix = Key(Table::exception_action).text(action.exception);
     TRY(const auto newest, rows.last<ExceptionAction>(prefix, prefix.end()));

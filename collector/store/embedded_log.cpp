@@ -136,25 +136,28 @@ Status admit_one(Rows& rows, LogTree& tree, const AdmitChange& change) {
 
 }  // namespace
 
-Status append_statements(Rows& rows, std::span<const StatementPut> statements) {
-  if (statements.empty()) return {};
+Result<LeafNumber> append_statement(Rows& rows, const StatementPut& put) {
+  CHECK_INVARIANT(put.kind != LeafKind::batch && put.kind != LeafKind::tombstone);
   TRY(auto tree, read_tree(rows));
-  for (const StatementPut& put : statements) {
-    CHECK_INVARIANT(put.kind != LeafKind::batch && put.kind != LeafKind::tombstone);
-    TRY(const uint64_t count, count_of(rows, put.kind));
-    if (put.expected_count && *put.expected_count != count)
-      return fail(Errc::conflict, "another statement of this kind was logged meanwhile");
-    const LogEntry entry{.leaf = tree.size(),
-                         .kind = put.kind,
-                         .data = put.id,
-                         .stream = {},
-                         .number = count + 1,
-                         .received_at = put.at,
-                         .sealed = put.sealed};
-    TRY_VOID(append_leaf(rows, tree, entry));
-    TRY_VOID(rows.put_u64(statements_key(put.kind).u64(entry.number), entry.leaf));
-  }
-  return write_tree(rows, tree);
+  TRY(const uint64_t count, count_of(rows, put.kind));
+  if (put.expected_count && *put.expected_count != count)
+    return fail(Errc::conflict, "another statement of this kind was logged meanwhile");
+  const LogEntry entry{.leaf = tree.size(),
+                       .kind = put.kind,
+                       .data = put.id,
+                       .stream = {},
+                       .number = count + 1,
+                       .received_at = put.at,
+                       .sealed = put.sealed};
+  TRY_VOID(append_leaf(rows, tree, entry));
+  TRY_VOID(rows.put_u64(statements_key(put.kind).u64(entry.number), entry.leaf));
+  TRY_VOID(write_tree(rows, tree));
+  return entry.leaf;
+}
+
+Status append_statements(Rows& rows, std::span<const StatementPut> statements) {
+  for (const StatementPut& put : statements) TRY_VOID(append_statement(rows, put));
+  return {};
 }
 
 Result<LeafNumber> EmbeddedStore::admit(std::span<const AdmitChange> changes) {

@@ -65,7 +65,6 @@ class EmbeddedStore final : public Store {
   Status put_documents(const CommercialChanges& changes) override;
   Result<DocumentRow> document(const std::string& id, uint32_t revision) override;
   Result<std::vector<DocumentRow>> list_documents(const DocumentFilter& filter) override;
-  Status decide_document(const DocumentDecision& decision) override;
   Result<std::optional<PeriodRow>> period(const std::string& tenant, const std::string& contract,
                                           Timestamp from) override;
   Result<std::optional<PeriodRow>> newest_period(const std::string& tenant,
@@ -124,7 +123,8 @@ class EmbeddedStore final : public Store {
 
 // Shared by the verbs' files.
 Status write_exceptions(Rows& rows, std::span<const ExceptionUpsert> upserts);
-/// Appends the statements to the evidence log. Errc::conflict as StatementPut says.
+/// Appends to the evidence log. Errc::conflict as StatementPut says.
+Result<LeafNumber> append_statement(Rows& rows, const StatementPut& put);
 Status append_statements(Rows& rows, std::span<const StatementPut> statements);
 /// Stores the row and keeps the indexes of due and of in-flight deliveries in step. `before` is
 /// what was stored.

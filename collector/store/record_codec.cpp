@@ -134,7 +134,7 @@ template <class A, Is<DocumentRow> V>
 void describe(A& a, V& v) {
   a(v.id, v.revision, v.kind, v.tenant, v.account, v.contract, v.subscription, v.asset,
     v.period_from, v.period_to, v.state, v.connector, v.total, v.currency, v.body, v.external_id,
-    v.created_at, v.decided_by, v.decided_at);
+    v.created_at, v.decided_by, v.decided_at, v.decided_leaf);
 }
 template <class A, Is<DeliveryRow> V>
 void describe(A& a, V& v) {

@@ -153,6 +153,7 @@ struct DocumentDecision {
   std::string by;
   Timestamp at;
   std::optional<DeliveryRow> delivery;  // enters the outbox in the same transaction
+  std::optional<StatementPut> statement = std::nullopt;  // its leaf becomes decided_leaf
 };
 
 struct RulePut {
@@ -344,7 +345,6 @@ class Store {
   virtual Result<DocumentRow> document(const std::string& id, uint32_t revision = 0) = 0;
   /// Newest revisions, ascending by id.
   virtual Result<std::vector<DocumentRow>> list_documents(const DocumentFilter& filter) = 0;
-  virtual Status decide_document(const DocumentDecision& decision) = 0;
   virtual Result<std::optional<PeriodRow>> period(const std::string& tenant,
                                                   const std::string& contract, Timestamp from) = 0;
   /// The contract's newest period by `from`, closed or not.
@@ -381,8 +381,9 @@ class Store {
   virtual Status upsert_exceptions(std::span<const ExceptionUpsert> upserts) = 0;
   virtual Result<ExceptionRow> exception(const std::string& id) = 0;
   virtual Result<std::vector<ExceptionRow>> list_exceptions(const ExceptionFilter& filter) = 0;
-  /// Errc::conflict where it is resolved already, or the delivery has moved on; Errc::reject beyond
-  /// ExceptionAction::kPerExceptionMax. Returns the action as stored.
+  /// Errc::conflict where it is resolved already (a delivery may be released all the same), or the
+  /// delivery has moved on; Errc::reject beyond ExceptionAction::kPerExceptionMax. Returns the
+  /// action as stored.
   virtual Result<ExceptionAction> act_on_exception(const ExceptionChange& change) = 0;
   /// Ascending by number, above `after`.
   virtual Result<std::vector<ExceptionAction>> exception_actions(const std::string& exception,

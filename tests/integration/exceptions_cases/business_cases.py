@@ -72,8 +72,8 @@ def not_rated(desk):
     device.promise()
     row = desk.exception('not_rated', contract='unrated')
     desk.do(row, 'assign', 'to look at')
-    code, _, err = desk.stack.command(desk.stack.collector_program, 'exceptions', 'ignore', row['id'], '--by', 'Ann', '--reason',
-                                      'x', '--config', desk.stack.collector_config)
+    code, _, err = desk.stack.command(desk.stack.collector_program, 'exceptions', 'ignore', row['id'], '--key',
+                                      desk.stack.operator_key, '--reason', 'x', '--config', desk.stack.collector_config)
     if code == 0 or 'it has: assign' not in err:
         raise Unexpected('ignoring what holds a bill: exit code %d %s' % (code, err))
     device.send([(SEATS, 'unrated', 61, 3)])

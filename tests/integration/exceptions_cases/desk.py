@@ -10,7 +10,8 @@ from stack import Stack
 from stub_erp import StubErp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WHO = 'Ann'
+WHO = 'Ann'         # whom work is given to
+OPERATOR = 'demo'   # whose key signs what is done
 PERIOD_MS = 600_000
 COLLECTOR = '''state = "state"
 catalog = "@CATALOG@"
@@ -281,10 +282,13 @@ class Desk:
         if not lines:
             raise Unexpected('%s: show names no %s' % (row['kind'], action))
         line = lines[0]
-        for name, value in dict(words, YOU=WHO, PERSON=WHO, WHY=shlex.quote(reason)).items():
+        for name, value in dict(words, FILE=self.stack.operator_key, PERSON=WHO, WHY=shlex.quote(reason)).items():
             line = re.sub(r'\b%s\b' % name, value, line)
         self.command(line)
-        return line.replace(row['id'], row['id'][:11]).replace(' --config ' + self.stack.collector_config, '')
+        for long, short in ((row['id'], row['id'][:11]), (' --config ' + self.stack.collector_config, ''),
+                            (self.stack.operator_key, 'demo.key')):
+            line = line.replace(long, short)
+        return line
 
     def by_hand(self, row, reason):
         """Assigned, then resolved by a person. Returns the command line."""
@@ -292,7 +296,7 @@ class Desk:
         line = self.do(row, 'ignore', reason)
         found = self.resolved(row)
         history = [(one['action'], one['by']) for one in found['history']]
-        if found['resolved_by'] != WHO or history != [('assign', WHO), ('ignore', WHO)]:
+        if found['resolved_by'] != OPERATOR or history != [('assign', OPERATOR), ('ignore', OPERATOR)]:
             raise Unexpected('resolved by %r, history %s' % (found['resolved_by'], history))
         return line
 

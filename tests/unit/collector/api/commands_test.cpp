@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "collector/core/approvals.h"
 #include "collector/store/keys.h"
 #include "collector/store/memory_store.h"
 #include "common/exit_code.h"
@@ -256,17 +257,68 @@ TEST_CASE("an approved document enters the outbox once, under the name of who ap
   office.put_document(DocumentState::waiting_approval);
   office.options.verb = CommandLine::Verb::approve;
   office.options.document = "bs-1";
-  office.options.by = "Ann";
+  CHECK(decide(office.config, office.options, office.clock, office.out).error().code() ==
+        Errc::config);
+  office.options.key = office.operator_key("ann");
 
   REQUIRE(decide(office.config, office.options, office.clock, office.out) == kExitOk);
-  CHECK(office.out.str() == "bs-1 approved by Ann: 12.77 EUR for aqua\n");
+  CHECK(office.out.str() == "bs-1 approved by ann: 12.77 EUR for aqua\n");
   const auto again = decide(office.config, office.options, office.clock, office.out);
   REQUIRE_FALSE(again);
   CHECK(again.error().code() == Errc::conflict);
 
   const auto store = open_store(office.config).value();
-  CHECK(store->document("bs-1").value().decided_by == "Ann");
+  const DocumentRow row = store->document("bs-1").value();
+  CHECK(row.decided_by == "ann");
   CHECK(store->list_deliveries({}).value().size() == 1);
+  CHECK(store->statement_count(LeafKind::approval) == 1);
+  CHECK(check_approval(row, store->leaf(row.decided_leaf.value()).value(),
+                       store->operators().value()));
+}
+
+TEST_CASE("a refused document keeps the refusal, signed, and never leaves") {
+  Office office;
+  office.put_document(DocumentState::waiting_approval);
+  office.options.verb = CommandLine::Verb::refuse;
+  office.options.document = "bs-1";
+  office.options.key = office.operator_key("ann");
+  office.options.reason = "credit due";
+
+  REQUIRE(decide(office.config, office.options, office.clock, office.out) == kExitOk);
+
+  const auto store = open_store(office.config).value();
+  CHECK(store->list_deliveries({}).value().empty());
+  const auto leaf = store->statements(LeafKind::approval).value().at(0);
+  const auto said =
+      ApprovalStatement::parse(open_statement(LeafKind::approval, leaf.sealed).value().json);
+  CHECK((!said->approved && said->reason == "credit due" && said->by == "ann"));
+}
+
+TEST_CASE("a document that only the store calls approved is approved anew") {
+  Office office;
+  office.put_document(DocumentState::approved);  // and held by the dispatcher
+  office.stop_delivery(AttemptUnapproved{"approved by nobody"});
+  office.options.verb = CommandLine::Verb::approve;
+  office.options.document = "bs-1";
+  office.options.key = office.operator_key("ann");
+  CHECK(decide(office.config, office.options, office.clock, office.out).error().code() ==
+        Errc::conflict);  // its body needs no approval
+
+  Office needing;
+  needing.body = R"({"approval":"manual"})";
+  needing.put_document(DocumentState::approved);
+  needing.options = office.options;
+  needing.options.key = needing.operator_key("ann");
+  CHECK(decide(needing.config, needing.options, needing.clock, needing.out).error().code() ==
+        Errc::conflict);  // not held
+  needing.stop_delivery(AttemptUnapproved{"approved by nobody"});
+  REQUIRE(decide(needing.config, needing.options, needing.clock, needing.out) == kExitOk);
+  CHECK_FALSE(decide(needing.config, needing.options, needing.clock, needing.out));
+
+  needing.options.reason = "approved now";
+  REQUIRE(requeue(needing.config, needing.options, needing.clock, needing.out) == kExitOk);
+  CHECK(open_store(needing.config).value()->list_deliveries({}).value().front().state ==
+        DeliveryState::retry);
 }
 
 TEST_CASE("a list of documents looks each delivery up, and goes through none") {
@@ -330,9 +382,15 @@ TEST_CASE("only a delivery that stands still is tried again by hand") {
   office.reject_delivery("no party C-9");
   REQUIRE(documents(office.config, office.options, office.out));
   CHECK_THAT(office.out.str(), Catch::Contains("delivery rejected after 1 attempts: no party C-9"));
+  office.options.verb = CommandLine::Verb::requeue;
+  office.options.reason = "party made";
+  office.options.key = office.operator_key("ann");
   REQUIRE(requeue(office.config, office.options, office.clock, office.out) == kExitOk);
-  CHECK(open_store(office.config).value()->list_deliveries({}).value().front().state ==
-        DeliveryState::retry);
+  const auto store = open_store(office.config).value();
+  CHECK(store->list_deliveries({}).value().front().state == DeliveryState::retry);
+  const ExceptionRow row = store->list_exceptions({}).value().at(0);
+  CHECK(store->exception_actions(row.id).value().at(0).by == "ann");
+  CHECK(store->statement_count(LeafKind::exception_action) == 1);
 }
 
 /// One batch in the log, its leaf damaged on disk.

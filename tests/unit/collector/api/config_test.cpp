@@ -96,7 +96,11 @@ TEST_CASE("the words a person types") {
   CHECK((revoke->tenant == "demo" && revoke->device == "host-1" && revoke->reason == "stolen"));
   CHECK(parse({"documents", "--json"})->json);
   CHECK(parse({"documents", "bs-1"})->document == "bs-1");
-  CHECK(parse({"approve", "bs-1", "--by", "Ann"})->by == "Ann");
+  CHECK(parse({"approve", "bs-1", "--key", "ann.key"})->key == "ann.key");
+  REQUIRE(::setenv("LEDGERLINE_OPERATOR_KEY", "env.key", 1) == 0);
+  CHECK(parse({"approve", "bs-1"})->key == "env.key");
+  CHECK(parse({"approve", "bs-1", "--key", "ann.key"})->key == "ann.key");
+  REQUIRE(::unsetenv("LEDGERLINE_OPERATOR_KEY") == 0);
   const auto add = parse({"operator", "add", "ann", "--out", "ann.key"});
   REQUIRE(add);
   CHECK((add->verb == CommandLine::Verb::add_operator && add->name == "ann" &&
@@ -106,7 +110,7 @@ TEST_CASE("the words a person types") {
   CHECK_FALSE(parse({"operator", "add", "ann", "--out", "a", "--public-key", "b"}));
   CHECK_FALSE(parse({"operator", "revoke", "ann"}));
   CHECK(parse({"keys", "-o", "keys"})->out == "keys");
-  CHECK(parse({"requeue", "bs-1"})->verb == CommandLine::Verb::requeue);
+  CHECK(parse({"requeue", "bs-1", "--reason", "mended"})->verb == CommandLine::Verb::requeue);
   CHECK(parse({"exceptions", "--state", "all"})->state == "all");
 }
 
@@ -122,7 +126,9 @@ TEST_CASE("help is no error, and everything else that is not understood is 64") 
        std::vector<std::vector<const char*>>{{},
                                              {"rum"},
                                              {"enroll"},
-                                             {"approve", "bs-1"},
+                                             {"approve"},
+                                             {"approve", "bs-1", "--by", "Ann"},
+                                             {"requeue", "bs-1"},
                                              {"revoke", "demo", "host-1"},
                                              {"run", "--nope"}}) {
     const auto refused = parse(words);

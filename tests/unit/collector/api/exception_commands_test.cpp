@@ -1,5 +1,6 @@
 // The work that exceptions make for people, on a real store.
 #include "collector/api/catalog_links.h"
+#include "collector/core/exception_statement.h"
 #include "collector/core/exceptions.h"
 #include "collector/core/mapping.h"
 #include "collector/fold/logged_catalog.h"
@@ -19,7 +20,6 @@ class Desk : public Office {
     config.catalog = config.state + "-catalog";
     REQUIRE(io::make_folders(config.catalog));
     write_catalog("");
-    options.by = "Ann";
     options.reason = "because";
   }
 
@@ -161,18 +161,64 @@ TEST_CASE("what a person does is kept with who, when and why, and shown") {
   const auto row = desk.put(exception_kind::kCoarsened, "aqua");
   desk.options.to = "Bob";
   REQUIRE(desk.act(Verb::assign_exception, row.id));
-  desk.options.by = "Bob";
+  desk.who = "bob";
   desk.options.reason = "a test device";
   REQUIRE(desk.act(Verb::ignore_exception, row.id));
 
   CHECK(desk.stored(row.id).state == ExceptionState::resolved);
-  CHECK(desk.stored(row.id).resolved_by == "Bob");
-  CHECK_THAT(desk.shown(row.id), Catch::Contains("1. 2027-01-15T08:00:00.000Z Ann: assign Bob") &&
-                                     Catch::Contains("Bob: ignore (a test device)") &&
-                                     Catch::Contains("by Bob: a test device"));
+  CHECK(desk.stored(row.id).resolved_by == "bob");
+  CHECK_THAT(desk.shown(row.id), Catch::Contains("1. 2027-01-15T08:00:00.000Z ann: assign Bob") &&
+                                     Catch::Contains("bob: ignore (a test device)") &&
+                                     Catch::Contains("by bob: a test device"));
   const auto again = desk.act(Verb::ignore_exception, row.id);
   REQUIRE_FALSE(again);
   CHECK(again.error().code() == Errc::conflict);
+}
+
+TEST_CASE("what a person does is signed with their key, under the action's number") {
+  Desk desk;
+  const auto row = desk.put(exception_kind::kCoarsened, "aqua");
+  desk.options.to = "Bob";
+  REQUIRE(desk.act(Verb::assign_exception, row.id));
+  desk.who = "bob";
+  REQUIRE(desk.act(Verb::ignore_exception, row.id));
+
+  const auto store = open_store(desk.config).value();
+  const auto actions = store->exception_actions(row.id).value();
+  const auto leaves = store->statements(LeafKind::exception_action).value();
+  REQUIRE((actions.size() == 2 && leaves.size() == 2));
+  for (size_t i = 0; i < 2; ++i) {
+    const auto open = open_statement(LeafKind::exception_action, leaves[i].sealed).value();
+    CHECK(open.json == statement_of(actions[i], "demo").json());
+    const auto signer = signer_from_pem(text_of(desk.operator_key(actions[i].by))).value();
+    CHECK(verify(open.message, signer->public_key()));
+  }
+}
+
+TEST_CASE("of two who act at once under one number, the second changes nothing") {
+  Desk desk;
+  const auto row = desk.put(exception_kind::kCoarsened, "aqua");
+  const auto signer = signer_from_pem(text_of(desk.operator_key("ann"))).value();
+  const auto store = open_store(desk.config).value();
+  ExceptionChange late{.action = {.exception = row.id, .number = 1, .by = "ann", .detail = "x"},
+                       .release = {},
+                       .statements = {}};
+  desk.options.to = "Bob";
+  REQUIRE(desk.act(Verb::assign_exception, row.id));
+  CHECK(store->act_on_exception(late).error().code() == Errc::conflict);
+  CHECK(record_action(*store, row, late, *signer)->number == 2);  // numbered anew
+}
+
+TEST_CASE("nobody acts without a key that is registered and in force") {
+  Desk desk;
+  const auto row = desk.put(exception_kind::kCoarsened, "aqua");
+  REQUIRE(desk.act(Verb::assign_exception, row.id));
+  CommandLine revoke;
+  revoke.name = "ann";
+  REQUIRE(revoke_operator(desk.config, revoke, desk.clock, desk.out));
+  CHECK(desk.act(Verb::ignore_exception, row.id).error().code() == Errc::reject);
+  CHECK(desk.stored(row.id).state == ExceptionState::open);
+  CHECK(open_store(desk.config).value()->statement_count(LeafKind::exception_action) == 1);
 }
 
 TEST_CASE("an action that a kind does not have is refused with those that it has") {
@@ -225,7 +271,7 @@ TEST_CASE("a mapped subject's link is in force and in the folder, from its first
   CHECK(mapping.resolve("d", "new one", first)->subscription == "aqua-api");
   CHECK(mapping.resolve("d", "new one", first - Duration(1)) == nullptr);
   CHECK(desk.stored(row.id).state == ExceptionState::open);  // until its usage is counted
-  CHECK_THAT(desk.shown(row.id), Catch::Contains("map device d, subject new one to aqua-api"));
+  CHECK_THAT(desk.shown(row.id), Catch::Contains("ann: map device d, subject new one to aqua-api"));
   const auto version =
       open_store(desk.config).value()->statements(LeafKind::mapping_version).value().back();
   CHECK(open_version(LeafKind::mapping_version, version.sealed)->statement.reason ==
@@ -325,6 +371,7 @@ TEST_CASE("a released delivery's exception says by whom, and the delivery is tri
   CHECK(actions[0].detail == "bs-1.r1.tryton");
   CHECK_FALSE(desk.act(Verb::requeue_exception, row.id));
   CHECK(store->exception_actions(row.id)->size() == 1);
+  CHECK(store->statement_count(LeafKind::exception_action) == 1);
 }
 
 TEST_CASE("an exception shows and releases the revision that it is about, not a newer one") {
@@ -357,12 +404,12 @@ TEST_CASE("exceptions and its subcommands read their words") {
   CHECK(parse({"list", "--overdue", "--owner", "finance"})->overdue);
   CHECK_FALSE(parse({"list", "--state", "closed"}));
   CHECK(parse({"show", "ex-1"})->verb == Verb::show_exception);
-  const auto map = parse({"map", "ex-1", "--subscription", "s", "--by", "a", "--reason", "r"});
+  const auto map = parse({"map", "ex-1", "--subscription", "s", "--key", "a", "--reason", "r"});
   REQUIRE(map);
   CHECK((map->verb == Verb::map_exception && map->exception == "ex-1" && map->reason == "r"));
-  CHECK_FALSE(parse({"map", "ex-1", "--by", "a", "--reason", "r"}));
-  CHECK_FALSE(parse({"ignore", "ex-1", "--by", "a"}));
-  CHECK(parse({"assign", "ex-1", "--to", "b", "--by", "a"})->to == "b");
+  CHECK_FALSE(parse({"map", "ex-1", "--key", "a", "--reason", "r"}));
+  CHECK_FALSE(parse({"ignore", "ex-1", "--key", "a"}));
+  CHECK(parse({"assign", "ex-1", "--to", "b", "--key", "a"})->to == "b");
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ class Office {
     row.total = Decimal(1277, 2);
     row.currency = "EUR";
     row.state = state;
-    row.body = R"({"lines":[{"number":1,"product":"API-CALL","amount":"12.77"}]})";
+    row.body = body;
     CommercialChanges changes;
     changes.documents.push_back({row, 0});
     if (state == DocumentState::approved)
@@ -103,7 +103,9 @@ class Office {
   }
 
   /// The ERP refuses document bs-1.
-  void reject_delivery(const std::string& reply) {
+  void reject_delivery(const std::string& reply) { stop_delivery(AttemptRejected{reply}); }
+
+  void stop_delivery(const AttemptOutcome& outcome) {
     const auto store = open_store(config).value();
     const Timestamp now = clock.now();
     const auto lease =
@@ -115,8 +117,7 @@ class Office {
                 {.connector = "tryton", .lease = "l", .lease_epoch = lease.epoch, .now = now})
             .value();
     REQUIRE(claimed.size() == 1);
-    const DeliveryDecision decision =
-        on_outcome(claimed.front(), AttemptRejected{reply}, {}, now, 0);
+    const DeliveryDecision decision = on_outcome(claimed.front(), outcome, {}, now, 0);
     REQUIRE(store->settle_delivery({.id = claimed.front().id,
                                     .attempt = claimed.front().attempt,
                                     .lease = "l",
@@ -131,6 +132,7 @@ class Office {
   CollectorConfig config;
   CommandLine options;
   std::ostringstream out;
+  std::string body = R"({"lines":[{"number":1,"product":"API-CALL","amount":"12.77"}]})";
   std::vector<StreamClass> classes{StreamClass::billing};  // that a request asks for
   std::unique_ptr<Signer> device_key =
       signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();

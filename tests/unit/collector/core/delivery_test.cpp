@@ -53,7 +53,7 @@ TEST_CASE("a confirmed delivery confirms its document and clears what stood in t
   CHECK(decision.state == DeliveryState::confirmed);
   CHECK(decision.external_id == "17");
   CHECK(decision.document_state == DocumentState::confirmed);
-  CHECK(decision.exceptions.size() == 3);
+  CHECK(decision.exceptions.size() == 4);
   for (const auto& upsert : decision.exceptions) CHECK(upsert.mode == UpsertMode::clear);
 }
 
@@ -68,6 +68,16 @@ TEST_CASE(
   CHECK(decision.lookup_first);
   CHECK(decision.lookups == 0);
   CHECK(decision.next_attempt_at - kNow > rules.commit_lag);
+}
+
+TEST_CASE("what nobody approved is held for a person, who can release it") {
+  const auto decision =
+      on_outcome(in_flight(), AttemptUnapproved{"approved by nobody"}, unique(), kNow, 0);
+
+  CHECK(decision.state == DeliveryState::held);
+  CHECK_FALSE(decision.lookup_first);
+  CHECK(decision.reply == "approved by nobody");
+  CHECK(raises(decision, exception_kind::kDeliveryUnapproved));
 }
 
 TEST_CASE("absent once is looked up once more, also later than the commit lag") {

@@ -114,14 +114,25 @@ TEMPLATE_TEST_CASE(
       .id = "doc", .by = "ann", .at = Timestamp(3), .delivery = delivery("doc/1")};
   DocumentDecision refuse{.id = "doc", .state = DocumentState::refused, .by = "bob"};
 
-  must(store->decide_document(approve));
-  REQUIRE(failed_with(other->decide_document(refuse), Errc::conflict));
+  approve.statement = {.kind = LeafKind::approval, .id = {}, .sealed = Bytes(3, 1), .at = {}};
+  refuse.statement = approve.statement;
+  const auto decided = [](const DocumentDecision& decision) {
+    CommercialChanges changes;
+    changes.statements.push_back(*decision.statement);  // so that its leaf is not the first
+    changes.decisions.push_back(decision);
+    return changes;
+  };
+
+  must(store->put_documents(decided(approve)));
+  REQUIRE(failed_with(other->put_documents(decided(refuse)), Errc::conflict));
 
   const auto row = must(other->document("doc"));
   REQUIRE(row.state == DocumentState::approved);
   REQUIRE(row.decided_by == "ann");
   REQUIRE(row.decided_at == Timestamp(3));
   REQUIRE(must(other->list_deliveries({.document = "doc"})).size() == 1);
+  REQUIRE(must(other->statement_count(LeafKind::approval)) == 2);
+  REQUIRE(must(other->leaf(row.decided_leaf.value())).kind == LeafKind::approval);
 }
 
 TEMPLATE_TEST_CASE("periods are compared, listed and found newest first", "[store]", MemoryBackend,

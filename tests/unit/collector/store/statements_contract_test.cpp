@@ -103,6 +103,32 @@ TEMPLATE_TEST_CASE("an action that names its number is refused where that one is
   must(store->act_on_exception(first));
   REQUIRE(failed_with(store->act_on_exception(first), Errc::conflict));
   REQUIRE(must(store->statement_count(LeafKind::exception_action)) == 1);
+  REQUIRE(must(store->exception_actions("a")).size() == 1);
+}
+
+TEMPLATE_TEST_CASE("a resolved exception takes no action but the release of its delivery",
+                   "[store]", MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  ExceptionUpsert upsert;
+  upsert.row.id = "a";
+  upsert.row.state = ExceptionState::resolved;
+  must(store->upsert_exceptions(std::span(&upsert, 1)));
+  CommercialChanges changes;
+  DeliveryRow& delivery = changes.deliveries.emplace_back();
+  delivery.id = "d";
+  delivery.connector = "c";
+  delivery.state = DeliveryState::held;
+  must(store->put_documents(changes));
+
+  ExceptionChange change{
+      .action = {.exception = "a", .by = "ann"}, .release = {}, .statements = {}};
+  REQUIRE(failed_with(store->act_on_exception(change), Errc::conflict));
+  change.action.kind = ExceptionActionKind::requeue;
+  change.release = {.id = "d", .next_attempt_at = Timestamp(1), .at = Timestamp(1)};
+  must(store->act_on_exception(change));
+  REQUIRE(must(store->delivery("d"))->state == DeliveryState::retry);
+  REQUIRE(must(store->exception("a")).state == ExceptionState::resolved);
 }
 
 }  // namespace ledgerline::collector
