@@ -6,9 +6,13 @@ namespace ledgerline::collector {
 
 namespace {
 
-constexpr size_t kOpenMax = 100'000;  // remembered of all contracts; later ones wait for the next
-                                      // start or change of the catalog
-constexpr size_t kClearsMax = 500;    // in one transaction
+constexpr size_t kClearsMax = 500;  // in one transaction
+
+/// Of the kinds that a look at the series opens and closes.
+bool is_uncounted(std::string_view kind) {
+  return kind == exception_kind::kUnmappedSubject || kind == exception_kind::kUnknownMeter ||
+         kind == exception_kind::kWrongUnit;
+}
 
 ExceptionUpsert cleared(const Contract& contract, const std::string& id, const char* why,
                         Timestamp now) {
@@ -25,24 +29,35 @@ ExceptionUpsert cleared(const Contract& contract, const std::string& id, const c
 
 Status CommerceRunner::load_open() {
   if (open_loaded_) return {};
-  std::map<std::string, ContractHints> found;
-  size_t count = 0;
+  std::map<std::string, ContractHints> contracts;
+  std::map<SeriesId, OpenSeries> series;
+  size_t of_contracts = 0;
+  size_t of_series = 0;
+  bool complete = true;
   ExceptionFilter filter{.tenant = tenant_};
-  for (bool more = true; more && count < kOpenMax;) {
+  for (bool more = true; more;) {
     TRY(const auto rows, store_.list_exceptions(filter));
     for (const ExceptionRow& row : rows) {
       const bool late = row.kind == exception_kind::kLate;
       const bool held =
           row.kind == exception_kind::kSilentDevice || row.kind == exception_kind::kNotRated;
-      if (row.contract.empty() || (!late && !held)) continue;
-      ContractHints& hints = found[row.contract];
-      (late ? hints.late : hints.held_open).insert(row.id);
-      ++count;
+      if (is_uncounted(row.kind)) {
+        complete = complete && of_series < options_.open_max;
+        if (!complete) continue;
+        series[row.series].kinds.insert(row.kind);
+        ++of_series;
+      } else if (!row.contract.empty() && (late || held) && of_contracts < options_.open_max) {
+        ContractHints& hints = contracts[row.contract];
+        (late ? hints.late : hints.held_open).insert(row.id);
+        ++of_contracts;
+      }
     }
-    more = rows.size() == filter.limit;
+    more = rows.size() == filter.limit && (complete || of_contracts < options_.open_max);
     if (more) filter.after = rows.back().id;
   }
-  hints_ = std::move(found);
+  hints_ = std::move(contracts);
+  open_series_ = std::move(series);
+  open_series_complete_ = complete;
   open_loaded_ = true;
   return {};
 }

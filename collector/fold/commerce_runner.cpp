@@ -30,7 +30,8 @@ void CommerceRunner::set_catalog(Catalog catalog) {
   open_loaded_ = false;
   turn_.clear();
   round_more_ = false;
-  series_notes_.clear();
+  open_series_.clear();
+  open_series_complete_ = false;
   swept_cursor_.reset();
   sweeping_ = false;
   next_sweep_ = Timestamp();

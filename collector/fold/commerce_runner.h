@@ -13,6 +13,7 @@
 #include "collector/core/commerce.h"
 #include "collector/fold/changed_series.h"
 #include "collector/fold/contract_usage.h"
+#include "collector/fold/series_sweep.h"
 #include "collector/store/store.h"
 
 namespace ledgerline::collector {
@@ -29,6 +30,10 @@ struct CommerceOptions {
   size_t audit_rows_max = 100;  // read per contract and step for that
   size_t touches_max = 256;     // late changes looked at per step
   size_t series_max = 500;      // looked at per step for usage that cannot be counted
+  size_t open_max = 100'000;    // open exceptions remembered of all contracts, and as many of all
+                                // series. Of contracts, later ones wait for the next start or
+                                // change of the catalog; of series, each look also writes that
+                                // nothing is open of those that are counted
   Duration sweep_interval = std::chrono::seconds(5);  // between two looks at the series
   Duration rating_retry =
       std::chrono::minutes(1);  // before a period that could not be rated is tried again
@@ -103,15 +108,14 @@ class CommerceRunner {
     std::map<std::pair<std::string, Timestamp>, LatePeriod> periods;  // by contract and start
     std::vector<ExceptionUpsert> exceptions;
   };
-  struct SweepPage {
-    std::vector<SeriesRow> rows;
-    SeriesId last = 0;
-    bool more = false;
+  struct SweepRows {
+    std::map<SeriesId, SeriesKey> series;
+    std::optional<SeriesId> last;  // of those listed, where there may be more behind it
   };
-  struct SeriesNote {
-    std::string kind;
-    uint64_t count = 0;
-    friend bool operator==(const SeriesNote&, const SeriesNote&) = default;
+  /// What is, or may be, open of one series.
+  struct OpenSeries {
+    std::set<std::string, std::less<>> kinds;
+    std::optional<uint64_t> count;  // written under this catalog, then of the only kind
   };
 
   /// What is wrong with one contract keeps no other from closing. An error is one to stop for.
@@ -156,13 +160,15 @@ class CommerceRunner {
                       Timestamp now, CommercialChanges& changes);
   Status tell_uncounted(Timestamp now, CommerceReport& report);
   void begin_sweep(LeafNumber cursor, Timestamp now);
-  /// The next of the series to be looked at.
-  Result<SweepPage> sweep_page(CommerceReport& report);
-  Result<SeriesNote> look_at(const SeriesRow& series, Timestamp now,
-                             std::vector<ExceptionUpsert>& upserts);
+  Result<SweepRows> sweep_rows(const SeriesSweep::Page& page, CommerceReport& report);
+  /// What is wrong with each, and how much usage that is.
+  Result<std::vector<UncountedInput>> look_at(const SweepRows& rows, Timestamp now);
+  /// What the look changes of the exceptions that are open.
+  std::vector<ExceptionUpsert> uncounted_changes(const UncountedInput& look) const;
+  void remember(const UncountedInput& look);
 
   ContractUsage usage() { return {store_, tenant_, *catalog_, *mapping_}; }
-  /// What is open when a catalog comes into force, for the hints.
+  /// What is open when a catalog comes into force.
   Status load_open();
   /// `look` is what a look at the period at hand says, all of it: what it writes that is not open
   /// yet, and a clear one for all that is open and that it does not write.
@@ -188,11 +194,10 @@ class CommerceRunner {
   std::string turn_;         // the contract that was visited last in this round; empty: none
   bool round_more_ = false;  // a contract of this round has more to do
   size_t work_ = 0;          // of this step
-  std::map<SeriesId, SeriesNote> series_notes_;  // what was written for each series
-  std::optional<LeafNumber> swept_cursor_;       // everything before it was looked at
-  /// What the present look is at; nothing: all series.
-  std::optional<std::set<SeriesId>> sweep_series_;
-  SeriesId sweep_after_ = 0;
+  std::map<SeriesId, OpenSeries> open_series_;
+  bool open_series_complete_ = false;       // nothing is open of any other
+  std::optional<LeafNumber> swept_cursor_;  // everything before it was looked at
+  SeriesSweep sweep_;
   LeafNumber sweep_cursor_ = 0;
   bool sweeping_ = false;
   Timestamp next_sweep_;

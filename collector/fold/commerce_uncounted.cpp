@@ -48,6 +48,52 @@ std::vector<Period> unmapped_spans(const Catalog& catalog, const Mapping& mappin
   return out;
 }
 
+/// Says in `look` what is wrong with the series; returns when that is so, whether it was used then
+/// or not.
+std::vector<Period> uncounted_spans(const Catalog& catalog, const Mapping& mapping,
+                                    UncountedInput& look) {
+  const SeriesKey& key = look.series.key;
+  const CatalogMeter* meter = catalog.meter(key.meter);
+  if (meter != nullptr && meter->stream_class == StreamClass::diagnostic) return {};
+  look.kind = series_fault(catalog, key);
+  if (!look.kind.empty()) {
+    look.detail = fault_text(catalog, key);
+    return {kAlways};
+  }
+  look.kind = exception_kind::kUnmappedSubject;
+  look.detail = "no link names device \"" + key.device + "\", subject \"" + key.subject +
+                "\", or its contract has not begun or has ended";
+  return unmapped_spans(catalog, mapping, key);
+}
+
+/// By device and time, the series (places in the list of looks) that are not counted then. They are
+/// read together: a time that begins inside a quarter hour is read back from the batches, which
+/// the series of a device share.
+using UncountedSpans = std::map<std::pair<std::string, Period>, std::vector<size_t>>;
+
+/// What cannot be read is noted; an error is one to stop for.
+Status add_usage(Store& store, Period span, const std::vector<size_t>& of,
+                 std::vector<UncountedInput>& looks, std::vector<std::optional<Error>>& unread) {
+  std::vector<SeriesId> ids;
+  for (const size_t i : of) ids.push_back(looks[i].series.id);
+  const auto used = exact_usage(store, ids, span.from, span.until);
+  if (used) {
+    for (const size_t i : of) {
+      const auto found = used->find(looks[i].series.id);
+      if (found != used->end()) looks[i].usage.merge(found->second);
+    }
+    return {};
+  }
+  if (is_for_all(used.error())) return fail(used.error());
+  if (of.size() == 1) {
+    unread[of.front()] = used.error();
+    return {};
+  }
+  // One that cannot be read hides no other.
+  for (const size_t i : of) TRY_VOID(add_usage(store, span, {i}, looks, unread));
+  return {};
+}
+
 }  // namespace
 
 Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
@@ -56,21 +102,22 @@ Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
     if (swept_cursor_ == fold.cursor || now < next_sweep_) return {};
     begin_sweep(fold.cursor, now);
   }
-  TRY(const SweepPage page, sweep_page(report));
+  const SeriesSweep::Page page = sweep_.page(options_.series_max);
+  TRY(const SweepRows rows, sweep_rows(page, report));
+  TRY(const auto looks, look_at(rows, now));
   CommercialChanges changes;
-  std::vector<std::pair<SeriesId, SeriesNote>> notes;
-  for (const SeriesRow& series : page.rows) {
-    TRY(SeriesNote note, look_at(series, now, changes.exceptions));
-    notes.emplace_back(series.id, std::move(note));
+  for (const UncountedInput& look : looks) {
+    for (ExceptionUpsert& upsert : uncounted_changes(look))
+      changes.exceptions.push_back(std::move(upsert));
   }
   if (!changes.exceptions.empty()) {
     changes.expected_cursor = fold.cursor;
     TRY(const bool written, write(changes, report));
     if (!written) return {};
   }
-  for (auto& [id, note] : notes) series_notes_[id] = std::move(note);
-  if (page.more) {
-    sweep_after_ = page.last;
+  for (const UncountedInput& look : looks) remember(look);
+  sweep_.passed(page, rows.last);
+  if (sweep_.more()) {
     report.more = true;
     return {};
   }
@@ -82,84 +129,91 @@ Status CommerceRunner::tell_uncounted(Timestamp now, CommerceReport& report) {
 void CommerceRunner::begin_sweep(LeafNumber cursor, Timestamp now) {
   next_sweep_ = now + options_.sweep_interval;
   sweeping_ = true;
-  sweep_after_ = 0;
   sweep_cursor_ = cursor;
-  sweep_series_.reset();
-  if (changed_ == nullptr) return;
   // Taken also where all are looked at: what it tells then begins at this cursor.
-  auto changed = changed_->take(swept_cursor_.value_or(cursor), cursor);
-  if (swept_cursor_) sweep_series_ = std::move(changed);
+  auto changed = changed_ != nullptr ? changed_->take(swept_cursor_.value_or(cursor), cursor)
+                                     : std::optional<std::set<SeriesId>>();
+  if (swept_cursor_ && changed) {
+    sweep_.look_at(std::move(*changed));
+    return;
+  }
+  std::set<SeriesId> open;
+  for (const auto& [id, one] : open_series_) open.insert(open.end(), id);
+  sweep_.look_at_all(std::move(open));
 }
 
-Result<CommerceRunner::SweepPage> CommerceRunner::sweep_page(CommerceReport& report) {
-  SweepPage page;
-  if (!sweep_series_) {
-    const SeriesFilter filter{
-        .tenant = tenant_, .device = {}, .after = sweep_after_, .limit = options_.series_max};
-    TRY(page.rows, store_.list_series(filter));
-    if (!page.rows.empty()) page.last = page.rows.back().id;
-    page.more = page.rows.size() == options_.series_max;
-    return page;
-  }
-  size_t taken = 0;
-  for (auto id = sweep_series_->upper_bound(sweep_after_); id != sweep_series_->end(); ++id) {
-    if (taken++ == options_.series_max) {
-      page.more = true;
-      break;
-    }
-    page.last = *id;
-    auto series = store_.series(*id);
+Result<CommerceRunner::SweepRows> CommerceRunner::sweep_rows(const SeriesSweep::Page& page,
+                                                             CommerceReport& report) {
+  SweepRows out;
+  for (const SeriesId id : page.named) {
+    auto series = store_.series(id);
     if (!series && is_for_all(series.error())) return fail(series.error());
     if (!series) {
       report.failed.emplace_back("*", series.error());
     } else if (series->key.tenant == tenant_) {
-      page.rows.push_back(std::move(*series));
+      out.series.emplace(id, std::move(series->key));
     }
   }
-  return page;
-}
-
-Result<CommerceRunner::SeriesNote> CommerceRunner::look_at(const SeriesRow& series, Timestamp now,
-                                                           std::vector<ExceptionUpsert>& upserts) {
-  const SeriesKey& key = series.key;
-  const CatalogMeter* meter = catalog_->meter(key.meter);
-  if (meter != nullptr && meter->stream_class == StreamClass::diagnostic) return SeriesNote{};
-  UncountedInput input{.kind = series_fault(*catalog_, key),
-                       .series = series,
-                       .usage = {},
-                       .detail = {},
-                       .now = now};
-  std::vector<Period> spans;
-  if (!input.kind.empty()) {
-    input.detail = fault_text(*catalog_, key);
-    spans.push_back(kAlways);
-  } else {
-    input.kind = exception_kind::kUnmappedSubject;
-    input.detail = "no link names device \"" + key.device + "\", subject \"" + key.subject +
-                   "\", or its contract has not begun or has ended";
-    spans = unmapped_spans(*catalog_, *mapping_, key);
-  }
-  bool unread = false;
-  for (const Period& span : spans) {
-    const auto used = exact_usage(store_, std::array{series.id}, span.from, span.until);
-    if (!used && is_for_all(used.error())) return fail(used.error());
-    if (!used) {
-      unread = true;
-      input.usage = {};
-      input.detail += "; how much it is cannot be read: " + used.error().text();
+  if (page.listed_max == 0) return out;
+  TRY(auto listed,
+      store_.list_series(
+          {.tenant = tenant_, .device = {}, .after = page.after, .limit = page.listed_max}));
+  if (listed.size() == page.listed_max) out.last = listed.back().id;
+  for (SeriesRow& row : listed) {
+    if (page.through && row.id > *page.through) {
+      out.last.reset();
       break;
     }
-    for (const auto& [id, value] : *used) input.usage.merge(value);
+    out.series.emplace(row.id, std::move(row.key));
   }
-  if (input.usage.count == 0 && !unread) input.kind = {};
+  return out;
+}
 
-  const SeriesNote note{std::string(input.kind), input.usage.count};
-  const auto written = series_notes_.find(series.id);
-  if (written == series_notes_.end() || written->second != note) {
-    for (ExceptionUpsert& upsert : uncounted_exceptions(input))
-      upserts.push_back(std::move(upsert));
+Result<std::vector<UncountedInput>> CommerceRunner::look_at(const SweepRows& rows, Timestamp now) {
+  std::vector<UncountedInput> looks;
+  UncountedSpans spans;
+  for (const auto& [id, key] : rows.series) {
+    UncountedInput look{
+        .kind = {}, .series = {.id = id, .key = key}, .usage = {}, .detail = {}, .now = now};
+    for (const Period& span : uncounted_spans(*catalog_, *mapping_, look))
+      spans[{key.device, span}].push_back(looks.size());
+    looks.push_back(std::move(look));
   }
-  return note;
+  std::vector<std::optional<Error>> unread(looks.size());
+  for (const auto& [where, of] : spans)
+    TRY_VOID(add_usage(store_, where.second, of, looks, unread));
+  for (size_t i = 0; i < looks.size(); ++i) {
+    UncountedInput& look = looks[i];
+    if (unread[i]) {
+      look.usage = {};
+      look.detail += "; how much it is cannot be read: " + unread[i]->text();
+    } else if (look.usage.count == 0) {
+      look.kind = {};
+    }
+  }
+  return looks;
+}
+
+std::vector<ExceptionUpsert> CommerceRunner::uncounted_changes(const UncountedInput& look) const {
+  const auto open = open_series_.find(look.series.id);
+  const bool known = open != open_series_.end();
+  if (look.kind.empty() && !known && open_series_complete_) return {};
+  if (known && open->second.kinds.contains(look.kind) && open->second.count == look.usage.count)
+    return {};
+  auto upserts = uncounted_exceptions(look);
+  std::erase_if(upserts, [&](const ExceptionUpsert& upsert) {
+    return upsert.mode == UpsertMode::clear && open_series_complete_ &&
+           !(known && open->second.kinds.contains(upsert.row.kind));
+  });
+  return upserts;
+}
+
+void CommerceRunner::remember(const UncountedInput& look) {
+  if (look.kind.empty()) {
+    open_series_.erase(look.series.id);
+  } else {
+    open_series_[look.series.id] = {.kinds = {std::string(look.kind)}, .count = look.usage.count};
+  }
 }
 
 }  // namespace ledgerline::collector

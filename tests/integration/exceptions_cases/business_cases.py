@@ -88,7 +88,7 @@ def delivery(desk, name, kind, made, mend, done):
     device = desk.device(name)
     device.send([(REQUESTS, name, 60, 900)])
     device.promise()
-    row = desk.exception(kind, 90)
+    row = desk.exception(kind)
     if row['document'] not in {document['id'] for document in desk.stack.collector('documents')
                                if document['contract'] == name}:
         raise Unexpected('another document: %s' % row)

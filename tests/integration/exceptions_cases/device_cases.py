@@ -75,7 +75,7 @@ def diagnostics_dropped(desk):
     device = good_device(desk, 'dropped', DIAGNOSTIC_METER)
     traces = forge.Device(device.folder, forge.DIAGNOSTIC)
     said = traces.tombstone(batches=3, readings=40, reason='the journal was full')
-    desk.until(15, 'the broker takes it', lambda: not traces.publish(desk.stack.ports()['BROKER_PORT'], 'batch', said))
+    desk.until('the broker takes it', lambda: not traces.publish(desk.stack.ports()['BROKER_PORT'], 'batch', said))
     return found_by_fold(desk, device, 'diagnostics_dropped', 'a tombstone for 3 batches of a diagnostic stream',
                          'quota raised', count=40)
 
