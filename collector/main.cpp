@@ -1,10 +1,9 @@
 // ledgerline-collector: the wiring, and nothing else. Read it first: it shows what belongs to whom.
 
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <iostream>
+#include <set>
 
-#include "collector/api/catalog_links.h"
 #include "collector/api/command_line.h"
 #include "collector/api/commands.h"
 #include "collector/api/metrics.h"
@@ -13,6 +12,7 @@
 #include "collector/fold/account_loop.h"
 #include "collector/fold/commerce_loop.h"
 #include "collector/fold/folder.h"
+#include "collector/fold/logged_catalog.h"
 #include "collector/fold/maintenance_loop.h"
 #include "collector/intake/intake.h"
 #include "common/exit_code.h"
@@ -46,20 +46,32 @@ IntakeOptions intake_options(const CollectorConfig& config) {
   return options;
 }
 
+/// Names with commas between them; empty where every connector is configured.
+std::string missing_connectors(const Catalog& catalog, const std::vector<std::string>& configured) {
+  std::set<std::string> missing;
+  for (const auto& [name, contract] : catalog.contracts()) missing.insert(contract.connector);
+  for (const auto& [name, rule] : catalog.rules()) missing.insert(rule.connector);
+  for (const auto& [name, rule] : catalog.account_rules()) missing.insert(rule.connector);
+  for (const std::string& name : configured) missing.erase(name);
+  std::string out;
+  for (const std::string& name : missing) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
 /// A running collector: who owns what, in the order of construction.
 class Collector {
  public:
   Collector(const CollectorConfig& config, Clock& clock, std::unique_ptr<Store> store,
-            std::unique_ptr<Signer> signer, CatalogFolder folder, Catalog catalog)
+            std::unique_ptr<Signer> signer, const Catalog& none)
       : config_(config),
         clock_(clock),
-        catalog_folder_(std::move(folder)),
         store_(std::move(store)),
         signer_(std::move(signer)),
         folder_(*store_, {}, &changed_series_),
-        maintenance_(*store_, catalog),
-        accounts_(*store_, catalog, {.zone_database = read_zone_database()}),
-        commerce_(*store_, *signer_, std::move(catalog), {.zone_database = read_zone_database()},
+        logged_(*store_),
+        maintenance_(*store_, none),
+        accounts_(*store_, none, {.zone_database = read_zone_database()}),
+        commerce_(*store_, *signer_, none, {.zone_database = read_zone_database()},
                   &changed_series_),
         intake_(runtime_, clock_, *store_, *signer_, intake_options(config),
                 io::mqtt_factory(runtime_), [this](LeafNumber) { fold(); }) {}
@@ -74,22 +86,23 @@ class Collector {
                                              .runner = &commerce_,
                                              .counters = &commerce_counters_,
                                              .on_documents = [this] { wake_dispatchers(); },
-                                             .on_leaves = [this] { fold(); }}));
-    runtime_.spawn("maintenance",
-                   run_maintenance({.runtime = &runtime_,
-                                    .clock = &clock_,
-                                    .runner = &maintenance_,
-                                    .counters = &maintenance_counters_,
-                                    .on_documents = [this] { wake_dispatchers(); }}));
+                                             .on_leaves = [this] { fold(); },
+                                             .halted = &rating_halted_}));
+    runtime_.spawn("maintenance", run_maintenance({.runtime = &runtime_,
+                                                   .clock = &clock_,
+                                                   .runner = &maintenance_,
+                                                   .counters = &maintenance_counters_,
+                                                   .on_documents = [this] { wake_dispatchers(); },
+                                                   .halted = &rating_halted_}));
     runtime_.spawn("accounts", run_accounts({.runtime = &runtime_,
                                              .clock = &clock_,
                                              .runner = &accounts_,
                                              .counters = &account_counters_,
-                                             .on_documents = [this] { wake_dispatchers(); }}));
+                                             .on_documents = [this] { wake_dispatchers(); },
+                                             .halted = &rating_halted_}));
     fold();
-    await_reload();
-    watch_links();
-    io::log_info("ready", {kv("catalog", config_.catalog), kv("connectors", dispatchers_.size())});
+    look_for_versions();
+    io::log_info("ready", {kv("connectors", dispatchers_.size())});
     return runtime_.run();
   }
 
@@ -129,8 +142,9 @@ class Collector {
       std::string body = "ok";
       if (!status.connected) body += ", not connected to the broker: " + status.connection_failure;
       if (fold_counters_.stalled) body += ", the fold has stopped: " + fold_error_;
-      if (!catalog_error_.empty())
-        body += ", the catalog was refused and the one before is in force: " + catalog_error_;
+      if (!catalog_error_.empty()) body += ", nothing is rated: " + catalog_error_;
+      if (!connectors_missing_.empty())
+        body += ", the catalog names connectors that are not configured: " + connectors_missing_;
       return {.body = body + "\n"};
     }
     if (request.path != "/metrics")
@@ -183,41 +197,65 @@ class Collector {
                                 "start again")});
   }
 
-  void await_reload() {
-    reload_.async_wait([this](const boost::system::error_code& error, int) {
-      if (error) return;
-      take_catalog(catalog_folder_.read());
-      await_reload();
-    });
+  struct Taken {
+    std::optional<Catalog> catalog;  // nothing: no other one than before
+    bool is_loaded = false;
+  };
+
+  /// On the storage thread.
+  Result<Taken> take_versions() {
+    TRY(const bool news, logged_.refresh());
+    Taken out{.catalog = std::nullopt,
+              .is_loaded = logged_.state(LeafKind::catalog_version).newest().has_value()};
+    if (!news || !out.is_loaded) return out;
+    TRY(out.catalog, logged_.catalog());
+    maintenance_.set_catalog(*out.catalog);
+    accounts_.set_catalog(*out.catalog);
+    commerce_.set_catalog(*out.catalog);
+    return out;
   }
 
-  void watch_links() {
-    links_timer_.expires_after(kLinksInterval);
-    links_timer_.async_wait([this](const boost::system::error_code& error) {
-      if (error) return;
-      if (catalog_folder_.links_changed()) take_catalog(catalog_folder_.read_links());
-      fold();  // what commands logged
-      watch_links();
-    });
-  }
-
-  void take_catalog(Result<Catalog> catalog) {
-    catalog_error_ = catalog ? "" : catalog.error().text();
-    if (!catalog) {
-      io::log_error("catalog_refused",
-                    {kv("error", catalog.error()), kv("action", "the old one stays in force")});
-      return;
-    }
-    const std::string hash = catalog->hash().hex();
+  void look_for_versions() {
     io::on_storage(
-        runtime_,
-        [this, next = std::make_shared<Catalog>(std::move(*catalog))] {
-          maintenance_.set_catalog(*next);
-          accounts_.set_catalog(*next);
-          commerce_.set_catalog(std::move(*next));
-          return true;
-        },
-        [hash](bool) { io::log_info("catalog_loaded", {kv("hash", hash)}); });
+        runtime_, [this] { return take_versions(); },
+        [this](const Result<Taken>& taken) {
+          versions_taken(taken);
+          versions_timer_.expires_after(kVersionsInterval);
+          versions_timer_.async_wait([this](const boost::system::error_code& error) {
+            if (!error) look_for_versions();
+          });
+        });
+  }
+
+  void versions_taken(const Result<Taken>& taken) {
+    if (!taken && taken.error().code() != Errc::corrupt) return storage_failed(taken.error());
+    if (!taken) {
+      halt_rating(taken.error().text(), "custody goes on, nothing is rated: mend the store");
+    } else if (!taken->is_loaded) {
+      halt_rating("no catalog is loaded", kHowToLoad);
+    } else if (taken->catalog) {
+      rating_halted_ = false;
+      catalog_error_.clear();
+      connectors_missing_ = missing_connectors(*taken->catalog, config_.connector_names());
+      io::log_info("catalog_taken",
+                   {kv("hash", taken->catalog->hash().hex()),
+                    kv("catalog_version", logged_.state(LeafKind::catalog_version).number()),
+                    kv("mapping_version", logged_.state(LeafKind::mapping_version).number())});
+      if (!connectors_missing_.empty()) {
+        io::log_error("connectors_missing",
+                      {kv("connectors", connectors_missing_),
+                       kv("action", "configure them, or load a catalog without them")});
+      }
+    }
+  }
+
+  /// A catalog that cannot be read must not end the custody of every device, nor may an older one
+  /// bill in its place.
+  void halt_rating(const std::string& why, const std::string& action) {
+    const bool is_new = catalog_error_ != why;
+    rating_halted_ = true;
+    catalog_error_ = why;
+    if (is_new) io::log_error("rating_halted", {kv("error", why), kv("action", action)});
   }
 
   /// Nothing is known about what the failed transaction left; only a new start reads what is
@@ -228,25 +266,26 @@ class Collector {
     runtime_.stop(kExitIo);
   }
 
-  static constexpr std::chrono::seconds kLinksInterval{1};
+  static constexpr std::chrono::seconds kVersionsInterval{1};
 
   const CollectorConfig& config_;
   Clock& clock_;
-  CatalogFolder catalog_folder_;
   io::Runtime runtime_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Signer> signer_;
   ChangedSeries changed_series_;
   Folder folder_;
+  LoggedCatalog logged_;  // its calls are the storage thread's
   MaintenanceRunner maintenance_;
   AccountRunner accounts_;
   CommerceRunner commerce_;
   Intake intake_;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;
   std::unique_ptr<io::HttpServer> http_;
-  boost::asio::signal_set reload_{runtime_.context(), SIGHUP};
-  boost::asio::steady_timer links_timer_{runtime_.context()};
-  std::string catalog_error_;  // of the newest that was refused, until one is taken
+  boost::asio::steady_timer versions_timer_{runtime_.context()};
+  bool rating_halted_ = true;  // until a catalog is taken
+  std::string catalog_error_;  // why it is halted
+  std::string connectors_missing_;
   FoldCounters fold_counters_;
   std::string fold_error_;  // where it is stalled
   CommerceCounters commerce_counters_;
@@ -257,16 +296,14 @@ class Collector {
 };
 
 Result<int> run(const CollectorConfig& config, Clock& clock) {
-  CatalogFolder folder(config);  // before it is read: links that come meanwhile are noticed
-  TRY(Catalog catalog, folder.read());
+  TRY(const Catalog none, Catalog::read({}));
   TRY_VOID(io::check_private_file(config.broker_private_key));
   TRY(auto store, open_store(config));
   TRY(auto signer, load_or_make_signer(config));
   TRY_VOID(store->ensure_origin(
       {.collector = signer->public_key().id().hex(), .log = "ledgerline", .epoch = 1}));
   TRY_VOID(write_access_list(config, *store, clock.now()));
-  Collector collector(config, clock, std::move(store), std::move(signer), std::move(folder),
-                      std::move(catalog));
+  Collector collector(config, clock, std::move(store), std::move(signer), none);
   return collector.run();
 }
 
@@ -326,6 +363,10 @@ Result<int> perform(const CommandLine& options) {
       return list_gaps(config, options, clock, std::cout);
     case CommandLine::Verb::accept_gap:
       return accept_gap(config, options, clock, std::cout);
+    case CommandLine::Verb::load_catalog:
+      return load_catalog_folder(config, options, clock, std::cout);
+    case CommandLine::Verb::show_catalog:
+      return show_catalog(config, options, std::cout);
     case CommandLine::Verb::try_maintenance:
       return try_maintenance(config, options, std::cout);
     case CommandLine::Verb::checkpoint:

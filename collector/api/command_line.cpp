@@ -206,6 +206,36 @@ void describe_checkpoint(CLI::App& app, CommandLine& out) {
       [&out, cosign] { out.verb = cosign->parsed() ? Verb::cosign_checkpoint : Verb::checkpoint; });
 }
 
+void describe_catalog(CLI::App& app, CommandLine& out) {
+  CLI::App* catalog =
+      app.add_subcommand("catalog", "prices, contracts and links: what is in force");
+  catalog->require_subcommand(1);
+  const auto compare = [&](const char* name, const char* what, const char* example) {
+    CLI::App* sub = add_verb(*catalog, out, Verb::load_catalog, name, what, example);
+    sub->add_option("folder", out.file, "of the *.toml files (default: the configuration's)")
+        ->type_name("FOLDER");
+    sub->add_flag("--adjust-closed", out.adjust_closed,
+                  "let changed links bring usage to closed periods or take it: adjustments follow");
+    return sub;
+  };
+  CLI::App* load =
+      compare("load", "sign the files into the evidence log: from then on in force",
+              "ledgerline-collector catalog load --key ann.key --reason 'prices 2027'");
+  add_key(*load, out);
+  load->add_option("--reason", out.reason, "why; kept in the log");
+  load->add_flag("--dry-run", out.dry_run, "only show what would change");
+  compare("diff", "what catalog load would change; writes nothing",
+          "ledgerline-collector catalog diff")
+      ->callback([&out] {
+        out.verb = Verb::load_catalog;
+        out.dry_run = true;
+      });
+  add_verb(*catalog, out, Verb::show_catalog, "show",
+           "the logged versions, who signed them and why",
+           "ledgerline-collector catalog show --json")
+      ->add_flag("--json", out.json, "answer in JSON");
+}
+
 void describe_accounts(CLI::App& app, CommandLine& out) {
   CLI::App* accounts = add_verb(app, out, Verb::accounts, "accounts",
                                 "consumption, signals and health of each contract, as told last",
@@ -311,9 +341,9 @@ void describe(CLI::App& app, CommandLine& out) {
       "Each command has --help with an example. Exit codes are those of sysexits.h: 64 usage, 65 "
       "wrong data,\n66 a file or a row is missing, 70 a fault of ours, 74 the store failed, 75 try "
       "again later, 78 configuration.");
-  CLI::App* run =
-      add_verb(app, out, Verb::run, "run", "collect, until SIGTERM; SIGHUP reads the catalog again",
-               "ledgerline-collector run --config /etc/ledgerline/collector.toml");
+  CLI::App* run = add_verb(app, out, Verb::run, "run",
+                           "collect, until SIGTERM; a catalog that is loaded is taken",
+                           "ledgerline-collector run --config /etc/ledgerline/collector.toml");
   run->add_option("--log-level", out.log_level, "debug, info, warn or error")
       ->capture_default_str();
   CLI::App* check = add_verb(app, out, Verb::check, "check",
@@ -327,6 +357,7 @@ void describe(CLI::App& app, CommandLine& out) {
   describe_operators(app, out);
   describe_documents(app, out);
   describe_exceptions(app, out);
+  describe_catalog(app, out);
   describe_maintenance(app, out);
   describe_accounts(app, out);
   describe_checkpoint(app, out);

@@ -42,14 +42,18 @@ struct CommandLine {
     list_gaps,
     accept_gap,
     checkpoint,
-    cosign_checkpoint
+    cosign_checkpoint,
+    load_catalog,
+    show_catalog
   };
   Verb verb = Verb::run;
   std::string config = "/etc/ledgerline/collector.toml";
   std::string log_level = "info";
   bool json = false;
-  std::string file;        // enroll: the request; checkpoint cosign: the witness's note
-  std::string out;         // where enroll and checkpoint write the answer, operator add the key, keys the keys
+  std::string file;  // enroll: the request; catalog load, diff: the folder; checkpoint cosign: the
+                     // witness's note
+  std::string
+      out;  // where enroll and checkpoint write the answer, operator add the key, keys the keys
   std::string name;        // operator add, revoke
   std::string public_key;  // operator add: the file of a key made elsewhere
   std::string key;         // the file of the operator's private key who acts
@@ -78,7 +82,8 @@ struct CommandLine {
   std::string correction;               // correct withdraw: its id or the beginning of it
   std::vector<std::string> references;  // correct
   bool dry_run = false;                 // correct
-  std::string witness_key;     // checkpoint cosign: the file with the witness's public key
+  std::string witness_key;              // checkpoint cosign: the file with the witness's public key
+  bool adjust_closed = false;           // catalog load: links may bring usage to closed periods
 };
 
 /// The program is to print `text` and end: help (code 0) or a usage error (code 64).

@@ -88,6 +88,7 @@ ExceptionActionKind action_of(CommandLine::Verb verb) {
   switch (verb) {
     case CommandLine::Verb::map_exception:
       return ExceptionActionKind::map;
+    case CommandLine::Verb::requeue:
     case CommandLine::Verb::requeue_exception:
       return ExceptionActionKind::requeue;
     case CommandLine::Verb::ignore_exception:

@@ -1,12 +1,15 @@
-// exceptions map: the link that an unmapped subject lacks, written into the catalog.
+// exceptions map: the link that an unmapped subject lacks, put into force by a mapping version and
+// written into the catalog's folder.
 
 #include <algorithm>
 
 #include "collector/api/catalog_links.h"
+#include "collector/api/catalog_load.h"
 #include "collector/api/commands.h"
 #include "collector/api/operator_key.h"
 #include "collector/api/setup.h"
 #include "collector/core/mapping.h"
+#include "common/check.h"
 #include "common/exit_code.h"
 #include "common/printable.h"
 
@@ -96,9 +99,9 @@ std::string described(const Link& link) {
 }
 
 /// Closed periods keep what they booked; what the link brings to them is late.
-Status tell_of_closed(Store& store, const AddedLink& added, const Link& link,
+Status tell_of_closed(Store& store, const Catalog& catalog, const Link& link,
                       const std::string& tenant, std::ostream& out) {
-  const Contract* contract = added.catalog.contract_of(link.subscription);
+  const Contract* contract = catalog.contract_of(link.subscription);
   if (contract == nullptr) return {};
   TRY(const auto newest, store.newest_period(tenant, contract->name));
   if (newest && newest->to > link.from) {
@@ -112,6 +115,18 @@ Status tell_of_closed(Store& store, const AddedLink& added, const Link& link,
   return {};
 }
 
+/// The mapping in force with the link, as its next version. Errc::reject where it does not fit.
+Result<StatementPut> mapping_with(const LoggedCatalog& logged, const Catalog& catalog,
+                                  const Link& link, const VersionAuthor& author, Signer& signer) {
+  const auto entries = mapping_entries_with(catalog, link);
+  const VersionState& state = logged.state(LeafKind::mapping_version);
+  const auto whole = catalog_from_entries(catalog.tenant(), catalog_entries(catalog), entries);
+  if (!whole) return fail(Errc::reject, "the link does not fit: " + whole.error().text());
+  TRY(const auto next, state.next(entries, author, random_salt));
+  CHECK_INVARIANT(next);  // the link was not there: it begins where none decides
+  return version_put(LeafKind::mapping_version, *next, signer);
+}
+
 }  // namespace
 
 Result<int> map_exception(const CollectorConfig& config, const CommandLine& options, Clock& clock,
@@ -121,17 +136,34 @@ Result<int> map_exception(const CollectorConfig& config, const CommandLine& opti
   TRY(const ExceptionRow row, find_exception(*store, options.exception));
   ExceptionChange change;
   TRY(change.action, requested_action(row, options, acting.name, clock.now()));
-  TRY(const Catalog catalog, read_catalog(config));
-  TRY(const Link link, wanted_link(*store, catalog, row, options));
+  // Around reading and writing: catalog load and other commands write versions and the file too.
+  TRY(const auto lock, lock_setup(config));
+  LoggedCatalog logged(*store);
+  TRY_VOID(logged.refresh());
+  TRY(const auto catalog, logged.catalog());
+  if (!catalog) return fail(Errc::config, std::string("no catalog is loaded; ") + kHowToLoad);
+  TRY(const Link link, wanted_link(*store, *catalog, row, options));
   change.action.detail = described(link);
-  // The file first: its comment says who and why, in the same write as the link.
-  TRY(const AddedLink added, add_link(config, link,
+  TRY(const LinksFile file, with_link(config, link,
                                       row.id + " by " + acting.name + " at " +
                                           to_rfc3339(clock.now()) + ": " + options.reason));
+  const VersionAuthor author{.tenant = catalog->tenant(),
+                             .by = acting.name,
+                             .at = clock.now(),
+                             .reason = row.id + ": " + options.reason};
+  TRY(change.statements.emplace_back(),
+      mapping_with(logged, *catalog, link, author, *acting.signer));
   TRY(const ExceptionAction done, record_action(*store, row, std::move(change), *acting.signer));
-  out << printable(done.detail) << ", in " << added.file
+  // In force from here on; the file is for the next catalog load.
+  const Status written = file.write();
+  if (!written) {
+    return fail(Error(written.error())
+                    .with("in force, but not in the folder", link_text(link, author.reason)));
+  }
+  out << printable(done.detail) << ", mapping version "
+      << logged.state(LeafKind::mapping_version).number() + 1 << ", in " << file.name
       << "\na running collector takes it within seconds; the exception closes by itself\n";
-  TRY_VOID(tell_of_closed(*store, added, link, row.tenant, out));
+  TRY_VOID(tell_of_closed(*store, *catalog, link, row.tenant, out));
   return kExitOk;
 }
 

@@ -92,8 +92,8 @@ class Remedies {
     for (const auto one :
          {kind::kUnknownMeter, kind::kWrongUnit, kind::kNotRated, kind::kSilentDevice}) {
       if (row_.kind != one) continue;
-      add("check");
-      out_.back() += "    after a change in " + catalog_ + "; SIGHUP makes the collector take it";
+      add("catalog load --key FILE --reason WHY");
+      out_.back() += "    after a change in " + catalog_;
     }
   }
 

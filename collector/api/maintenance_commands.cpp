@@ -4,6 +4,7 @@
 #include "collector/api/setup.h"
 #include "collector/api/table.h"
 #include "collector/fold/asset_usage.h"
+#include "collector/fold/logged_catalog.h"
 #include "collector/fold/tenant.h"
 #include "common/exit_code.h"
 #include "common/json.h"
@@ -91,7 +92,7 @@ std::string values_of(const MaintenanceRule& rule, const OrderDecision& decision
 Result<int> try_maintenance(const CollectorConfig& config, const CommandLine& options,
                             std::ostream& out) {
   TRY(auto store, open_existing_store(config));
-  TRY(const Catalog catalog, read_catalog(config));
+  TRY(const Catalog catalog, catalog_in_force(*store));
   const Mapping mapping(catalog);
   TRY(const auto tenant, tenant_of(catalog, *store));
   if (!tenant) return fail(Errc::not_found, "no device is enrolled yet");

@@ -26,6 +26,7 @@ Result<std::unique_ptr<Store>> open_existing_store(const CollectorConfig& config
 /// The collector's key, made at the first use with mode 0600.
 Result<std::unique_ptr<Signer>> load_or_make_signer(const CollectorConfig& config);
 
+/// The catalog folder's files: what catalog load would put into force.
 Result<Catalog> read_catalog(const CollectorConfig& config);
 
 /// One engine per [[connector]], its profile loaded and checked.

@@ -8,6 +8,7 @@
 #include "collector/api/setup.h"
 #include "collector/api/state_names.h"
 #include "collector/api/table.h"
+#include "collector/fold/logged_catalog.h"
 #include "common/exit_code.h"
 #include "common/io/private_file.h"
 #include "common/io/system.h"
@@ -120,6 +121,35 @@ Result<std::optional<std::string>> fold_error(Store& store, const FoldCursor& cu
   return "stopped at leaf " + std::to_string(cursor.cursor) + ": " + next.error().text();
 }
 
+struct CatalogStatus {
+  uint64_t catalog_version = 0;  // 0: none is loaded
+  uint64_t mapping_version = 0;
+  std::string error;  // empty: what is loaded is in force
+};
+
+Result<CatalogStatus> catalog_status(Store& store) {
+  LoggedCatalog logged(store);
+  const auto read = logged.refresh();
+  if (!read && read.error().code() != Errc::corrupt) return fail(read.error());
+  CatalogStatus out{.catalog_version = logged.state(LeafKind::catalog_version).number(),
+                    .mapping_version = logged.state(LeafKind::mapping_version).number(),
+                    .error = {}};
+  if (!read) {
+    out.error = read.error().text();
+  } else if (const auto catalog = logged.catalog(); !catalog) {
+    out.error = catalog.error().text();
+  }
+  return out;
+}
+
+std::string in_words(const CatalogStatus& status) {
+  if (!status.error.empty()) return "nothing is rated: " + status.error;
+  if (status.catalog_version == 0)
+    return std::string("nothing is rated: no catalog is loaded; ") + kHowToLoad;
+  return "version " + std::to_string(status.catalog_version) + ", mapping version " +
+         std::to_string(status.mapping_version);
+}
+
 std::string there_or_not(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::exists(path, ignored) ? "there" : "made at the first use";
@@ -174,6 +204,7 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
   TRY(const LogHead log, store->log_head());
   TRY(const FoldCursor cursor, store->fold_cursor());
   TRY(const auto stopped, fold_error(*store, cursor));
+  TRY(const CatalogStatus catalog, catalog_status(*store));
   TRY(const Counts counts, count_all(*store));
   TRY(const StoreUsage usage, store->store_usage());
   if (options.json) {
@@ -181,22 +212,27 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
     for (const auto& line : streams) list.push(as_json(line));
     Json documents = Json::object();
     for (const auto& [state, count] : counts.documents) documents.set(state, number(count));
-    out << Json::object({{"at", string(to_rfc3339(clock.now()))},
-                         {"log_size", number(log.size)},
-                         {"log_root", string(log.root.hex())},
-                         {"folded", number(cursor.cursor)},
-                         {"fold_error", stopped ? string(*stopped) : Json::null()},
-                         {"documents", std::move(documents)},
-                         {"outbox", number(counts.outbox)},
-                         {"open_exceptions", number(counts.open_exceptions)},
-                         {"store_used_bytes", number(usage.used_bytes)},
-                         {"store_capacity_bytes", number(usage.capacity_bytes)},
-                         {"streams", std::move(list)}})
+    out << Json::object(
+               {{"at", string(to_rfc3339(clock.now()))},
+                {"log_size", number(log.size)},
+                {"log_root", string(log.root.hex())},
+                {"folded", number(cursor.cursor)},
+                {"fold_error", stopped ? string(*stopped) : Json::null()},
+                {"catalog_version", number(catalog.catalog_version)},
+                {"mapping_version", number(catalog.mapping_version)},
+                {"catalog_error", catalog.error.empty() ? Json::null() : string(catalog.error)},
+                {"documents", std::move(documents)},
+                {"outbox", number(counts.outbox)},
+                {"open_exceptions", number(counts.open_exceptions)},
+                {"store_used_bytes", number(usage.used_bytes)},
+                {"store_capacity_bytes", number(usage.capacity_bytes)},
+                {"streams", std::move(list)}})
                .dump()
         << "\n";
     return kExitOk;
   }
   out << "evidence log: " << log.size << " batches, " << cursor.cursor << " folded\n"
+      << "catalog: " << printable(in_words(catalog)) << "\n"
       << (stopped ? "fold: " + printable(*stopped) + "\n" : "")
       << "store: " << usage.used_bytes / 1024 << " KiB of " << usage.capacity_bytes / 1024
       << " KiB\ndocuments:";

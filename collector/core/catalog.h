@@ -3,7 +3,8 @@
 // their subscriptions, assets and their maintenance rules, account updates, and links of devices
 // and subjects to subscriptions and assets. A Catalog that exists is whole: every name it uses is
 // defined, so no later step meets an unknown one. It never changes; a new set of files is a new
-// Catalog with another hash. Pure: takes texts.
+// Catalog with another hash. In force is what the evidence log holds of it (catalog_version.h).
+// Pure: takes texts.
 
 #include <map>
 #include <optional>
@@ -105,6 +106,12 @@ struct CatalogOptions {
   std::optional<std::vector<std::string>> connectors;
 };
 
+/// Ids of the logged versions that a catalog was read from; nothing: from files.
+struct CatalogVersions {
+  std::optional<Digest> catalog;
+  std::optional<Digest> mapping;
+};
+
 class Catalog {
  public:
   /// Errc::config; the message holds every complaint (at most kComplaintsMax), one line each as
@@ -119,8 +126,16 @@ class Catalog {
   /// do not change it.
   [[nodiscard]] const Digest& hash() const { return hash_; }
 
+  [[nodiscard]] const CatalogVersions& versions() const { return versions_; }
+  void set_versions(const CatalogVersions& versions) { versions_ = versions; }
+
   [[nodiscard]] const CatalogMeter* meter(const std::string& name) const;
   [[nodiscard]] const Account* account(const std::string& name) const;
+  [[nodiscard]] const std::map<std::string, Account>& accounts() const { return accounts_; }
+  /// Versions ascending by from.
+  [[nodiscard]] const std::map<std::string, std::vector<RateCard>>& rate_cards() const {
+    return rate_cards_;
+  }
   /// The card's version in force at `t`: the latest that began at or before it.
   [[nodiscard]] const RateCard* rate_card(const std::string& name, Timestamp t) const;
   [[nodiscard]] const Contract* contract(const std::string& name) const;
@@ -144,7 +159,7 @@ class Catalog {
 
   std::string tenant_;
   std::map<std::string, CatalogMeter> meters_;
-  std::map<std::string, std::vector<RateCard>> rate_cards_;  // versions ascending by from
+  std::map<std::string, std::vector<RateCard>> rate_cards_;
   std::map<std::string, Account> accounts_;
   std::map<std::string, Contract> contracts_;
   std::map<std::string, std::string> contract_of_;  // subscription -> contract
@@ -153,6 +168,7 @@ class Catalog {
   std::map<std::string, MaintenanceRule> rules_;
   std::map<std::string, AccountRule> account_rules_;
   Digest hash_;
+  CatalogVersions versions_;
 };
 
 }  // namespace ledgerline::collector

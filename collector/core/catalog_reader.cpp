@@ -50,6 +50,10 @@ Result<Catalog> CatalogReader::read(const std::vector<CatalogFile>& files) {
     const auto status = read_file(file);
     if (!status) complain(status.error());
   }
+  return whole();
+}
+
+Result<Catalog> CatalogReader::whole() {
   // Only where every file could be read does an unknown name mean that it is defined nowhere.
   if (complaints_.empty()) {
     check_rate_cards();

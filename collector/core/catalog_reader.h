@@ -1,5 +1,6 @@
 #pragma once
-// Reads the files of a catalog and checks that they fit together. Used by Catalog::read only.
+// Reads a catalog, from its files or from the entries of logged versions, and checks that its parts
+// fit together. Used by Catalog::read and catalog_from_entries only.
 
 #include <set>
 #include <string>
@@ -15,6 +16,8 @@ class CatalogReader {
   explicit CatalogReader(const CatalogOptions& options) : options_(options) {}
 
   Result<Catalog> read(const std::vector<CatalogFile>& files);
+  /// As catalog_from_entries(), but for the comparison with what was given.
+  Result<Catalog> read_entries(const std::string& tenant, const std::vector<std::string>& entries);
 
  private:
   /// Where a thing was written, for the complaints that only the whole catalog can give rise to.
@@ -61,6 +64,9 @@ class CatalogReader {
   Result<Condition> read_condition(TomlTable& table, Duration step);
   Result<Part> read_part(TomlTable& table);
 
+  Status take_entry(const std::string& text);
+  /// The catalog, checked as a whole.
+  Result<Catalog> whole();
   void check_rate_cards();
   void check_contracts();
   void check_subscriptions(const WrittenContract& contract);

@@ -40,7 +40,8 @@ boost::asio::awaitable<void> run_accounts(AccountLoop loop) {
                     .errors = &loop.counters->errors,
                     .name = "accounts",
                     .step = step,
-                    .interval = loop.interval});
+                    .interval = loop.interval,
+                    .halted = loop.halted});
 }
 
 }  // namespace ledgerline::collector

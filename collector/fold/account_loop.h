@@ -26,6 +26,7 @@ struct AccountLoop {
   AccountCounters* counters = nullptr;
   Duration interval{1000};
   std::function<void()> on_documents;  // there is something in the outbox
+  const bool* halted = nullptr;        // as StepLoop's
 };
 
 /// As run_steps().

@@ -59,7 +59,8 @@ boost::asio::awaitable<void> run_commerce(CommerceLoop loop) {
                     .errors = &loop.counters->errors,
                     .name = "commerce",
                     .step = step,
-                    .interval = loop.interval});
+                    .interval = loop.interval,
+                    .halted = loop.halted});
 }
 
 Result<std::vector<CatalogFile>> catalog_files(const std::string& folder) {

@@ -39,7 +39,8 @@ boost::asio::awaitable<void> run_maintenance(MaintenanceLoop loop) {
                     .errors = &loop.counters->errors,
                     .name = "maintenance",
                     .step = step,
-                    .interval = loop.interval});
+                    .interval = loop.interval,
+                    .halted = loop.halted});
 }
 
 }  // namespace ledgerline::collector

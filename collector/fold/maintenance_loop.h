@@ -25,6 +25,7 @@ struct MaintenanceLoop {
   MaintenanceCounters* counters = nullptr;
   Duration interval{1000};
   std::function<void()> on_documents;  // there is something in the outbox
+  const bool* halted = nullptr;        // as StepLoop's
 };
 
 /// As run_steps().

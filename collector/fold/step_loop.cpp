@@ -23,14 +23,16 @@ bool survive(const StepLoop& loop, const Error& error) {
 boost::asio::awaitable<void> run_steps(StepLoop loop) {
   boost::asio::steady_timer timer(loop.runtime->context());
   for (;;) {
-    const Timestamp now = loop.clock->now();
-    auto work = [&step = loop.step, now] { return step(now); };
-    auto account = co_await io::storage_call(*loop.runtime, work);
-    if (!account && !survive(loop, account.error())) {
-      loop.runtime->stop(EX_TEMPFAIL);
-      co_return;
+    if (loop.halted == nullptr || !*loop.halted) {
+      const Timestamp now = loop.clock->now();
+      auto work = [&step = loop.step, now] { return step(now); };
+      auto account = co_await io::storage_call(*loop.runtime, work);
+      if (!account && !survive(loop, account.error())) {
+        loop.runtime->stop(EX_TEMPFAIL);
+        co_return;
+      }
+      if (account && (*account)()) continue;
     }
-    if (account && (*account)()) continue;
     timer.expires_after(loop.interval);
     co_await timer.async_wait(boost::asio::use_awaitable);
   }

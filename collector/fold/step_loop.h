@@ -23,6 +23,7 @@ struct StepLoop {
   std::string name;                                // "<name>_failed" in the log
   std::function<Result<Account>(Timestamp)> step;  // on the storage thread
   Duration interval{1000};
+  const bool* halted = nullptr;  // no step begins while it is true; outlives the coroutine
 };
 
 /// Spawn it by name. Ends never; stops the process where the store asks for it (Errc::full,

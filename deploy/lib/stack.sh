@@ -119,12 +119,18 @@ prepare_collector() {
     fill "$TEMPLATES/collector.toml.in" "$STATE/collector/collector.toml"
     run "$COLLECTOR" check --config "$STATE/collector/collector.toml"
     prepare_operator
+    load_catalog
 }
 
 # The operator "demo": with OPERATOR_KEY is signed what a person decides here.
 prepare_operator() {
     [ -e "$OPERATOR_KEY" ] ||
         run "$COLLECTOR" operator add demo --out "$OPERATOR_KEY" --config "$STATE/collector/collector.toml"
+}
+
+# load_catalog OPTION...: what the files of the catalog folder say comes into force.
+load_catalog() {
+    run "$COLLECTOR" catalog load --key "$OPERATOR_KEY" --config "$STATE/collector/collector.toml" "$@"
 }
 
 start_collector() {

@@ -4,6 +4,7 @@
 
 #include "common/checkpoint.h"
 #include "common/messages.h"
+#include "common/sealed_version.h"
 #include "common/topics.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -24,6 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)parse_witness_key(text_of(bytes));
   const auto note = open_checkpoint(text_of(bytes));
   if (note && note_text(*note) != text_of(bytes)) std::abort();
+  (void)decode_sealed_version(bytes);
   (void)pem_decode("LEDGERLINE ENROLMENT", text_of(bytes));
   const auto topic = parse_topic(text_of(bytes));
   if (topic && topic->text() != text_of(bytes)) std::abort();

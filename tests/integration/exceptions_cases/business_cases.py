@@ -20,12 +20,10 @@ def unknown_meter(desk):
     desk.meters['calls'] = METER % ('calls', '1', 'delta', 'sum')
     desk.prices.append('calls')
     desk.write_meters()
-    desk.reload()
+    desk.load()
     done = desk.by_itself(row)
-    if 'refused' in desk.health():
-        raise Unexpected(desk.health())
     device.promise()
-    return ('readings of a meter that the catalog has not', 'adds the meter and its price to the catalog, `check`, SIGHUP',
+    return ('readings of a meter that the catalog has not', 'adds the meter and its price to the catalog, `catalog load`',
             done + '; ' + desk.billed('unknown', '3.00'))
 
 
@@ -35,10 +33,10 @@ def wrong_unit(desk):
     row = desk.exception('wrong_unit', device='unit', value='400')
     desk.meters['volume'] = METER % ('volume', 'MB', 'delta', 'sum')
     desk.write_meters()
-    desk.reload()
+    desk.load()
     done = desk.by_itself(row)
     device.promise()
-    return ('a meter declared in MB that the catalog has in GB', 'mends the meter\'s unit in the catalog, `check`, SIGHUP',
+    return ('a meter declared in MB that the catalog has in GB', 'mends the meter\'s unit in the catalog, `catalog load`',
             done + '; ' + desk.billed('unit', '4.00'))
 
 
@@ -47,6 +45,7 @@ def late(desk):
     device.send([(REQUESTS, 'late', 60, 100)])
     device.promise()
     desk.billed('late', '1.00')
+    desk.refuse_price()
     device.send([(REQUESTS, 'late', 90, 7)])
     row = desk.exception('late', contract='late', value='7')
     desk.do(row, 'assign', 'to look at')
@@ -63,8 +62,8 @@ def silent_device(desk):
     if desk.erp.total_of('C-silent'):
         raise Unexpected('the period closed on a silent device')
     desk.write_contract('silent')
-    desk.reload()
-    return ('a contract with a device that never reports', 'takes its [[link]] out of the catalog, `check`, SIGHUP',
+    desk.load()
+    return ('a contract with a device that never reports', 'takes its [[link]] out of the catalog, `catalog load`',
             desk.by_itself(row) + '; ' + desk.billed('silent', '5.00'))
 
 
@@ -77,9 +76,8 @@ def not_rated(desk):
     desk.cannot_ignore(row)
     device.send([(SEATS, 'unrated', 61, 3)])
     device.promise()
-    desk.reload()
     return ('a quantity of -4 seats, which no rate card can price',
-            'the device sends its 3 seats (`ignore` is refused); `check`, SIGHUP',
+            'the device sends its 3 seats (`ignore` is refused); within a minute it is rated again',
             desk.by_itself(row) + '; ' + desk.billed('unrated', '1.03'))
 
 

@@ -3,9 +3,7 @@ import datetime
 import os
 import re
 import shlex
-import signal
 import time
-import urllib.request
 
 import forge
 from stack import Stack
@@ -194,20 +192,37 @@ class Desk:
             'anchor': anchor.strftime('%Y-%m-%dT%H:%M:%SZ')} + LINK % (name, name, name) + more)
 
     def refuse_catalog(self):
-        """A catalog that does not check: the one before stays in force, and /healthz says so."""
+        """One that does not check is not loaded: the one before stays in force."""
         self._write('catalog.d', '99-wrong.toml', '[[meter]]\nname = "half"\n')
-        os.kill(self.stack.pid('collector'), signal.SIGHUP)
-        self.until('/healthz tells of the refused catalog', lambda: 'the catalog was refused' in self.health())
+        self._refused('99-wrong.toml:1')
         os.unlink(self.stack.path('catalog.d', '99-wrong.toml'))
 
-    def health(self):
-        with urllib.request.urlopen('http://127.0.0.1:%d/healthz' % self.stack.ports()['COLLECTOR_PORT'], timeout=10) as answer:
-            return answer.read().decode()
+    def refuse_price(self):
+        """One that makes what is closed dearer is not loaded either."""
+        with open(self.stack.path('catalog.d', '10-prices.toml'), encoding='utf-8') as file:
+            prices = file.read()
+        self._write('catalog.d', '10-prices.toml', prices.replace('"0.01"', '"0.02"'))
+        self._refused('this would alter closed periods')
+        self._write('catalog.d', '10-prices.toml', prices)
 
-    def reload(self):
-        """What an operator does after editing the catalog: the check that `exceptions show` names, then SIGHUP."""
-        self.command('ledgerline-collector check --config ' + self.stack.collector_config)
-        os.kill(self.stack.pid('collector'), signal.SIGHUP)
+    def _refused(self, why):
+        before = self.versions()
+        code, _, err = self.stack.command(self.stack.collector_program, *self._load())
+        if code == 0 or why not in err:
+            raise Unexpected('catalog load: exit code %d, not %r: %s' % (code, why, err))
+        if self.versions() != before:
+            raise Unexpected('a refused catalog was logged: %s' % self.versions())
+
+    def _load(self):
+        return ('catalog', 'load', '--adjust-closed', '--key', self.stack.operator_key, '--reason', 'a case', '--config',
+                self.stack.collector_config)
+
+    def versions(self):
+        return self.stack.ask(self.stack.collector_program, 'catalog', 'show', '--config', self.stack.collector_config)
+
+    def load(self):
+        """What an operator does after editing the catalog."""
+        return self.command(shlex.join(('ledgerline-collector', *self._load())))
 
     def device(self, name, more=''):
         self._write('templates', 'agent-%s.toml.in' % name, AGENT % name + more)

@@ -3,6 +3,7 @@
 #include "collector/core/exception_statement.h"
 #include "collector/core/exceptions.h"
 #include "collector/core/mapping.h"
+#include "collector/fold/logged_catalog.h"
 #include "common/exit_code.h"
 #include "common/json.h"
 #include "tests/unit/collector/api/office.h"
@@ -36,6 +37,17 @@ class Desk : public Office {
     REQUIRE(open_store(config).value()->upsert_exceptions({&upsert, 1}));
     return row;
   }
+
+  /// The files as they are come into force.
+  void load() {
+    CommandLine words;
+    words.key = operator_key("ann");
+    std::ostringstream said;
+    const auto done = load_catalog_folder(config, words, clock, said);
+    INFO((done ? "" : done.error().text()));
+    REQUIRE(done == kExitOk);
+  }
+  Catalog in_force() { return catalog_in_force(*open_store(config).value()).value(); }
 
   /// Device d: subject "new one" with usage in two quarter hours, not linked.
   ExceptionRow put_unmapped() {
@@ -236,26 +248,23 @@ TEST_CASE("an exception is found by the beginning of its id, if only one begins 
   CHECK(find_exception(*store, "ex-zz").error().code() == Errc::not_found);
 }
 
-TEST_CASE("a mapped subject's link is in the catalog, from its first usage on") {
+TEST_CASE("a mapped subject's link is in force and in the folder, from its first usage on") {
   Desk desk;
   const auto row = desk.put_unmapped();
+  desk.load();
   CHECK_THAT(desk.shown(row.id),
              Catch::Contains("leaf 0: batch 1 of stream") &&
                  Catch::Contains("ledgerline-collector exceptions map " + row.id) &&
                  Catch::Contains("--device d --subject 'new one'"));
-  CatalogFolder folder(desk.config);
-  const Digest before = folder.read()->hash();
-  CHECK_FALSE(folder.links_changed());
 
   desk.options.subscription = "aqua-api";
   REQUIRE(desk.act(Verb::map_exception, row.id) == kExitOk);
 
-  CHECK(folder.links_changed());
-  CHECK_FALSE(folder.links_changed());
-  CHECK(folder.read_links()->hash() != before);
+  CHECK_THAT(desk.out.str(), Catch::Contains("mapping version 2, in "));
   CHECK_THAT(text_of(desk.config.catalog + "/links.toml"),
              Catch::Contains("# " + row.id + " by ann at 2027-01-15T08:00:00.000Z: because\n"));
-  const Catalog catalog = read_catalog(desk.config).value();
+  const Catalog catalog = desk.in_force();
+  CHECK(catalog.hash() == read_catalog(desk.config)->hash());
   const Mapping mapping(catalog);
   const Timestamp first = *parse_rfc3339("2026-02-03T10:15:00Z");
   REQUIRE(mapping.resolve("d", "new one", first) != nullptr);
@@ -263,25 +272,37 @@ TEST_CASE("a mapped subject's link is in the catalog, from its first usage on") 
   CHECK(mapping.resolve("d", "new one", first - Duration(1)) == nullptr);
   CHECK(desk.stored(row.id).state == ExceptionState::open);  // until its usage is counted
   CHECK_THAT(desk.shown(row.id), Catch::Contains("ann: map device d, subject new one to aqua-api"));
+  const auto version =
+      open_store(desk.config).value()->statements(LeafKind::mapping_version).value().back();
+  CHECK(open_version(LeafKind::mapping_version, version.sealed)->statement.reason ==
+        row.id + ": because");
 }
 
 TEST_CASE("a mapped subject brings nothing into force that a person is still editing") {
   Desk desk;
   const auto row = desk.put_unmapped();
-  CatalogFolder folder(desk.config);
-  REQUIRE(folder.read());
+  desk.load();
   desk.write_catalog(
       "\n[[meter]]\nname = \"draft\"\nunit = \"1\"\nkind = \"delta\"\n"
       "aggregation = \"sum\"\nclass = \"billing\"\n");
   desk.options.subscription = "aqua-api";
   REQUIRE(desk.act(Verb::map_exception, row.id) == kExitOk);
 
-  REQUIRE(folder.links_changed());
-  const auto taken = folder.read_links();
-  REQUIRE(taken);
-  CHECK(Mapping(*taken).resolve("d", "new one", *parse_rfc3339("2026-02-03T10:15:00Z")) != nullptr);
-  CHECK(taken->meter("draft") == nullptr);
-  CHECK(folder.read()->meter("draft") != nullptr);
+  const Catalog taken = desk.in_force();
+  CHECK(Mapping(taken).resolve("d", "new one", *parse_rfc3339("2026-02-03T10:15:00Z")) != nullptr);
+  CHECK(taken.meter("draft") == nullptr);
+}
+
+TEST_CASE("nothing is mapped where no catalog is loaded") {
+  Desk desk;
+  const auto row = desk.put_unmapped();
+  desk.options.subscription = "aqua-api";
+
+  const auto refused = desk.act(Verb::map_exception, row.id);
+
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().text(), Catch::Contains("catalog load --key FILE"));
+  CHECK_FALSE(fs::exists(desk.config.catalog + "/links.toml"));
 }
 
 TEST_CASE("a link ends where another begins, and tells of what is closed already") {
@@ -290,6 +311,7 @@ TEST_CASE("a link ends where another begins, and tells of what is closed already
   desk.write_catalog(
       "\n[[link]]\ndevice = \"d\"\nsubject = \"*\"\nsubscription = \"aqua-api\"\n"
       "from = \"2026-02-03T10:30:00Z\"\n");
+  desk.load();
   PeriodRow period{.tenant = "demo", .contract = "aqua-2026"};
   period.from = *parse_rfc3339("2026-01-31T23:00:00Z");
   period.to = *parse_rfc3339("2026-02-28T23:00:00Z");
@@ -311,6 +333,7 @@ TEST_CASE("a link ends where another begins, and tells of what is closed already
 TEST_CASE("a link with which the catalog would not check is not written") {
   Desk desk;
   const auto row = desk.put_unmapped();
+  desk.load();
   desk.options.subscription = "aqua-ap";
   const auto refused = desk.act(Verb::map_exception, row.id);
   REQUIRE_FALSE(refused);
@@ -327,6 +350,7 @@ TEST_CASE("a link with which the catalog would not check is not written") {
   const std::string written = text_of(desk.config.catalog + "/links.toml");
   CHECK_FALSE(desk.act(Verb::map_exception, row.id));  // it is mapped by now
   CHECK(text_of(desk.config.catalog + "/links.toml") == written);
+  CHECK(open_store(desk.config).value()->statement_count(LeafKind::mapping_version) == 2);
 }
 
 TEST_CASE("a released delivery's exception says by whom, and the delivery is tried again") {

@@ -49,7 +49,7 @@ std::string golden_body() {
 {"number":2,"subscription":"aqua-api","product":"API-CALL","description":"API calls","meter":"api.requests","unit":"1",
 "quantity":"12500","readings":12500,"included":"1000","tier":{"from":"10000","to":null},"billable_quantity":"1500",
 "unit_price":"0.0020","amount":"3.00","rate_card":{"name":"standard","version":1}}],
-"catalog":"66122f3888749c30225ca1aa826ec5f2440edccae2ef9b39b6c1dc81615ba16f",
+"catalog":"34540c81c7870dd35b82cc5e15f2be8c28be1ea9a2b901be22d7ef612818e02f",
 "evidence":{"log_leaves":12,"streams":[{"stream":"30313233343536373839616263646566","device":"app-1","batches":3,
 "readings":12500}]}})";
   body.erase(std::remove(body.begin(), body.end(), '\n'), body.end());

@@ -2,6 +2,7 @@
 
 #include <sysexits.h>
 
+#include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
 #include <vector>
 
@@ -39,6 +40,26 @@ TEST_CASE("a step is repeated, at once while there is more, and ends the process
   CHECK(errors == 2);
   CHECK(seen == std::vector<std::string>{"more", "accounted for", "no more", "accounted for",
                                          "bad input", "no more again", "accounted for", "store"});
+}
+
+TEST_CASE("no step begins while it is halted") {
+  io::Runtime runtime;
+  io::SystemClock clock;
+  uint64_t errors = 0;
+  bool halted = true;
+  bool was_halted = false;
+  StepLoop loop{.runtime = &runtime, .clock = &clock, .errors = &errors, .name = "test"};
+  loop.interval = Duration(0);
+  loop.halted = &halted;
+  loop.step = [&](Timestamp) -> Result<StepLoop::Account> {
+    was_halted = halted;
+    return fail(Errc::internal, "ends the process");
+  };
+  runtime.spawn("test", run_steps(loop));
+  boost::asio::post(runtime.context(), [&] { halted = false; });
+
+  CHECK(runtime.run() == EX_TEMPFAIL);
+  CHECK_FALSE(was_halted);
 }
 
 }  // namespace
