@@ -220,6 +220,7 @@ class Collector {
         runtime_, [this] { return take_versions(); },
         [this](const Result<Taken>& taken) {
           versions_taken(taken);
+          fold();  // what commands logged
           versions_timer_.expires_after(kVersionsInterval);
           versions_timer_.async_wait([this](const boost::system::error_code& error) {
             if (!error) look_for_versions();

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "collector/core/log_tree.h"
+#include "common/merkle.h"
 #include "common/check.h"
 
 namespace ledgerline::collector {

@@ -7,12 +7,6 @@
 
 namespace ledgerline::collector {
 
-/// Which statements a booking rests on beside the devices'.
-struct VersionsInForce {
-  std::optional<Digest> catalog;
-  std::optional<Digest> mapping;
-};
-
 struct Closing {
   std::string tenant;
   std::string contract;
@@ -20,7 +14,7 @@ struct Closing {
   PeriodDetail detail;  // with this booking
   EvidenceSummary evidence;
   std::vector<BatchId> chain;  // of each of the evidence's streams, its chain value where folded
-  VersionsInForce versions;
+  CatalogVersions versions;  // in force
   std::vector<Digest> gaps;
   const DocumentRow* document = nullptr;
   Timestamp at;

@@ -27,7 +27,7 @@ Result<StatementPut> CommerceRunner::close_leaf(const Contract& contract, Period
                   .detail = {},
                   .evidence = evidence,
                   .chain = {},
-                  .versions = versions_,
+                  .versions = catalog_->versions(),
                   .gaps = {},
                   .document = document ? &*document : nullptr,
                   .at = now};

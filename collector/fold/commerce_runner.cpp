@@ -22,8 +22,7 @@ CommerceRunner::CommerceRunner(Store& store, Signer& signer, Catalog catalog,
   set_catalog(std::move(catalog));
 }
 
-void CommerceRunner::set_catalog(Catalog catalog, VersionsInForce versions) {
-  versions_ = versions;
+void CommerceRunner::set_catalog(Catalog catalog) {
   mapping_.reset();
   catalog_ = std::make_unique<const Catalog>(std::move(catalog));
   mapping_ = std::make_unique<const Mapping>(*catalog_);

@@ -73,8 +73,8 @@ class CommerceRunner {
   CommerceRunner(Store& store, Signer& signer, Catalog catalog, CommerceOptions options,
                  ChangedSeries* changed = nullptr);
 
-  /// On the storage thread, as step() is. `versions`: which logged ones it is made of.
-  void set_catalog(Catalog catalog, VersionsInForce versions = {});
+  /// On the storage thread, as step() is.
+  void set_catalog(Catalog catalog);
 
   /// An error is one to stop for (Store), or Errc::config where the catalog names no tenant and the
   /// store knows several.
@@ -227,7 +227,6 @@ class CommerceRunner {
 
   Store& store_;
   Signer& signer_;
-  VersionsInForce versions_;
   CommerceOptions options_;
   ChangedSeries* changed_;
   std::string tenant_;
