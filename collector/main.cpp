@@ -340,6 +340,8 @@ Result<int> perform(const CommandLine& options) {
       return requeue(config, options, clock, std::cout);
     case CommandLine::Verb::usage:
       return usage(config, options, std::cout);
+    case CommandLine::Verb::prove:
+      return prove(config, options, clock, std::cout);
     case CommandLine::Verb::ledger:
       return ledger(config, options, std::cout);
     case CommandLine::Verb::accounts:

@@ -266,6 +266,15 @@ void describe_ledger(CLI::App& app, CommandLine& out) {
   ledger->add_flag("--json", out.json, "answer in JSON, with the rows as they are hashed");
 }
 
+void describe_prove(CLI::App& app, CommandLine& out) {
+  CLI::App* prove = add_verb(app, out, Verb::prove, "prove",
+                             "write the evidence for a billing line, for ledgerline-verify",
+                             "ledgerline-collector prove bs-0f3c... 2 -o line.bundle");
+  prove->add_option("document", out.document, "its id, ours or the external system's")->required();
+  prove->add_option("line", out.line, "number of the line (default: every line)");
+  prove->add_option("-o,--out", out.out, "where it is written")->required()->type_name("FILE");
+}
+
 void describe_correction(CLI::App& sub, CommandLine& out) {
   sub.add_option("--reason", out.reason, "why; signed and kept")->required();
   sub.add_option("--reference", out.references, "a ticket, a letter; may be given several times")
@@ -363,6 +372,7 @@ void describe(CLI::App& app, CommandLine& out) {
   describe_checkpoint(app, out);
   describe_usage(app, out);
   describe_ledger(app, out);
+  describe_prove(app, out);
   describe_corrections(app, out);
   describe_gaps(app, out);
 }

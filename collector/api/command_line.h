@@ -41,6 +41,7 @@ struct CommandLine {
     list_corrections,
     list_gaps,
     accept_gap,
+    prove,
     checkpoint,
     cosign_checkpoint,
     load_catalog,
@@ -61,7 +62,8 @@ struct CommandLine {
   std::string tenant;      // revoke, usage; enroll: what the request must name, empty: anything
   std::string device;      // likewise
   std::string reason;      // of whatever a person decides
-  std::string document;    // documents, approve, refuse, requeue
+  std::string document;    // documents, approve, refuse, requeue, prove
+  uint32_t line = 0;       // prove; 0: every line
   std::string by;          // usage: "quarter", "hour" or "day"
   std::optional<int64_t> serviced_after_hours;  // maintenance try
   std::string meter;                            // usage

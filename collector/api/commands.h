@@ -65,6 +65,9 @@ Result<ExceptionAction> record_action(Store& store, const ExceptionRow& row, Exc
 Result<int> accounts(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 Result<int> accounts(Store& store, const CommandLine& options, std::ostream& out);
 
+/// Writes the evidence bundle of a document, or of one line of it.
+Result<int> prove(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                  std::ostream& out);
 /// correct add, void and withdraw.
 Result<int> correct(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out);
