@@ -45,6 +45,7 @@ class CatalogLog {
   }
 
   void act_as(const std::string& name) { name_ = name; }
+  [[nodiscard]] Signer& signer() { return *signer_; }
 
  private:
   Store& store_;

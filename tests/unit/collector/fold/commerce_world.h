@@ -68,6 +68,8 @@ class CommerceWorld {
         std::make_unique<CommerceRunner>(*store_, *collector_, read(catalog), options_, &changed_);
   }
 
+  Sections sections = Sections::one;  // of the batches to come
+
   /// One sealed batch, admitted and folded.
   void record(const std::vector<Sample>& samples) {
     ColumnsBuilder builder(next_seq_);
@@ -86,10 +88,14 @@ class CommerceWorld {
       builder.add(reading);
       totals_[sample.meter] += sample.value;
     }
-    SealOptions options{
-        .stream = stream_, .number = ++number_, .previous = head_, .totals = {}, .meter_table = 1};
+    SealOptions options{.stream = stream_,
+                        .number = ++number_,
+                        .previous = head_,
+                        .totals = {},
+                        .meter_table = 1,
+                        .sections = sections};
     for (const auto& [meter, total] : totals_) options.totals.emplace_back(meter, total);
-    const Bytes salt(16, static_cast<uint8_t>(number_));
+    const Bytes salt(salt_size(sections), static_cast<uint8_t>(number_));
     const auto sealed = seal(builder.columns(), rows_, options, salt, *signer_);
     INFO((sealed ? "" : sealed.error().text()));
     REQUIRE(sealed);
