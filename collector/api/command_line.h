@@ -16,6 +16,7 @@ struct CommandLine {
     status,
     enroll,
     revoke,
+    recover,
     documents,
     approve,
     refuse,
@@ -39,7 +40,8 @@ struct CommandLine {
   bool replace = false;  // enroll: another key may take the device over
   std::string tenant;    // revoke, usage; enroll: what the request must name, empty: anything
   std::string device;    // likewise
-  std::string reason;    // revoke, enroll --replace, exceptions
+  std::string reason;    // revoke, enroll --replace, recover, exceptions
+  bool end = false;      // recover: the mode ends
   std::string document;  // documents, approve, refuse, requeue
   std::string by;        // approve, refuse, exceptions: who; usage: "quarter", "hour" or "day"
   std::optional<int64_t> serviced_after_hours;  // maintenance try

@@ -18,6 +18,10 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
                    std::ostream& out);
 Result<int> revoke(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                    std::ostream& out);
+/// Begins or ends recover mode, or says how it stands and whom it let in.
+Result<int> recover(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                    std::ostream& out);
+Result<int> recover(Store& store, const CommandLine& options, Clock& clock, std::ostream& out);
 Result<int> documents(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 /// The same of a store that is open.
 Result<int> documents(Store& store, const CommandLine& options, std::ostream& out);

@@ -65,19 +65,21 @@ struct DeviceNeed {
 };
 
 struct Waiting {
-  enum class Reason { no_stream, no_heartbeat, behind, frozen };
+  enum class Reason { no_stream, no_heartbeat, behind, frozen, recovering };
   Reason reason = Reason::no_stream;
   std::string device;
   std::optional<StreamId> stream;
   std::optional<Timestamp> complete_through;
   std::optional<Timestamp> heard_at;
+  uint64_t missing = 0;  // recovering: batches that are still to come back
   [[nodiscard]] std::string text() const;
 };
 
 /// Why a period cannot close yet; empty: every open billing stream of every device has promised,
 /// and the fold has reached, everything before `required`. A device without an open stream is
 /// waited for too, because no data is not zero usage; unless its link has ended, by which an
-/// operator says that nothing more comes, and its streams ended in order (closed).
+/// operator says that nothing more comes, and its streams ended in order (closed). A stream of
+/// which this collector lost what it had given a receipt for is waited for whatever was promised.
 std::vector<Waiting> waiting_for(const std::vector<DeviceNeed>& devices);
 
 }  // namespace ledgerline::collector

@@ -24,6 +24,9 @@ class EmbeddedStore final : public Store {
   Result<StreamRow> stream(const StreamId& stream) override;
   Result<std::vector<StreamRow>> streams_of(const std::string& tenant,
                                             const std::string& device) override;
+  Result<RecoveryMode> recovery_mode() override;
+  Status put_recovery_mode(const RecoveryMode& mode) override;
+  Result<Recovering> recovering() override;
 
   Result<LeafNumber> admit(std::span<const AdmitChange> changes) override;
   Result<std::optional<BatchId>> batch_id(const StreamId& stream, BatchNumber number) override;
@@ -123,6 +126,8 @@ class EmbeddedStore final : public Store {
 };
 
 // Shared by the verbs' files.
+/// And how much it lacks, for recovering().
+Status write_stream(Rows& rows, const StreamRow& row);
 Status write_exceptions(Rows& rows, std::span<const ExceptionUpsert> upserts);
 /// Appends the statements to the evidence log. Errc::conflict as StatementPut says.
 Status append_statements(Rows& rows, std::span<const StatementPut> statements);
