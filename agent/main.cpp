@@ -64,10 +64,13 @@ uint32_t random32() {
   return big_endian32(bytes);
 }
 
-UplinkOptions uplink_options(const AgentConfig& config, const PromiseHolds& holds) {
+UplinkOptions uplink_options(const AgentConfig& config, const Enrolled& enrolled,
+                             const PromiseHolds& holds) {
   UplinkOptions options;
   options.tenant = config.tenant;
   options.device = config.device;
+  options.grant = enrolled.signed_grant;
+  if (enrolled.diagnostic) options.diagnostic_grant = enrolled.diagnostic->signed_grant;
   options.heartbeat = config.heartbeat_interval;
   options.hold = [&holds] { return holds.earliest(); };
   options.diagnostic_hold = [&holds] { return holds.earliest(StreamClass::diagnostic); };
@@ -130,8 +133,8 @@ class Agent final : public ReportPort {
         commit_(runtime_, clock_, *journal_, *signer_, {.commit_interval = config.commit_interval},
                 [this](const Error& error) { storage_failed(error); }),
         uplink_(runtime_, clock_, {*journal_, diagnostic_journal_.get()}, *signer_,
-                enrolled.collector_key, uplink_options(config, holds_), io::mqtt_factory(runtime_),
-                [this](const Error& error) { storage_failed(error); }),
+                enrolled.collector_key, uplink_options(config, enrolled, holds_),
+                io::mqtt_factory(runtime_), [this](const Error& error) { storage_failed(error); }),
         inputs_(std::move(inputs)) {
     RecordPort* diagnostic_port = &no_diagnostics_;
     RecordPort* beside_billing = &no_diagnostics_;

@@ -58,6 +58,18 @@ std::string missing_connectors(const Catalog& catalog, const std::vector<std::st
   return out;
 }
 
+std::string recovery_text(const CustodyCounters& custody) {
+  std::string out;
+  if (custody.recovering.streams > 0) {
+    out += ", RECOVERY: " + std::to_string(custody.recovering.batches) + " batches of " +
+           std::to_string(custody.recovering.streams) +
+           " streams that a receipt covers are still to come back, and no period that needs them "
+           "closes";
+  }
+  if (custody.recover_mode) out += ", recover mode: unknown devices are let in by their grants";
+  return out;
+}
+
 /// A running collector: who owns what, in the order of construction.
 class Collector {
  public:
@@ -142,6 +154,7 @@ class Collector {
       std::string body = "ok";
       if (!status.connected) body += ", not connected to the broker: " + status.connection_failure;
       if (fold_counters_.stalled) body += ", the fold has stopped: " + fold_error_;
+      body += recovery_text(status.custody);
       if (!catalog_error_.empty()) body += ", nothing is rated: " + catalog_error_;
       if (!connectors_missing_.empty())
         body += ", the catalog names connectors that are not configured: " + connectors_missing_;
@@ -321,6 +334,8 @@ Result<int> perform(const CommandLine& options) {
       return status(config, options, clock, std::cout);
     case CommandLine::Verb::enroll:
       return enroll(config, options, clock, std::cout);
+    case CommandLine::Verb::recover:
+      return recover(config, options, clock, std::cout);
     case CommandLine::Verb::revoke:
       return revoke(config, options, clock, std::cout);
     case CommandLine::Verb::add_operator:

@@ -394,6 +394,8 @@ Bytes encode(const Resume& value) {
   out.set_head_id(value.head_id.str());
   out.set_acked_upto(value.acked_upto);
   out.set_receipt_number(value.receipt_number);
+  if (!value.receipt.empty())
+    CHECK_INVARIANT(out.mutable_receipt()->ParseFromString(str(value.receipt)));
   return serialised(out);
 }
 
@@ -406,6 +408,25 @@ Result<Resume> decode_resume(ByteView body) {
   out.head_batch = in.head_batch();
   out.acked_upto = in.acked_upto();
   out.receipt_number = in.receipt_number();
+  if (in.has_receipt()) out.receipt = serialised(in.receipt());
+  return out;
+}
+
+Bytes encode(const Introduction& value) {
+  v1::Introduction out;
+  out.set_format(kFormat);
+  CHECK_INVARIANT(out.mutable_grant()->ParseFromString(str(value.grant)));
+  out.set_algorithm(static_cast<v1::KeyAlgorithm>(value.algorithm));
+  out.set_public_key(str(value.public_key));
+  return serialised(out);
+}
+
+Result<Introduction> decode_introduction(ByteView body) {
+  TRY(const auto in, parsed<v1::Introduction>(body));
+  if (in.format() != kFormat) return bad("format");
+  if (!in.has_grant()) return bad("grant");
+  Introduction out{.grant = serialised(in.grant()), .public_key = bytes(in.public_key())};
+  TRY(out.algorithm, algorithm_of(in.algorithm()));
   return out;
 }
 

@@ -26,6 +26,8 @@ inline constexpr std::string_view kReceipt = "application/vnd.ledgerline.receipt
 inline constexpr std::string_view kTombstone = "application/vnd.ledgerline.tombstone.v1+protobuf";
 inline constexpr std::string_view kHeartbeat = "application/vnd.ledgerline.heartbeat.v1+protobuf";
 inline constexpr std::string_view kResume = "application/vnd.ledgerline.resume.v1+protobuf";
+inline constexpr std::string_view kIntroduction =
+    "application/vnd.ledgerline.introduction.v1+protobuf";
 inline constexpr std::string_view kAnswer = "application/vnd.ledgerline.answer.v1+protobuf";
 inline constexpr std::string_view kCheckpointRequest =
     "application/vnd.ledgerline.checkpoint-request.v1+protobuf";
@@ -99,7 +101,8 @@ struct Receipt {
   Timestamp issued_at;
 };
 
-/// Stands for whole batches of a diagnostic stream that the device gave up for lack of room.
+/// Stands for whole batches that the device has no more: of a diagnostic stream those it gave up
+/// for lack of room, of either those under a receipt that a restored collector asks for again.
 struct Tombstone {
   StreamId stream;
   BatchNumber first_batch = 1;
@@ -141,6 +144,14 @@ struct Resume {
   BatchId head_id;  // the grant's id where head_batch is 0
   BatchNumber acked_upto = 0;
   uint64_t receipt_number = 0;
+  Bytes receipt;  // Signed Receipt, the newest that the device keeps; empty before the first
+};
+
+/// Of a stream that its collector does not know any more, signed with the key in it.
+struct Introduction {
+  Bytes grant;  // Signed StreamGrant
+  KeyAlgorithm algorithm = KeyAlgorithm::ed25519;
+  Bytes public_key;  // DER SubjectPublicKeyInfo
 };
 
 enum class Verdict : uint8_t {
@@ -182,6 +193,7 @@ Bytes encode(const Receipt& value);
 Bytes encode(const Tombstone& value, const MeterRows& meters);
 Bytes encode(const Heartbeat& value);
 Bytes encode(const Resume& value);
+Bytes encode(const Introduction& value);
 Bytes encode(const Answer& value);
 Bytes encode(const CheckpointRequest& value);
 Bytes encode(const CheckpointAnswer& value);
@@ -199,6 +211,7 @@ Result<Receipt> decode_receipt(ByteView body);
 Result<Tombstone> decode_tombstone(ByteView body, const MeterRows& meters = {});
 Result<Heartbeat> decode_heartbeat(ByteView body);
 Result<Resume> decode_resume(ByteView body);
+Result<Introduction> decode_introduction(ByteView body);
 Result<Answer> decode_answer(ByteView body);
 Result<CheckpointRequest> decode_checkpoint_request(ByteView body);
 /// The note is not read yet.

@@ -49,9 +49,9 @@ class Outgoing {
  public:
   virtual ~Outgoing() = default;
 
-  /// Sealed batches with numbers above `number`, ascending, without holes. Where some of them were
-  /// given up, one tombstone alone, which may begin before them. Errc::corrupt where stored bytes
-  /// rotted.
+  /// Sealed batches with numbers above `number`, ascending, without holes. Where some of them are
+  /// not kept any more (given up, or forgotten under a receipt), one tombstone alone, which may
+  /// begin before them. Errc::corrupt where stored bytes rotted.
   virtual Result<std::vector<StoredBatch>> batches_after(BatchNumber number,
                                                          const FetchLimits& limits) = 0;
 

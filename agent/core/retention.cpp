@@ -81,8 +81,9 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   if (wanted > 0 && holdings.oldest_batch <= holdings.acked_upto) {
     return {.what = Trim::batches, .batches_upto = holdings.acked_upto, .bytes = wanted};
   }
-  // The skeleton at acked_upto stays: the next receipt is compared with those from there on.
-  const BatchNumber end = std::min(holdings.oldest_batch, holdings.acked_upto);
+  // The skeleton at acked_upto stays: the next receipt is compared with those from there on. So
+  // does the one before the oldest batch: a tombstone for what is forgotten ends there.
+  const BatchNumber end = std::min(holdings.oldest_batch - 1, holdings.acked_upto);
   const bool has_skeletons = holdings.oldest_skeleton < end;
   if (wanted > 0 && has_skeletons) return {.what = Trim::skeletons, .batches_upto = end - 1};
   // Last: without its key an event that is repeated counts twice.

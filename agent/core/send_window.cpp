@@ -164,6 +164,12 @@ SendWindow::Actions SendWindow::on_verdict(Moment at) {
   return proceed(at);
 }
 
+SendWindow::Actions SendWindow::ask_again(Moment at) {
+  if (state_ == State::stopped || state_ == State::disconnected) return {};
+  unanswered_ = 0;
+  return ask(at);
+}
+
 void SendWindow::stop() {
   on_disconnected({});
   state_ = State::stopped;

@@ -78,6 +78,8 @@ class SendWindow {
   /// The collector says that this stream does not go on. It is asked again: it may have been
   /// started on another store, or an operator may have mended what was wrong.
   Actions on_verdict(Moment at);
+  /// What the collector holds is not what it held: it is asked, and its answer counts.
+  Actions ask_again(Moment at);
   /// Our own evidence says that nothing may be sent: for good.
   void stop();
 

@@ -281,14 +281,9 @@ Result<std::vector<StoredBatch>> Journal::batches_after(BatchNumber number,
                                                         const FetchLimits& limits) {
   auto& j = *impl_;
   std::vector<StoredBatch> out;
-  const bool gone = number + 1 < j.state.oldest_batch;
-  if (gone && number < j.state.acked_upto) {
-    return fail(Error(Errc::not_found, "batches that were receipted are not kept any more")
-                    .with("oldest", std::to_string(j.state.oldest_batch)));
-  }
   TRY(const auto txn, j.env.begin_read());
-  if (gone) {
-    TRY(auto tombstone, j.tombstone(txn));
+  if (number + 1 < j.state.oldest_batch) {
+    TRY(auto tombstone, j.tombstone(txn, number));
     out.push_back(std::move(tombstone));
     return out;
   }

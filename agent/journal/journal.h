@@ -10,7 +10,8 @@
 //
 // A journal of a diagnostic stream that is full gives up its oldest batches instead of refusing or
 // merging. Those without a receipt are always the ones from acked_upto + 1 to oldest_batch - 1: one
-// tombstone stands for them, and is made from what is left of them when it is to be sent.
+// tombstone stands for them, and is made from what is left of them when it is to be sent. So is one
+// for batches of either class that were forgotten under a receipt, where the collector lost them.
 
 #include <functional>
 #include <map>

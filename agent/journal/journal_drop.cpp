@@ -1,4 +1,5 @@
-// Giving up the oldest batches of a diagnostic stream, and the tombstone that stands for them.
+// Forgetting the oldest batches, those of a diagnostic stream also without a receipt, and the
+// tombstone that stands for them.
 
 #include <algorithm>
 
@@ -11,6 +12,8 @@ namespace {
 
 constexpr size_t kDropsPerSlice = 64;  // each batch is decoded for its records
 constexpr const char* kReason = "the device's diagnostic journal had no room left";
+constexpr const char* kReceiptedReason =
+    "the device's journal had no room to keep them beyond their receipt";
 
 bool is_boot(const Record& record) { return std::holds_alternative<BootRecord>(record.kind); }
 bool is_anchor(const Record& record) { return std::holds_alternative<ClockAnchor>(record.kind); }
@@ -38,23 +41,25 @@ void Journal::Impl::note_records(ByteView sealed, Columns& records) const {
   for (const Record& record : columns->records) follow(record, records.records);
 }
 
-Result<Columns> Journal::Impl::noted_records(const io::LmdbTxn& txn, Timestamp& from) const {
-  if (!has_tombstone()) return Columns();
-  TRY(const ByteView value, require_checked(txn, keys::stream(keys::StreamPart::dropped)));
-  TRY(const Dropped dropped, values::decode_dropped(value));
+Result<Columns> Journal::Impl::noted_records(const io::LmdbTxn& txn,
+                                             std::optional<Timestamp>& from) const {
+  TRY(const auto value, get_checked(txn, keys::stream(keys::StreamPart::dropped)));
+  Columns none;
+  // Batches that an older version forgot without looking: nobody knows which boot they were of.
+  if (state.oldest_batch > 1) none.records = {{none.first_seq, BootRecord{}}};
+  if (!value) return none;
+  TRY(const Dropped dropped, values::decode_dropped(*value));
   from = dropped.from;
   return decode_section(dropped.records.section, dropped.records.first_seq, meters);
 }
 
-Status Journal::Impl::drop_batches(const TrimStep& step) {
-  CHECK_INVARIANT(may_drop() && state.oldest_batch > state.acked_upto);
-  TRY(auto txn, env.begin_write());
-  StreamState next = state;
+Status Journal::Impl::forget_batches(io::LmdbTxn& txn, const TrimStep& step, StreamState& next) {
   TRY(const Skeleton first, skeleton_of(txn, next.oldest_batch));
-  Timestamp from = first.sealed_at;
+  std::optional<Timestamp> from;
   TRY(Columns records, noted_records(txn, from));
+  if (step.what == Trim::unreceipted && !has_tombstone()) from.reset();
   uint64_t freed = 0;
-  for (size_t i = 0; i < kDropsPerSlice; ++i) {
+  for (size_t i = 0; i < std::min(kDropsPerSlice, options.retention.slice_keys); ++i) {
     if (next.oldest_batch > step.batches_upto || freed >= step.bytes) break;
     const Bytes key = keys::batch(next.oldest_batch);
     const auto sealed = require_checked(txn, key);
@@ -64,7 +69,7 @@ Status Journal::Impl::drop_batches(const TrimStep& step) {
     TRY_VOID(txn.erase(key));
     // The ids of the first ones behind the receipt stay: the collector may have those batches.
     const BatchNumber before = next.oldest_batch - 1;
-    if (before > state.acked_upto + Receipt::kParkedMax)
+    if (step.what == Trim::unreceipted && before > state.acked_upto + Receipt::kParkedMax)
       TRY_VOID(txn.erase(keys::skeleton(before)));
     ++next.oldest_batch;
   }
@@ -76,34 +81,59 @@ Status Journal::Impl::drop_batches(const TrimStep& step) {
                       .readings = 0,
                       .records = static_cast<uint16_t>(records.records.size()),
                       .section = section};
-  TRY_VOID(put_checked(txn, keys::stream(keys::StreamPart::dropped),
-                       values::encode(Dropped{.from = from, .at = clock.now(), .records = run})));
+  return put_checked(
+      txn, keys::stream(keys::StreamPart::dropped),
+      values::encode(
+          Dropped{.from = from.value_or(first.sealed_at), .at = clock.now(), .records = run}));
+}
+
+Status Journal::Impl::trim_batches(const TrimStep& step) {
+  CHECK_INVARIANT(step.what == Trim::batches ||
+                  (may_drop() && state.oldest_batch > state.acked_upto));
+  TRY(auto txn, env.begin_write());
+  StreamState next = state;
+  TRY_VOID(forget_batches(txn, step, next));
   TRY_VOID(put_state(txn, next));
   return commit(std::move(txn), std::move(next));
 }
 
-Result<StoredBatch> Journal::Impl::tombstone(const io::LmdbTxn& txn) const {
-  CHECK_INVARIANT(may_drop() && has_tombstone());
+Status Journal::Impl::begin_tombstone(const io::LmdbTxn& txn, BatchNumber after,
+                                      Tombstone& out) const {
+  out.first_batch = 1;
+  out.previous = grant_hash;
+  if (after == 0) return {};
+  const auto before = skeleton_of(txn, after);
+  // Where even its id is gone, it stands for everything from the beginning.
+  if (!before && after < state.acked_upto) return {};
+  if (!before) return fail(before.error());
+  out.first_batch = after + 1;
+  out.previous = before->id;
+  out.first_seq = before->last_seq + 1;
+  return {};
+}
+
+Result<StoredBatch> Journal::Impl::tombstone(const io::LmdbTxn& txn, BatchNumber after) const {
+  CHECK_INVARIANT(after + 1 < state.oldest_batch);
+  const bool receipted = after < state.acked_upto;
   Tombstone out{.stream = grant->stream,
-                .first_batch = state.acked_upto + 1,
                 .last_batch = state.oldest_batch - 1,
-                .previous = grant_hash,
-                .reason = kReason};
-  if (state.acked_upto > 0) {
-    TRY(const Skeleton before, skeleton_of(txn, state.acked_upto));
-    out.previous = before.id;
-    out.first_seq = before.last_seq + 1;
-  }
+                .reason = receipted ? kReceiptedReason : kReason};
+  TRY_VOID(begin_tombstone(txn, receipted ? after : state.acked_upto, out));
   TRY(Skeleton last, skeleton_of(txn, out.last_batch));
   out.last_seq = last.last_seq;
   out.last_id = last.id;
   out.totals = std::move(last.totals);
-  TRY(const ByteView value, require_checked(txn, keys::stream(keys::StreamPart::dropped)));
-  TRY(const Dropped dropped, values::decode_dropped(value));
-  out.from = dropped.from;
-  out.created_at = dropped.at;
-  TRY(auto records, decode_section(dropped.records.section, dropped.records.first_seq, meters));
+  std::optional<Timestamp> from;
+  TRY(auto records, noted_records(txn, from));
+  out.from = from.value_or(last.sealed_at);
+  out.created_at = last.sealed_at;
+  if (const auto value = get_checked(txn, keys::stream(keys::StreamPart::dropped));
+      value && *value) {
+    TRY(const Dropped dropped, values::decode_dropped(**value));
+    out.created_at = dropped.at;
+  }
   out.records = std::move(records.records);
+  for (Record& record : out.records) record.before_seq = out.last_seq + 1;
   if (!meter_table.rows.empty()) out.records.push_back({out.last_seq + 1, meter_table});
   return StoredBatch{.number = out.last_batch,
                      .id = out.last_id,

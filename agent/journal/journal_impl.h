@@ -114,6 +114,8 @@ struct Journal::Impl {
   void forget_damaged(ByteView key, const Error& error);
   Status trim_keys(Hour before);
   Status trim_batches(const TrimStep& step);
+  /// From next.oldest_batch on, noting what a tombstone for them would say.
+  Status forget_batches(io::LmdbTxn& txn, const TrimStep& step, StreamState& next);
   Status trim_skeletons(const TrimStep& step);
   /// The first that is stored from `number` on, or next_batch: tombstones leave gaps.
   [[nodiscard]] Result<BatchNumber> next_skeleton(const io::LmdbTxn& txn, BatchNumber number) const;
@@ -123,13 +125,15 @@ struct Journal::Impl {
   }
   /// Whether batches without a receipt were given up: acked_upto + 1 to oldest_batch - 1.
   [[nodiscard]] bool has_tombstone() const { return state.oldest_batch > state.acked_upto + 1; }
-  [[nodiscard]] Result<StoredBatch> tombstone(const io::LmdbTxn& txn) const;
+  /// For what is forgotten behind `after`: up to oldest_batch - 1.
+  [[nodiscard]] Result<StoredBatch> tombstone(const io::LmdbTxn& txn, BatchNumber after) const;
+  Status begin_tombstone(const io::LmdbTxn& txn, BatchNumber after, Tombstone& out) const;
   [[nodiscard]] Result<Seq> dropped_readings(const io::LmdbTxn& txn) const;
-  Status drop_batches(const TrimStep& step);
   /// Follows the records of a batch that is about to be given up.
   void note_records(ByteView sealed, Columns& records) const;
-  /// Of what was given up so far; `from` is left where that is nothing.
-  [[nodiscard]] Result<Columns> noted_records(const io::LmdbTxn& txn, Timestamp& from) const;
+  /// Of what was forgotten so far; `from` is left where that was nothing.
+  [[nodiscard]] Result<Columns> noted_records(const io::LmdbTxn& txn,
+                                              std::optional<Timestamp>& from) const;
   /// What retention decides by of a journal that may drop.
   Status add_droppable(const io::LmdbTxn& txn, Holdings& held) const;
   /// Gives up batches until there is room to record, or nothing more to give up.

@@ -118,23 +118,6 @@ Status Journal::Impl::trim_keys(Hour before) {
   return txn.commit();
 }
 
-Status Journal::Impl::trim_batches(const TrimStep& step) {
-  TRY(auto txn, env.begin_write());
-  StreamState next = state;
-  uint64_t freed = 0;
-  for (size_t i = 0; i < options.retention.slice_keys; ++i) {
-    if (next.oldest_batch > step.batches_upto || freed >= step.bytes) break;
-    const Bytes key = keys::batch(next.oldest_batch);
-    const auto sealed = require_checked(txn, key);
-    if (sealed) freed += sealed->size();
-    if (!sealed) forget_damaged(key, sealed.error());
-    TRY_VOID(txn.erase(key));
-    ++next.oldest_batch;
-  }
-  TRY_VOID(put_state(txn, next));
-  return commit(std::move(txn), std::move(next));
-}
-
 Status Journal::Impl::trim_skeletons(const TrimStep& step) {
   TRY(auto txn, env.begin_write());
   StreamState next = state;
@@ -168,11 +151,10 @@ Status Journal::Impl::trim_slice(const TrimStep& step) {
     case Trim::keys_early:
       return trim_keys(step.keys_before);
     case Trim::batches:
+    case Trim::unreceipted:
       return trim_batches(step);
     case Trim::skeletons:
       return trim_skeletons(step);
-    case Trim::unreceipted:
-      return drop_batches(step);
   }
   return {};
 }

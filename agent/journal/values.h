@@ -86,11 +86,10 @@ struct Skeleton {
   friend bool operator==(const Skeleton&, const Skeleton&) = default;
 };
 
-/// What a tombstone says of the batches from acked_upto + 1 to oldest_batch - 1, beside what their
-/// skeletons say.
+/// What a tombstone says of the batches up to oldest_batch - 1, beside what their skeletons say.
 struct Dropped {
-  Timestamp from;     // when the first of them was sealed
-  Timestamp at;       // when the last of them was given up
+  Timestamp from;  // when the first of them was sealed; a diagnostic one: the first without receipt
+  Timestamp at;    // when the last of them was forgotten
   StoredRun records;  // the newest boot record among them, and the newest clock anchor since
 };
 

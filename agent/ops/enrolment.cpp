@@ -186,12 +186,14 @@ Result<Enrolled> check_answer(const std::string& pem, const AgentConfig& config,
     TRY_VOID(check_grant(grant, config, keys));
     auto& place = grant.stream_class == StreamClass::billing ? billing : diagnostic;
     if (place) return unfit("it holds two grants of one class");
-    place = {.grant = std::move(grant), .grant_body = grant_message.body};
+    place = {
+        .grant = std::move(grant), .grant_body = grant_message.body, .signed_grant = signed_grant};
   }
   if (!billing) return unfit("it holds no grant of a billing stream");
   return Enrolled{.collector_key = collector,
                   .grant = std::move(billing->grant),
                   .grant_body = std::move(billing->grant_body),
+                  .signed_grant = std::move(billing->signed_grant),
                   .diagnostic = std::move(diagnostic),
                   .enrolment = std::move(enrolment)};
 }

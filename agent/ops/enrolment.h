@@ -43,11 +43,13 @@ Result<std::string> make_request(const AgentConfig& config, DeviceKeys& keys, Ti
 struct InstalledGrant {
   StreamGrant grant;
   Bytes grant_body;  // as signed: its hash is what batch 1 names as its previous batch
+  Bytes signed_grant;
 };
 struct Enrolled {
   PublicKey collector_key;
   StreamGrant grant;  // of the billing stream, as is grant_body
   Bytes grant_body;
+  Bytes signed_grant;  // likewise
   std::optional<InstalledGrant> diagnostic;
   Enrolment enrolment;
 };

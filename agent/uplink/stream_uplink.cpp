@@ -21,7 +21,8 @@ uint32_t random32() {
 std::string advice(Verdict verdict) {
   switch (verdict) {
     case Verdict::unknown_stream:
-      return "the collector does not know this stream: enrol the device again";
+      return "the collector does not know this stream: if it lost its store, its operator lets "
+             "this device in with ledgerline-collector recover; else enrol the device again";
     case Verdict::rollback:
       return "the collector holds more than this journal: it was restored or rolled back; "
              "readings recorded now cannot be delivered on this stream: enrol the device again";
@@ -123,7 +124,8 @@ void StreamUplink::send_resume() {
                nonce_ = Nonce(random);
                asked_ = std::move(*state);
                const Resume resume{asked_.stream,  *nonce_,           asked_.head_batch,
-                                   asked_.head_id, asked_.acked_upto, asked_.receipt_number};
+                                   asked_.head_id, asked_.acked_upto, asked_.receipt_number,
+                                   asked_.receipt};
                auto bytes = sign(payload_type::kResume, encode(resume), signer_);
                if (!bytes) return halt("the device key does not sign: " + bytes.error().text());
                ++status_.resumes;
@@ -137,6 +139,20 @@ void StreamUplink::send_resume() {
              });
 }
 
+bool StreamUplink::introduce() {
+  if (options_.grant.empty()) return false;
+  const PublicKey& key = signer_.public_key();
+  const Introduction introduction{options_.grant, key.algorithm(), key.der()};
+  auto bytes = sign(payload_type::kIntroduction, encode(introduction), signer_);
+  if (!bytes) {
+    halt("the device key does not sign: " + bytes.error().text());
+    return false;
+  }
+  ++status_.introductions;
+  publish_(TopicLeaf::resume, std::move(*bytes), [](const Status&) {});
+  return true;
+}
+
 void StreamUplink::fetch(const SendWindow::Fetch& fetch) {
   on_storage(
       [&outgoing = outgoing_, fetch] {
@@ -144,10 +160,9 @@ void StreamUplink::fetch(const SendWindow::Fetch& fetch) {
       },
       [this, id = fetch.id](Result<std::vector<StoredBatch>> batches) {
         if (!batches) {
-          // Trimmed already, or too many readers for a moment: nothing is wrong with the journal.
-          const bool passing =
-              batches.error().code() == Errc::not_found || batches.error().code() == Errc::retry;
-          if (!passing) return halt_for("sealed batches cannot be read", batches.error());
+          // Too many readers for a moment: nothing is wrong with the journal.
+          if (batches.error().code() != Errc::retry)
+            return halt_for("sealed batches cannot be read", batches.error());
           log_error("journal_read_failed", {kv("error", batches.error())});
           batches = std::vector<StoredBatch>();
         }
@@ -208,6 +223,9 @@ void StreamUplink::on_receipt(Receipt receipt, Bytes signed_bytes) {
   // What we have: the retained receipt comes again at every connect.
   if (receipt.number <= receipt_number_) return;
   const Custody custody{receipt.linked_upto, receipt.parked};
+  // Newer, and less than it said before: its store is not the one that it was.
+  if (window_.open() && custody.linked_upto < window_.linked_upto())
+    return perform(window_.ask_again(moment()));
   if (custody.linked_upto < asked_.acked_upto && receipt.status == StreamStatus::open) {
     // A restored collector gets back what it lost: that moves the window, and our receipt stays.
     return perform(window_.on_receipt(moment(), custody));
@@ -218,11 +236,22 @@ void StreamUplink::on_receipt(Receipt receipt, Bytes signed_bytes) {
 }
 
 void StreamUplink::on_answer(const Answer& answer) {
+  const bool unknown = answer.verdict == Verdict::unknown_stream;
+  if (unknown && answer.nonce == Nonce()) {
+    // To a heartbeat: nobody there knows us. To ask is all that it can make us do.
+    if (window_.open()) perform(window_.ask_again(moment()));
+    return;
+  }
   // Only the newest resume counts: an older answer, or a replayed one, speaks of another moment.
   if (!nonce_ || answer.nonce != *nonce_) return;
   nonce_.reset();
   ++status_.answers;
   status_.verdict = answer.verdict;
+  if (unknown && !introduced_ && introduce()) {
+    introduced_ = true;
+    return perform(window_.ask_again(moment()));
+  }
+  introduced_ = false;
   if (answer.verdict != Verdict::continue_) {
     if (ends_stream(answer.verdict)) status_.undeliverable = true;
     perform(window_.on_verdict(moment()));

@@ -23,6 +23,7 @@ struct StreamUplinkOptions {
   SendLimits limits;
   /// Readings of this time and later may still come; nothing: only those of now.
   std::function<std::optional<Timestamp>()> hold = [] { return std::optional<Timestamp>(); };
+  Bytes grant;  // Signed; shown to a collector that does not know the stream; empty: nothing is
 };
 
 struct StreamUplinkStatus {
@@ -39,6 +40,7 @@ struct StreamUplinkStatus {
       0;  // by the broker, or lost with the connection before it acknowledged
   uint64_t tombstones_sent = 0;
   uint64_t resumes = 0;
+  uint64_t introductions = 0;
   uint64_t answers = 0;
   uint64_t receipts = 0;            // stored
   uint64_t statements_refused = 0;  // wrong signature, another chain
@@ -82,6 +84,8 @@ class StreamUplink {
   [[nodiscard]] Moment moment();
   void perform(const Actions& actions, std::vector<StoredBatch> fetched = {});
   void send_resume();
+  /// True where the grant was shown; the resume that follows says whether it was believed.
+  bool introduce();
   void fetch(const SendWindow::Fetch& fetch);
   void publish(StoredBatch batch);
   void beat();
@@ -117,6 +121,7 @@ class StreamUplink {
   uint64_t receipt_number_ = 0;  // of the newest receipt stored
   size_t waiting_ = 0;
   bool beating_ = false;
+  bool introduced_ = false;  // since the collector knew the stream last, or refused it
   StreamUplinkStatus status_;
 };
 

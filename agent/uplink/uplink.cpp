@@ -42,12 +42,16 @@ Uplink::Uplink(io::Runtime& runtime, Clock& clock, OutgoingStreams outgoing, Sig
           },
           journal_failed) {
   add(StreamClass::billing, outgoing.billing,
-      {.heartbeat = options_.heartbeat, .limits = options_.limits, .hold = options_.hold});
+      {.heartbeat = options_.heartbeat,
+       .limits = options_.limits,
+       .hold = options_.hold,
+       .grant = options_.grant});
   if (outgoing.diagnostic == nullptr) return;
   add(StreamClass::diagnostic, *outgoing.diagnostic,
       {.heartbeat = options_.heartbeat,
        .limits = options_.diagnostic_limits,
-       .hold = options_.diagnostic_hold});
+       .hold = options_.diagnostic_hold,
+       .grant = options_.diagnostic_grant});
 }
 
 Uplink::~Uplink() { stop(); }

@@ -20,6 +20,8 @@ struct UplinkOptions {
       broker;  // host, port, tls, reconnect; identity, subscriptions and session are set here
   Duration heartbeat = std::chrono::seconds(5);
   SendLimits limits;
+  Bytes grant;  // Signed, of the billing stream
+  Bytes diagnostic_grant;
   /// A few batches at a time, so that they never hold up the billing stream.
   SendLimits diagnostic_limits{.batches_max = 4, .bytes_max = 500'000};
   /// Readings of this time and later may still come; nothing: only those of now.

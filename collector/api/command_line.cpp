@@ -54,6 +54,15 @@ void describe_devices(CLI::App& app, CommandLine& out) {
   revoke->add_option("tenant", out.tenant)->required();
   revoke->add_option("device", out.device)->required();
   revoke->add_option("--reason", out.reason, "kept with the key")->required();
+  CLI::App* recover =
+      add_verb(app, out, Verb::recover, "recover",
+               "let devices in that this store does not know and that show a grant of this "
+               "collector's: after the store was lost or put back from an older copy. Without an "
+               "option: how it stands, and who was let in",
+               "ledgerline-collector recover --reason 'disk lost on 3 May, no backup'");
+  auto* reason = recover->add_option("--reason", out.reason, "begin; kept in the store");
+  recover->add_flag("--end", out.end, "nobody is let in any more")->excludes(reason);
+  recover->add_flag("--json", out.json, "answer in JSON");
 }
 
 void describe_operators(CLI::App& app, CommandLine& out) {

@@ -21,6 +21,7 @@ struct CommandLine {
     list_operators,
     revoke_operator,
     export_keys,
+    recover,
     documents,
     approve,
     refuse,
@@ -65,6 +66,7 @@ struct CommandLine {
   std::string document;    // documents, approve, refuse, requeue, prove
   uint32_t line = 0;       // prove; 0: every line
   std::string by;          // usage: "quarter", "hour" or "day"
+  bool end = false;        // recover: the mode ends
   std::optional<int64_t> serviced_after_hours;  // maintenance try
   std::string meter;                            // usage
   std::string subject;                          // usage

@@ -27,6 +27,10 @@ Result<int> revoke_operator(const CollectorConfig& config, const CommandLine& op
 /// All public keys, as ledgerline-verify reads them.
 Result<int> export_keys(const CollectorConfig& config, const CommandLine& options,
                         std::ostream& out);
+/// Begins or ends recover mode, or says how it stands and whom it let in.
+Result<int> recover(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                    std::ostream& out);
+Result<int> recover(Store& store, const CommandLine& options, Clock& clock, std::ostream& out);
 Result<int> documents(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 /// The same of a store that is open.
 Result<int> documents(Store& store, const CommandLine& options, std::ostream& out);

@@ -1,9 +1,11 @@
 // enroll and revoke.
 
+#include <algorithm>
 #include <array>
 
 #include "collector/api/commands.h"
 #include "collector/api/setup.h"
+#include "collector/api/stream_end.h"
 #include "collector/core/enrolling.h"
 #include "common/exit_code.h"
 #include "common/io/log.h"
@@ -52,6 +54,26 @@ Result<EnrolmentContext> context_for(const CollectorConfig& config, Store& store
       pem_decode("CERTIFICATE", context.authority_certificate_pem));
   context.validity = config.validity;
   return context;
+}
+
+/// What a person has to know of the streams that this enrolment ends.
+Result<std::vector<ExceptionUpsert>> about_ends(Store& store, const EnrolmentPlan& plan,
+                                                const EnrolmentContext& context) {
+  std::vector<ExceptionUpsert> out;
+  for (const StreamRow& row : context.streams) {
+    if (std::find(plan.closes.begin(), plan.closes.end(), row.grant.stream) == plan.closes.end())
+      continue;
+    if (row.recovering())
+      out.push_back(recovery_ended(row, "another stream took its place", context.now));
+    if (row.grant.stream_class != StreamClass::billing) continue;
+    const auto next = std::find_if(plan.streams.begin(), plan.streams.end(), [](const auto& each) {
+      return each.grant.stream_class == StreamClass::billing;
+    });
+    TRY(const StreamEnd end, read_stream_end(store, row));
+    auto said = stream_replaced(row, end, next->grant.stream, next->grant.reason, context.now);
+    std::move(said.begin(), said.end(), std::back_inserter(out));
+  }
+  return out;
 }
 
 DeviceEnrolment as_stored(const EnrolmentRequest& request, const EnrolmentPlan& plan,
@@ -117,7 +139,9 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
   for (int attempt = 1;; ++attempt) {
     TRY(const auto context, context_for(config, *store, request, origin, options, clock.now()));
     TRY(plan, plan_enrolment(request, context, *signer));
-    const auto stored = store->put_device(as_stored(request, plan, context));
+    DeviceEnrolment enrolment = as_stored(request, plan, context);
+    TRY(enrolment.exceptions, about_ends(*store, plan, context));
+    const auto stored = store->put_device(enrolment);
     if (stored) break;
     if (stored.error().code() != Errc::conflict || attempt == kConflictsMax)
       return fail(stored.error());

@@ -89,6 +89,12 @@ class Remedies {
       add("revoke " + word(row_.tenant) + " " + word(row_.device) + " --reason WHY");
       add("enroll REQUEST --replace --reason WHY");
     }
+    if (row_.kind == kind::kRollback || row_.kind == kind::kRecovery)
+      add("enroll REQUEST --replace --reason WHY");
+    if (row_.kind == kind::kRecovery) add("status");
+    if (row_.kind == kind::kUnknownStream) add("recover --reason WHY");
+    if (row_.kind == kind::kIntroduced)
+      add("revoke " + word(row_.tenant) + " " + word(row_.device) + " --reason WHY");
     for (const auto one :
          {kind::kUnknownMeter, kind::kWrongUnit, kind::kNotRated, kind::kSilentDevice}) {
       if (row_.kind != one) continue;

@@ -65,6 +65,14 @@ void intake_lines(const IntakeStatus& status, Text& out) {
               "Checkpoints that a device asked for and that could not be made");
   out.counter("behind_agent_total", custody.behind_agent,
               "Resumes that show more than the collector holds");
+  out.gauge("recovering_streams", custody.recovering.streams,
+            "Streams of which batches that a receipt covers are still to come back");
+  out.gauge("recovering_batches", custody.recovering.batches, "Those batches");
+  out.gauge("recover_mode", custody.recover_mode ? 1 : 0,
+            "1 while unknown devices are let in by their grants");
+  out.counter("introduced_total", custody.introduced, "Streams let in by their grants");
+  out.counter("unknown_streams_total", custody.unknown_streams,
+              "Introductions of streams that were not let in");
 }
 
 void dispatch_lines(const std::vector<const Dispatcher*>& dispatchers, Text& out) {

@@ -13,6 +13,7 @@ namespace ledgerline::collector {
 namespace {
 
 constexpr size_t kDevicesPerPage = 1000;
+constexpr size_t kAccessListMax = size_t{64} << 20;  // 100 000 devices
 
 Result<std::string> read_secret(const std::string& file) {
   if (file.empty()) return std::string();
@@ -102,8 +103,15 @@ Status write_access_list(const CollectorConfig& config, Store& store, Timestamp 
     device = page.back().device;
     std::move(page.begin(), page.end(), std::back_inserter(devices));
   }
+  std::string list = access_list(devices, now);
+  TRY(const RecoveryMode mode, store.recovery_mode());
+  if (mode.active) {
+    const auto before = io::read_file(config.acl_file, kAccessListMax);
+    if (before) list += kept_entries(*before, devices);
+    if (!before && before.error().code() != Errc::not_found) return fail(before.error());
+  }
   // Readable by the broker's user; it names devices and holds no secret.
-  return io::write_file_durably(config.acl_file, access_list(devices, now), 0644);
+  return io::write_file_durably(config.acl_file, list, 0644);
 }
 
 }  // namespace ledgerline::collector

@@ -89,7 +89,8 @@ Result<std::vector<StreamLine>> all_streams(Store& store) {
 std::string time_or_dash(const std::optional<Timestamp>& t) { return t ? to_rfc3339(*t) : "-"; }
 
 std::string state_of(const StreamLine& line) {
-  return line.key_revoked ? "key revoked" : std::string(to_string(line.row.status));
+  if (line.key_revoked) return "key revoked";
+  return line.row.recovering() ? "recovering" : std::string(to_string(line.row.status));
 }
 
 Json as_json(const StreamLine& line) {
@@ -100,6 +101,7 @@ Json as_json(const StreamLine& line) {
        {"class", string(to_string(line.row.grant.stream_class))},
        {"status", string(state_of(line))},
        {"linked_upto", number(line.row.head_number)},
+       {"missing", number(line.row.missing())},
        {"parked", number(line.row.parked.size())},
        {"folded_upto", number(line.progress.folded_number)},
        {"readings", number(line.progress.folded_seq)},
@@ -207,6 +209,8 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
   TRY(const CatalogStatus catalog, catalog_status(*store));
   TRY(const Counts counts, count_all(*store));
   TRY(const StoreUsage usage, store->store_usage());
+  TRY(const Recovering lost, store->recovering());
+  TRY(const RecoveryMode mode, store->recovery_mode());
   if (options.json) {
     Json list = Json::array();
     for (const auto& line : streams) list.push(as_json(line));
@@ -218,6 +222,9 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
                 {"log_root", string(log.root.hex())},
                 {"folded", number(cursor.cursor)},
                 {"fold_error", stopped ? string(*stopped) : Json::null()},
+                {"recovering_streams", number(lost.streams)},
+                {"recovering_batches", number(lost.batches)},
+                {"recover_mode", Json::boolean(mode.active)},
                 {"catalog_version", number(catalog.catalog_version)},
                 {"mapping_version", number(catalog.mapping_version)},
                 {"catalog_error", catalog.error.empty() ? Json::null() : string(catalog.error)},
@@ -231,6 +238,12 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
         << "\n";
     return kExitOk;
   }
+  if (lost.streams > 0) {
+    out << "RECOVERY: " << lost.batches << " batches of " << lost.streams
+        << " streams that a receipt covers are still to come back; no period that needs them "
+           "closes (exceptions list --kind recovery)\n";
+  }
+  if (mode.active) out << "recover mode: unknown devices are let in by their grants (recover)\n";
   out << "evidence log: " << log.size << " batches, " << cursor.cursor << " folded\n"
       << "catalog: " << printable(in_words(catalog)) << "\n"
       << (stopped ? "fold: " + printable(*stopped) + "\n" : "")

@@ -1,6 +1,7 @@
 #include "collector/core/enrolling.h"
 
 #include <algorithm>
+#include <set>
 
 #include "common/check.h"
 #include "common/topics.h"
@@ -230,6 +231,21 @@ std::string access_list(const std::vector<DeviceRow>& devices, Timestamp now) {
     for (const auto leaf : {TopicLeaf::batch, TopicLeaf::heartbeat, TopicLeaf::resume})
       line("write", leaf);
     for (const auto leaf : {TopicLeaf::receipt, TopicLeaf::answer}) line("read", leaf);
+  }
+  return out;
+}
+
+std::string kept_entries(const std::string& list, const std::vector<DeviceRow>& devices) {
+  static constexpr std::string_view kEntry = "\nuser ";
+  std::set<std::string> known{kCollectorIdentity};
+  for (const auto& row : devices) known.insert(device_identity(row.tenant, row.device));
+  std::string out;
+  for (size_t at = list.find(kEntry); at != std::string::npos;) {
+    const size_t next = list.find(kEntry, at + 1);
+    const std::string entry = list.substr(at, next == std::string::npos ? next : next - at);
+    const size_t name = kEntry.size();
+    if (!known.contains(entry.substr(name, entry.find('\n', name) - name))) out += entry;
+    at = next;
   }
   return out;
 }

@@ -70,5 +70,8 @@ const DeviceKey* find_key(const DeviceRow& device, const KeyId& key);
 /// mosquitto's acl_file: each device with an active key may use its own branch, the collector the
 /// other ends. A device that is not in the list may do nothing.
 std::string access_list(const std::vector<DeviceRow>& devices, Timestamp now);
+/// The entries of a list written before for devices that are not among `devices`: while the store
+/// does not know every device yet, those keep their topics.
+std::string kept_entries(const std::string& list, const std::vector<DeviceRow>& devices);
 
 }  // namespace ledgerline::collector

@@ -38,7 +38,28 @@ std::vector<ExceptionPolicy> policies() {
       {kind::kBadCorrection, "finance", 2 * kDay, kByHand,
        "look at it with correct list, and make it anew"},
       {kind::kFork, "operator", kHours4, kByHand,
-       "find the clone or restored image, revoke its key, enroll the real one"},
+       "which of the two is the real device? Revoke the key, enroll the real one with another, and "
+       "compare both branches: what only one of them has is billed by a correction, if at all"},
+      {kind::kRollback, "operator", kHours4, kByHand,
+       "was the device put back to an older image, or is this a copy of it? Its stream has ended "
+       "either way: enroll the real one anew; what it records until then stays with its apps"},
+      {kind::kStreamReplaced, "finance", 7 * kDay, kByHand,
+       "is the tail that never came to be billed? If so, by a correction of the quantity named"},
+      {kind::kRecovery,
+       "operator",
+       kHours4,
+       {Action::assign},
+       "bring the device online, so that it sends again what this collector lost. If it never "
+       "comes back, enroll what replaces it: that ends the wait and names what is lost"},
+      {kind::kLostBatches, "finance", 7 * kDay, kByHand,
+       "neither the collector nor the device has these readings any more: decide whether the "
+       "quantity named is billed by a correction"},
+      {kind::kUnknownStream, "operator", kHours4, kByHand,
+       "is this the right store? If it was lost or put back from an older copy, let the devices "
+       "in with recover; if the device does not belong here, revoke or remove it"},
+      {kind::kIntroduced, "operator", 2 * kDay, kByHand,
+       "was this device's key ever revoked or replaced? The store that knew is lost: revoke it "
+       "again if so, else ignore this with the reason"},
       {kind::kUnmappedSubject,
        "customer success",
        2 * kDay,

@@ -296,6 +296,41 @@ void check_seq(const Manifest& manifest, const StreamFoldState& state, const Bat
       context));
 }
 
+/// Billing readings that this store lost and that their device had forgotten under a receipt.
+void report_lost(const Tombstone& tombstone, const StreamFoldState& state,
+                 const BatchContext& context, BatchFold& out) {
+  const uint64_t readings = tombstone.last_seq + 1 - state.next_seq;
+  const std::string detail =
+      "seq " + std::to_string(state.next_seq) + " to " + std::to_string(tombstone.last_seq) +
+      " of stream " + context.stream.hex() + ", up to batch " +
+      std::to_string(tombstone.last_batch) + ", sealed from " + to_rfc3339(tombstone.from) +
+      " on: this collector lost the batches, and the device keeps them no more (" +
+      tombstone.reason + "). ";
+  std::string unnamed;
+  for (const auto& [number, sum] : growth(state.totals, tombstone.totals)) {
+    const MeterRow* meter = find_meter(state.meters, number);
+    if (sum == 0 || (meter != nullptr && meter->kind == MeterKind::gauge)) continue;
+    if (meter == nullptr) {
+      unnamed += ", meter number " + std::to_string(number) + ": " + sum.str();
+      continue;
+    }
+    out.exceptions.push_back(to_exception(
+        {.kind = exception_kind::kLostBatches,
+         .meter = meter,
+         .count = readings,
+         .value = sum,
+         .detail = detail + "The totals say what they came to; it is in usage of no period"},
+        context));
+  }
+  out.exceptions.push_back(
+      to_exception({.kind = exception_kind::kLostBatches,
+                    .meter = nullptr,
+                    .count = readings,
+                    .value = 0,
+                    .detail = detail + "What they came to is named meter by meter" + unnamed},
+                   context));
+}
+
 /// What is dropped is what lies between the batch folded last and the tombstone's end: it may stand
 /// for batches that had come.
 void report_dropped(const Tombstone& tombstone, const StreamFoldState& state,
@@ -312,6 +347,8 @@ void report_dropped(const Tombstone& tombstone, const StreamFoldState& state,
                      context));
   }
   if (tombstone.last_seq < state.next_seq) return;
+  if (context.stream_class == StreamClass::billing)
+    return report_lost(tombstone, state, context, out);
   out.exceptions.push_back(to_exception(
       {.kind = exception_kind::kDiagnosticsDropped,
        .meter = nullptr,

@@ -22,6 +22,7 @@ struct BatchContext {
   BatchNumber number = 0;
   LeafNumber leaf = 0;
   Timestamp received_at;
+  StreamClass stream_class = StreamClass::billing;
 };
 
 struct SeriesUsage {
@@ -56,7 +57,8 @@ void limit_exceptions(std::vector<ExceptionUpsert>& exceptions, const BatchConte
 BatchFold fold_batch(StreamFoldState& state, const BatchContext& context, ByteView sealed);
 
 /// The stream goes on behind the batches that a tombstone stands for; what they held is in no
-/// usage, and one exception says how much that was.
+/// usage. One exception says how many readings of a diagnostic stream that were; of a billing one
+/// each meter's quantity is named too: the difference of the totals around them.
 BatchFold fold_tombstone(StreamFoldState& state, const BatchContext& context,
                          ByteView signed_tombstone);
 

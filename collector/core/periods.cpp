@@ -205,6 +205,10 @@ std::string Waiting::text() const {
     case Reason::frozen:
       out += ": frozen after a fork";
       break;
+    case Reason::recovering:
+      out += ": " + std::to_string(missing) +
+             " batches that a receipt covers are still to come back (exception recovery)";
+      break;
   }
   if (heard_at) out += ", last heard at " + to_rfc3339(*heard_at);
   return out;
@@ -232,6 +236,8 @@ std::vector<AcceptedGap> gaps_of(const std::string& device, const std::vector<Ac
 std::vector<Digest> covering(const std::vector<AcceptedGap>& gaps, const DeviceNeed& need,
                              const Waiting& waiting) {
   std::vector<Digest> out;
+  // What a receipt covers comes back, or is named as lost.
+  if (waiting.reason == Waiting::Reason::recovering) return out;
   Timestamp known = missing_from(need, waiting);
   while (known < need.required) {
     const AcceptedGap* furthest = nullptr;
@@ -257,6 +263,12 @@ std::vector<Waiting> waits_of(const DeviceNeed& need) {
     // A closed stream says nothing any more: whoever closed it has accepted where it ends.
     if (stream.status == StreamStatus::closed) continue;
     open = true;
+    if (stream.status == StreamStatus::open && stream.head_number < stream.presented_upto) {
+      out.push_back({Waiting::Reason::recovering, need.device, stream.stream,
+                     stream.complete_through, stream.heartbeat_received_at,
+                     stream.presented_upto - stream.head_number});
+      continue;
+    }
     if (stream.complete_through && *stream.complete_through >= need.required) continue;
     const auto reason = stream.status == StreamStatus::frozen ? Waiting::Reason::frozen
                         : stream.complete_through             ? Waiting::Reason::behind

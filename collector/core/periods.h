@@ -75,12 +75,13 @@ struct AcceptedGap {
 };
 
 struct Waiting {
-  enum class Reason { no_stream, no_heartbeat, behind, frozen };
+  enum class Reason { no_stream, no_heartbeat, behind, frozen, recovering };
   Reason reason = Reason::no_stream;
   std::string device;
   std::optional<StreamId> stream;
   std::optional<Timestamp> complete_through;
   std::optional<Timestamp> heard_at;
+  uint64_t missing = 0;  // recovering: batches that are still to come back
   [[nodiscard]] std::string text() const;
 };
 
@@ -92,7 +93,8 @@ Timestamp missing_from(const DeviceNeed& need, const Waiting& waiting);
 /// and the fold has reached, everything before `required`. A device without an open stream is
 /// waited for too, because no data is not zero usage; unless its link has ended, by which an
 /// operator says that nothing more comes, and its streams ended in order (closed). What a device
-/// has not promised of [from, required) may be missing where accepted gaps cover it without a hole.
+/// has not promised of [from, required) may be missing where accepted gaps cover it without a hole. A stream of
+/// which this collector lost what it had given a receipt for is waited for whatever was promised.
 std::vector<Waiting> waiting_for(const std::vector<DeviceNeed>& devices,
                                  const std::vector<AcceptedGap>& gaps = {});
 

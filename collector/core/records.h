@@ -72,7 +72,30 @@ struct StreamRow {
   Bytes receipt;                    // Signed Receipt as published last; empty before the first
   std::vector<BatchNumber> parked;  // ascending, at most Receipt::kParkedMax
   uint64_t duplicates = 0;
+  /// Of the newest of our receipts that the device showed and this store did not know: what it says
+  /// was lost here (reliability.md 1.5, restored from a backup).
+  BatchNumber presented_upto = 0;
+  uint64_t presented_receipt = 0;
+  uint64_t tombstones = 0;  // linked: batches that lie inside one have no id here
+  /// The device showed less than is held here, and nothing that follows has come since.
+  bool rolled_back = false;
   HeartbeatTrack heartbeats;
+
+  /// Batches that a receipt of ours covers and that are still to come back.
+  [[nodiscard]] uint64_t missing() const {
+    const bool lacks = status == StreamStatus::open && head_number < presented_upto;
+    return lacks ? presented_upto - head_number : 0;
+  }
+  [[nodiscard]] bool recovering() const { return missing() != 0; }
+};
+
+/// Whether devices that this store does not know are let in by the grants that they show.
+struct RecoveryMode {
+  bool active = false;
+  std::string reason;              // the operator's
+  std::optional<Timestamp> since;  // nothing: never
+  std::optional<Timestamp> ended_at;
+  friend bool operator==(const RecoveryMode&, const RecoveryMode&) = default;
 };
 
 /// Somebody whose signature counts: on catalogs, corrections, approvals and what is done about
@@ -206,6 +229,7 @@ struct StreamProgress {
   StreamClass stream_class = StreamClass::billing;
   StreamStatus status = StreamStatus::open;
   BatchNumber head_number = 0;
+  BatchNumber presented_upto = 0;  // StreamRow's
   BatchNumber folded_number = 0;
   Seq folded_seq = 0;
   /// Every reading before this instant is folded, late ones excepted. Nothing: no heartbeat counts
@@ -231,6 +255,12 @@ inline constexpr std::string_view kSeriesLimit = "series_limit";
 inline constexpr std::string_view kReservedDimension = "reserved_dimension";
 inline constexpr std::string_view kBadCorrection = "bad_correction";
 inline constexpr std::string_view kFork = "fork";
+inline constexpr std::string_view kRollback = "rollback";
+inline constexpr std::string_view kStreamReplaced = "stream_replaced";
+inline constexpr std::string_view kRecovery = "recovery";
+inline constexpr std::string_view kLostBatches = "lost_batches";
+inline constexpr std::string_view kUnknownStream = "unknown_stream";
+inline constexpr std::string_view kIntroduced = "introduced";
 inline constexpr std::string_view kUnmappedSubject = "unmapped_subject";
 inline constexpr std::string_view kUnknownMeter = "unknown_meter";
 inline constexpr std::string_view kWrongUnit = "wrong_unit";

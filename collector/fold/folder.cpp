@@ -77,6 +77,7 @@ Result<Folder::Stream*> Folder::stream(const StreamId& id) {
   TRY(auto state, store_.fold_state(id));
   Stream stream{.tenant = row.grant.tenant,
                 .device = row.grant.device,
+                .stream_class = row.grant.stream_class,
                 .state = state ? std::move(*state) : StreamFoldState{}};
   return &streams_.emplace(id, std::move(stream)).first->second;
 }
@@ -145,7 +146,8 @@ Status Folder::fold_batch_leaf(const LogEntry& entry, Slice& slice) {
                              .stream = entry.stream,
                              .number = entry.number,
                              .leaf = entry.leaf,
-                             .received_at = entry.received_at};
+                             .received_at = entry.received_at,
+                             .stream_class = stream->stream_class};
   BatchFold folded = tombstone ? fold_tombstone(stream->state, context, entry.sealed)
                                : fold_batch(stream->state, context, entry.sealed);
   RefusedUsage refused;

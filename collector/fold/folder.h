@@ -53,6 +53,7 @@ class Folder {
   struct Stream {
     std::string tenant;
     std::string device;
+    StreamClass stream_class = StreamClass::billing;
     StreamFoldState state;
   };
   struct Slice;

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "collector/core/completeness.h"
 #include "collector/core/enrolling.h"
-#include "collector/core/exceptions.h"
 #include "common/check.h"
 #include "common/io/log.h"
 
@@ -43,29 +41,9 @@ bool is_readable(ByteView bytes) {
   return peek && peek->format == EnvelopeFormat::known;
 }
 
-ExceptionRow fork_exception(const StreamRow& row, const Linkage& linkage, Timestamp now) {
-  const std::string stream = row.grant.stream.hex();
-  ExceptionRow out = new_exception(exception_kind::kFork, {stream}, row.grant.tenant, now);
-  out.device = row.grant.device;
-  out.count = 1;
-  out.detail = "two journals wrote stream " + stream + "; both agree up to batch " +
-               std::to_string(*linkage.frozen_at) + " at most, linked up to " +
-               std::to_string(linkage.head_number) +
-               "; nothing links any more, and the device's other streams are frozen with it";
-  return out;
-}
-
-ExceptionRow clock_exception(const StreamRow& row, const Heartbeat& heartbeat,
-                             Timestamp received_at) {
-  const std::string stream = row.grant.stream.hex();
-  ExceptionRow out = new_exception(exception_kind::kImplausibleTime, {stream, "heartbeat"},
-                                   row.grant.tenant, received_at);
-  out.device = row.grant.device;
-  out.count = 1;
-  out.detail = "a heartbeat of stream " + stream + " promised that all is there up to " +
-               to_rfc3339(heartbeat.complete_through) + ", but came at " + to_rfc3339(received_at) +
-               ": it counts up to then";
-  return out;
+/// Of a billing stream only what its device forgot under a receipt and this store lost after it.
+bool may_be_given_up(const StreamRow& row, const Tombstone& tombstone) {
+  return row.recovering() && tombstone.last_batch <= row.presented_upto;
 }
 
 /// A row that may be absent, out of the store's not_found.
@@ -111,14 +89,17 @@ Result<std::vector<Outbound>> Custody::accept(const std::vector<Arrival>& group)
   std::map<StreamId, HeartbeatPut> heartbeats;
   for (const auto& [arrival, topic] : statements) {
     if (topic.leaf == TopicLeaf::heartbeat) {
-      TRY_VOID(take_heartbeat(*arrival, topic, cache, heartbeats));
+      TRY_VOID(take_heartbeat(*arrival, topic, cache, heartbeats, out));
     } else if (const auto asks = open_signed(arrival->payload, payload_type::kCheckpointRequest)) {
       TRY_VOID(take_checkpoint_request(*asks, *arrival, topic, out));
+    } else if (open_signed(arrival->payload, payload_type::kIntroduction)) {
+      TRY_VOID(take_introduction(*arrival, topic));
     } else {
       TRY_VOID(take_resume(*arrival, topic, out));
     }
   }
   TRY_VOID(put_heartbeats(heartbeats));
+  TRY_VOID(read_recovery());
   return out;
 }
 
@@ -128,7 +109,10 @@ Result<std::vector<Outbound>> Custody::offer_unknown_formats_again() {
   std::string device;
   while (true) {
     TRY(const auto devices, store_.list_devices({}, tenant, device, 256));
-    if (devices.empty()) return out;
+    if (devices.empty()) {
+      TRY_VOID(read_recovery());
+      return out;
+    }
     for (const auto& row : devices) {
       TRY(const auto items, store_.list_quarantine(row.tenant, row.device, 10'000));
       std::vector<Arrival> readable;
@@ -179,7 +163,7 @@ Custody::Outcome<Custody::Checked> Custody::check_tombstone(const SignedMessage&
   if (!row) return refused(row.error());
   TRY(const auto key, stream_key(**row, cache));
   if (!verify(message, key)) return refused(Refusal::bad_signature);
-  if ((*row)->grant.stream_class == StreamClass::billing)
+  if ((*row)->grant.stream_class == StreamClass::billing && !may_be_given_up(**row, *tombstone))
     return refused(Refusal::billing_tombstone);
   const ChainedBatch step{tombstone->last_batch, tombstone->last_id, tombstone->previous,
                           tombstone->first_batch};
@@ -254,6 +238,7 @@ Status Custody::take_batches(const std::map<StreamId, StreamGroup>& groups,
         continue;
       if (!admitted) return fail(std::move(admitted).error());
       next_leaf_ = *admitted;
+      recovery_read_at_.reset();
       counters_.receipts += changes.size();
     }
     for (const auto& [stream, decided] : decisions) count(decided);
@@ -277,6 +262,9 @@ Status Custody::quarantine_forked_devices(std::map<StreamId, Decided>& decisions
       if (added) found->second = as_it_is(std::move(row));
       found->second.changed = true;
       found->second.change.status = StreamStatus::frozen;
+      if (!found->second.row.recovering()) continue;
+      found->second.change.exceptions.push_back(recovery_ended(
+          found->second.row, "the stream was frozen by a fork of its device", clock_.now()));
     }
   }
   return {};
@@ -293,8 +281,8 @@ Result<LinkageState> Custody::linkage_state(const StreamGroup& group, const Stre
       if (known > row.head_number || state.linked.contains(known)) continue;
       TRY(const auto id, store_.batch_id(stream, known));
       if (id) state.linked[known] = *id;
-      // Only a diagnostic stream has tombstones that it may lie in.
-      if (!id && row.grant.stream_class == StreamClass::billing)
+      // Else it lies inside a tombstone.
+      if (!id && row.tombstones == 0 && row.grant.stream_class == StreamClass::billing)
         return fail(Error(Errc::corrupt, "a linked batch is gone").with("stream", stream.hex()));
     }
   }
@@ -353,7 +341,35 @@ Result<Custody::Decided> Custody::decide(const StreamGroup& group, const StreamR
       std::count(out.linkage.fates.begin(), out.linkage.fates.end(), Fate::duplicate));
   if (out.linkage.frozen_at) {
     change.status = StreamStatus::frozen;
-    change.exceptions.push_back({UpsertMode::add, fork_exception(row, out.linkage, clock_.now())});
+    TRY(const auto fork, fork_facts(group, out.linkage, row));
+    change.exceptions.push_back(fork_opened(row, fork, clock_.now()));
+  }
+  if (row.recovering() && out.linkage.head_number >= row.presented_upto) {
+    change.exceptions.push_back(recovery_ended(
+        row, "every batch up to " + std::to_string(row.presented_upto) + " is back", clock_.now()));
+  }
+  if (row.rolled_back && !change.links.empty()) {
+    change.rolled_back = false;
+    change.exceptions.push_back(rollback_ended(row, clock_.now()));
+  }
+  return out;
+}
+
+Result<ForkFacts> Custody::fork_facts(const StreamGroup& group, const Linkage& linkage,
+                                      const StreamRow& row) {
+  ForkFacts out{.agree_upto = *linkage.frozen_at, .linked_upto = linkage.head_number};
+  if (row.heartbeats.newest.number != 0) out.boots.insert(row.heartbeats.newest.boot_id);
+  TRY(const auto folded, store_.fold_state(row.grant.stream));
+  if (folded && folded->boot) out.boots.insert(*folded->boot);
+  for (const size_t i : linkage.keeps) {
+    if (out.number == 0) out.number = group.batches[i].batch.number;
+    const auto batch = open_envelope(group.batches[i].arrival->payload);
+    if (!batch) continue;
+    const auto columns = open_columns(*batch, folded ? folded->meters : MeterRows());
+    if (!columns) continue;
+    for (const Record& record : columns->records) {
+      if (const auto* boot = std::get_if<BootRecord>(&record.kind)) out.boots.insert(boot->boot_id);
+    }
   }
   return out;
 }
@@ -419,110 +435,6 @@ Status Custody::publish_receipts(const Topic& topic, std::vector<Outbound>& out)
   Topic to = topic;
   to.leaf = TopicLeaf::receipt;
   out.push_back({to.text(), encode_receipt_set(receipts), true});
-  return {};
-}
-
-// ---- Statements
-// ----------------------------------------------------------------------------------
-
-Status Custody::take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache,
-                               std::map<StreamId, HeartbeatPut>& newest) {
-  const auto message = open_signed(arrival.payload, payload_type::kHeartbeat);
-  if (!message) return refuse(arrival, Refusal::not_readable, cache);
-  const auto heartbeat = decode_heartbeat(message->body);
-  if (!heartbeat) return refuse(arrival, Refusal::not_readable, cache);
-  TRY(const auto row,
-      check_stream(heartbeat->stream, message->key, topic, arrival.received_at, cache));
-  if (!row) return refuse(arrival, row.error(), cache);
-  TRY(const auto key, stream_key(**row, cache));
-  if (!verify(*message, key)) return refuse(arrival, Refusal::bad_signature, cache);
-  HeartbeatPut& put = newest[heartbeat->stream];
-  if (put.heartbeat.number != 0) ++counters_.heartbeats_stale;
-  if (heartbeat->number <= put.heartbeat.number) return {};
-  put = {*heartbeat, arrival.received_at, {}, arrival.payload};
-  if (heartbeat->complete_through > arrival.received_at + kPromiseAheadMax) {
-    put.exception = {UpsertMode::add, clock_exception(**row, *heartbeat, arrival.received_at)};
-  }
-  return {};
-}
-
-Status Custody::put_heartbeats(const std::map<StreamId, HeartbeatPut>& newest) {
-  if (newest.empty()) return {};
-  std::vector<HeartbeatPut> puts;
-  for (const auto& [stream, put] : newest) puts.push_back(put);
-  TRY(const size_t news, store_.put_heartbeats(puts));
-  counters_.heartbeats += news;
-  counters_.heartbeats_stale += puts.size() - news;
-  return {};
-}
-
-Status Custody::take_resume(const Arrival& arrival, const Topic& topic,
-                            std::vector<Outbound>& out) {
-  Cache cache;  // rows as they are after this group's batches
-  const auto message = open_signed(arrival.payload, payload_type::kResume);
-  if (!message) return refuse(arrival, Refusal::not_readable, cache);
-  const auto resume = decode_resume(message->body);
-  if (!resume) return refuse(arrival, Refusal::not_readable, cache);
-  TRY(const DeviceRow* device, device_row(topic.tenant, topic.device, cache));
-  if (device == nullptr) return refuse(arrival, Refusal::unknown_device, cache);
-  const DeviceKey* known = find_key(*device, message->key);
-  if (known == nullptr) return refuse(arrival, Refusal::wrong_key, cache);
-  TRY(const auto key, PublicKey::from_der(known->algorithm, known->public_key));
-  if (!verify(*message, key)) return refuse(arrival, Refusal::bad_signature, cache);
-
-  // From here the asker is the device itself, and gets an answer whatever it is.
-  ++counters_.resumes;
-  if (!key_is_active(*known, arrival.received_at)) {
-    return answer(*resume, topic, Verdict::key_revoked, {}, known->revoke_reason, out);
-  }
-  TRY(const auto row,
-      check_stream(resume->stream, message->key, topic, arrival.received_at, cache));
-  if (!row)
-    return answer(*resume, topic, Verdict::unknown_stream, {}, std::string(to_string(row.error())),
-                  out);
-  const ResumeVerdict verdict =
-      judge_resume({(*row)->status, (*row)->head_number, (*row)->head_id, (*row)->parked}, *resume);
-  if (verdict.verdict == Verdict::rollback) {
-    ++counters_.rollbacks;
-    io::log_warn("resume_shows_rollback",
-                 {kv("stream", resume->stream.hex()), kv("detail", verdict.detail)});
-  }
-  if (verdict.collector_is_behind) {
-    ++counters_.behind_agent;
-    io::log_error("agent_holds_newer_receipt",
-                  {kv("stream", resume->stream.hex()), kv("acked_upto", resume->acked_upto),
-                   kv("linked_upto", (*row)->head_number)});
-  }
-  const bool may_number_on =
-      verdict.verdict == Verdict::continue_ && resume->receipt_number <= kReceiptNumberMax;
-  TRY(auto receipt, receipt_of(**row, may_number_on ? resume->receipt_number : 0));
-  return answer(*resume, topic, verdict.verdict, std::move(receipt), verdict.detail, out);
-}
-
-Result<Bytes> Custody::receipt_of(StreamRow row, uint64_t newest_issued) {
-  for (int attempt = 1; row.receipt.empty() || row.receipt_number < newest_issued; ++attempt) {
-    Decided decided = as_it_is(row);
-    row.receipt_number = std::max(row.receipt_number, newest_issued);
-    TRY_VOID(add_receipt(row, decided.linkage, decided.change));
-    const auto admitted = store_.admit(std::span(&decided.change, 1));
-    if (admitted) {
-      ++counters_.receipts;
-      return std::move(decided.change.receipt);
-    }
-    if (admitted.error().code() != Errc::conflict || attempt == kConflictsMax)
-      return fail(admitted.error());
-    TRY(row, store_.stream(row.grant.stream));
-  }
-  return std::move(row.receipt);
-}
-
-Status Custody::answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
-                       std::string detail, std::vector<Outbound>& out) {
-  Topic to = topic;
-  to.leaf = TopicLeaf::answer;
-  const Answer answer{resume.stream, resume.nonce, verdict, std::move(receipt), std::move(detail)};
-  TRY(auto bytes, sign(payload_type::kAnswer, encode(answer), signer_));
-  out.push_back({to.text(), std::move(bytes), false});
   return {};
 }
 

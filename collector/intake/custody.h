@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "collector/core/linkage.h"
+#include "collector/core/recovery.h"
 #include "collector/store/store.h"
 #include "common/crypto.h"
 #include "common/topics.h"
@@ -70,8 +71,13 @@ struct CustodyCounters {
       0;  // resumes that show more than we hold: this store was restored from a backup
   uint64_t checkpoints = 0;         // shown to devices that asked
   uint64_t checkpoints_failed = 0;  // could not be made: the log says why
-  uint64_t quarantine_full = 0;     // refused, counted, not kept: the device's budget is used up
+  uint64_t introduced = 0;       // streams let in by their grant, in recover mode
+  uint64_t unknown_streams = 0;  // introductions that were not let in
+  uint64_t quarantine_full = 0;  // refused, counted, not kept: the device's budget is used up
   std::array<uint64_t, kRefusals> refused{};
+  /// As read from the store a second ago at most while messages come.
+  Recovering recovering;
+  bool recover_mode = false;
 };
 
 class Custody {
@@ -136,14 +142,28 @@ class Custody {
   Result<LinkageState> linkage_state(const StreamGroup& group, const StreamRow& row);
   Status add_receipt(const StreamRow& row, const Linkage& linkage, AdmitChange& change);
   void count(const Decided& decided);
-  /// Into `newest`, unless the group holds a newer one of the stream.
+  Result<ForkFacts> fork_facts(const StreamGroup& group, const Linkage& linkage,
+                               const StreamRow& row);
+  /// Into `newest`, unless the group holds a newer one of the stream. Where it shows that the
+  /// device has yet to learn what was lost here, it is told.
   Status take_heartbeat(const Arrival& arrival, const Topic& topic, Cache& cache,
-                        std::map<StreamId, HeartbeatPut>& newest);
+                        std::map<StreamId, HeartbeatPut>& newest, std::vector<Outbound>& out);
+  /// A device whose stream is not here would otherwise go on with heartbeats that nobody can take.
+  Status ask_who_it_is(const Heartbeat& heartbeat, const Topic& topic, std::vector<Outbound>& out);
   Status put_heartbeats(const std::map<StreamId, HeartbeatPut>& newest);
   Status take_resume(const Arrival& arrival, const Topic& topic, std::vector<Outbound>& out);
   /// Shows the device the log as it is, with the proof that it contains what the device knows.
   Status take_checkpoint_request(const SignedMessage& message, const Arrival& arrival,
                                  const Topic& topic, std::vector<Outbound>& out);
+  /// Keeps what the resume proves about this store and about the device; the row as it is then.
+  Result<StreamRow> note_resume(const Resume& resume, StreamRow row);
+  Status take_introduction(const Arrival& arrival, const Topic& topic);
+  /// In one transaction with the exceptions that it opens and closes; false where a row changed
+  /// meanwhile.
+  Result<bool> try_let_in(const Introduced& introduced, const DeviceRow* device,
+                          const std::vector<StreamRow>& streams, Timestamp now);
+  Status report_unknown(const StreamGrant& grant, const std::string& why, Timestamp now);
+  Status read_recovery();
   Status answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
                 std::string detail, std::vector<Outbound>& out);
   /// The stream's newest receipt, numbered above `newest_issued` where that is not ours: a store
@@ -164,6 +184,9 @@ class Custody {
   std::set<Digest>
       unknown_seen_;  // hashes of unknown formats kept already: an agent sends them again and again
   std::set<std::pair<std::string, std::string>> budget_used_up_;
+  std::map<StreamId, Monotonic> asked_who_;  // streams that are not here, when they were asked
+  std::map<StreamId, Monotonic> reported_;   // and when an exception was written about them
+  std::optional<Monotonic> recovery_read_at_;
 };
 
 }  // namespace ledgerline::collector

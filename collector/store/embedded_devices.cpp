@@ -73,7 +73,7 @@ Status close_stream(Rows& rows, const StreamId& stream) {
   TRY(auto row, rows.get<StreamRow>(stream_key(stream), "stream"));
   row.status = StreamStatus::closed;
   ++row.revision;
-  return rows.put(stream_key(stream), row);
+  return write_stream(rows, row);
 }
 
 /// False where the stored one is as new or newer.
@@ -166,6 +166,7 @@ Result<DeviceRow> EmbeddedStore::put_device(const DeviceEnrolment& enrolment) {
     TRY_VOID(rows.put(key, row));
     for (const NewStream& stream : enrolment.streams) TRY_VOID(put_stream(rows, enrolment, stream));
     for (const StreamId& stream : enrolment.closes) TRY_VOID(close_stream(rows, stream));
+    TRY_VOID(write_exceptions(rows, enrolment.exceptions));
     return row;
   });
 }
@@ -218,6 +219,40 @@ Result<std::vector<StreamRow>> EmbeddedStore::streams_of(const std::string& tena
   return read([&](Rows& rows) { return read_streams(rows, tenant, device); });
 }
 
+Status write_stream(Rows& rows, const StreamRow& row) {
+  const StreamId& stream = row.grant.stream;
+  TRY_VOID(rows.put(stream_key(stream), row));
+  if (row.presented_upto == 0) return {};
+  const Key key = Key(Table::recovering).id(stream.view());
+  if (row.recovering()) return rows.put_u64(key, row.missing());
+  TRY_VOID(rows.erase(key));
+  return {};
+}
+
+Result<RecoveryMode> EmbeddedStore::recovery_mode() {
+  return read([](Rows& rows) -> Result<RecoveryMode> {
+    TRY(auto mode, rows.find<RecoveryMode>(Key(Table::meta).text("recovery")));
+    return mode.value_or(RecoveryMode{});
+  });
+}
+
+Status EmbeddedStore::put_recovery_mode(const RecoveryMode& mode) {
+  return write([&](Rows& rows) { return rows.put(Key(Table::meta).text("recovery"), mode); });
+}
+
+Result<Recovering> EmbeddedStore::recovering() {
+  return read([](Rows& rows) -> Result<Recovering> {
+    Recovering out;
+    const Key first(Table::recovering);
+    TRY_VOID(rows.scan_u64(first, first.end(), [&](uint64_t missing) -> Result<bool> {
+      ++out.streams;
+      out.batches += missing;
+      return true;
+    }));
+    return out;
+  });
+}
+
 Result<size_t> EmbeddedStore::put_heartbeats(std::span<const HeartbeatPut> puts) {
   return write([&](Rows& rows) -> Result<size_t> {
     size_t news = 0;
@@ -242,6 +277,7 @@ Result<std::vector<StreamProgress>> EmbeddedStore::progress(const std::string& t
                               .stream_class = row.grant.stream_class,
                               .status = row.status,
                               .head_number = row.head_number,
+                              .presented_upto = row.presented_upto,
                               .folded_number = state ? state->folded_number : 0,
                               .folded_seq = folded_seq(state),
                               .complete_through = {},

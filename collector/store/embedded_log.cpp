@@ -82,6 +82,7 @@ Status link_batch(Rows& rows, LogTree& tree, StreamRow& row, const LinkedBatch& 
   TRY_VOID(rows.put(linked_key(stream, link.number), LinkedRow{.id = link.id, .leaf = entry.leaf}));
   row.head_number = link.number;
   row.head_id = link.id;
+  row.tombstones += link.tombstone ? 1 : 0;
   return {};
 }
 
@@ -118,8 +119,13 @@ Status admit_one(Rows& rows, LogTree& tree, const AdmitChange& change) {
     row.receipt_number = change.receipt_number;
     row.receipt = change.receipt;
   }
+  if (change.presented_upto > row.presented_upto) {
+    row.presented_upto = change.presented_upto;
+    row.presented_receipt = change.presented_receipt;
+  }
+  row.rolled_back = change.rolled_back.value_or(row.rolled_back);
   ++row.revision;
-  return rows.put(key, row);
+  return write_stream(rows, row);
 }
 
 }  // namespace

@@ -24,6 +24,9 @@ class EmbeddedStore final : public Store {
   Result<StreamRow> stream(const StreamId& stream) override;
   Result<std::vector<StreamRow>> streams_of(const std::string& tenant,
                                             const std::string& device) override;
+  Result<RecoveryMode> recovery_mode() override;
+  Status put_recovery_mode(const RecoveryMode& mode) override;
+  Result<Recovering> recovering() override;
 
   Result<LeafNumber> admit(std::span<const AdmitChange> changes) override;
   Result<std::optional<BatchId>> batch_id(const StreamId& stream, BatchNumber number) override;
@@ -140,6 +143,8 @@ class EmbeddedStore final : public Store {
 /// The tree's new frontier and the tiles that were completed since it had `size_before` leaves.
 Status write_tree(Rows& rows, uint64_t size_before, const LogTree& tree);
 Result<LogTree> read_tree(Rows& rows);
+/// And how much it lacks, for recovering().
+Status write_stream(Rows& rows, const StreamRow& row);
 Status write_exceptions(Rows& rows, std::span<const ExceptionUpsert> upserts);
 /// Appends to the evidence log. Errc::conflict as StatementPut says.
 Result<LeafNumber> append_statement(Rows& rows, const StatementPut& put);

@@ -32,7 +32,7 @@ namespace ledgerline::collector {
 // clang-format off
 enum class Table : uint8_t {
   // fields                                  value
-  meta = 0x01,              // text name                        "format", "origin", "log", "fold", "checkpoint": signed note
+  meta = 0x01,              // text name                        "format", "origin", "log", "fold", "recovery", "checkpoint": signed note
   device = 0x10,            // text tenant, text device         DeviceRow
   stream = 0x11,            // id stream                        StreamRow without heartbeats
   device_stream = 0x12,     // text tenant, text device, id     nothing
@@ -40,6 +40,7 @@ enum class Table : uint8_t {
   quarantine_count = 0x14,  // text tenant, text device         QuarantineCounters
   quarantine = 0x15,        // text tenant, text device, u64 n  QuarantineItem
   operator_ = 0x16,         // text name, id key                OperatorRow
+  recovering = 0x17,        // id stream                        u64 batches that are missing
   leaf = 0x20,              // u64 leaf                         LogEntry
   linked = 0x21,            // id stream, u64 number            LinkedRow
   parked = 0x22,            // id stream, u64 number            SideBatch

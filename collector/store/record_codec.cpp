@@ -14,6 +14,8 @@ template <class T>
 constexpr uint8_t kVersion = 1;
 template <>
 constexpr uint8_t kVersion<ExceptionRow> = 2;  // since 2: assignee
+template <>
+constexpr uint8_t kVersion<StreamRow> = 2;  // since 2: presented_upto and what follows it
 
 /// describe(archive, value) names the members once; V is const when writing.
 template <class V, class T>
@@ -36,6 +38,11 @@ template <class A, Is<StreamRow> V>
 void describe(A& a, V& v) {
   a(v.grant, v.signed_grant, v.grant_id, v.revision, v.status, v.head_number, v.head_id,
     v.receipt_number, v.receipt, v.parked, v.duplicates);
+  if (a.version() >= 2) a(v.presented_upto, v.presented_receipt, v.tombstones, v.rolled_back);
+}
+template <class A, Is<RecoveryMode> V>
+void describe(A& a, V& v) {
+  a(v.active, v.reason, v.since, v.ended_at);
 }
 template <class A, Is<Heartbeat> V>
 void describe(A& a, V& v) {
@@ -398,6 +405,7 @@ Result<T> decode_record(ByteView bytes) {
 
 LEDGERLINE_RECORD(DeviceRow);
 LEDGERLINE_RECORD(StreamRow);
+LEDGERLINE_RECORD(RecoveryMode);
 LEDGERLINE_RECORD(HeartbeatTrack);
 LEDGERLINE_RECORD(QuarantineItem);
 LEDGERLINE_RECORD(QuarantineCounters);

@@ -17,7 +17,7 @@
 // clang-format on
 //
 // A change of a record is a new version byte and a reader for both. ExceptionRow is at version 2,
-// which added its last member, all others at 1.
+// which added its last member, StreamRow too, which added its last four, all others at 1.
 
 #include "collector/store/store.h"
 

@@ -38,6 +38,7 @@ struct DeviceEnrolment {
   std::vector<NewStream> streams;
   std::vector<StreamId> closes;  // predecessors: their status becomes closed
   Timestamp at;
+  std::vector<ExceptionUpsert> exceptions;
 };
 
 /// Empty sealed bytes: the batch is parked, take it from there.
@@ -77,9 +78,19 @@ struct AdmitChange {
   std::vector<SideBatch> forks;  // kept beside the batch that was first
   uint64_t duplicates = 0;       // seen since the last change
   std::optional<StreamStatus> status;
-  uint64_t receipt_number = 0;  // above the stored one, or 0: no new receipt
-  Bytes receipt;                // Signed Receipt
+  uint64_t receipt_number = 0;     // above the stored one, or 0: no new receipt
+  Bytes receipt;                   // Signed Receipt
+  BatchNumber presented_upto = 0;  // above the stored one, or 0: as it was; with its receipt number
+  uint64_t presented_receipt = 0;
+  std::optional<bool> rolled_back;
   std::vector<ExceptionUpsert> exceptions;
+};
+
+/// What StreamRow::missing() adds up to.
+struct Recovering {
+  uint64_t streams = 0;
+  uint64_t batches = 0;
+  friend bool operator==(const Recovering&, const Recovering&) = default;
 };
 
 struct UsageDelta {
@@ -282,6 +293,11 @@ class Store {
   virtual Result<StreamRow> stream(const StreamId& stream) = 0;
   virtual Result<std::vector<StreamRow>> streams_of(const std::string& tenant,
                                                     const std::string& device) = 0;
+
+  /// The same whoever asks; inactive where none was stored.
+  virtual Result<RecoveryMode> recovery_mode() = 0;
+  virtual Status put_recovery_mode(const RecoveryMode& mode) = 0;
+  virtual Result<Recovering> recovering() = 0;
 
   // ---- Intake
   /// ONE transaction for the group: batches, heads, leaves of the evidence log, receipts (A3).

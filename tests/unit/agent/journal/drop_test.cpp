@@ -230,3 +230,74 @@ TEST_CASE("skeletons are trimmed over the gaps that tombstones leave") {
   CHECK(device.journal->store_receipt(device.receipt(1, stored.number, stored.id), {}) ==
         ReceiptOutcome::repeated);
 }
+
+namespace {
+
+/// A billing journal under receipts that had to forget batches for lack of room.
+struct Forgetful {
+  Forgetful() {
+    for (int i = 0; i < 400; ++i) {
+      REQUIRE(device.record(bulky()));
+      device.seal();
+      const auto state = *device.journal->resume_state();
+      const Receipt receipt = device.receipt(++number, state.head_batch, state.head_id);
+      if (i % 10 == 9) REQUIRE(device.journal->store_receipt(receipt, Bytes{1}).has_value());
+      device.trim_all();
+      device.clock.advance(std::chrono::seconds(1));
+    }
+    REQUIRE(device.status().oldest_batch > 10);
+  }
+  Device device{small()};
+  uint64_t number = 0;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "what a billing journal forgot under a receipt, a tombstone stands for when asked again") {
+  Forgetful forgetful;
+  Device& device = forgetful.device;
+  const BatchNumber oldest = device.status().oldest_batch;
+
+  const auto stored = first_after(device, 0);
+
+  const Tombstone tombstone = tombstone_of(stored);
+  CHECK(stored.number == oldest - 1);
+  CHECK(tombstone.first_batch == 1);
+  CHECK(tombstone.previous == grant_id(device.grant_body));
+  CHECK(tombstone.first_seq == 1);
+  CHECK(tombstone.reason.find("receipt") != std::string::npos);
+  // The rest decodes behind it and adds up from its totals.
+  MeterRows meters;
+  REQUIRE(apply_meter_tables(tombstone.records, meters));
+  const auto rest = first_after(device, stored.number);
+  const auto open = open_envelope(rest.sealed);
+  CHECK(open->manifest.previous == tombstone.last_id);
+  CHECK(open->manifest.first_seq == tombstone.last_seq + 1);
+  const auto columns = open_columns(*open, meters);
+  REQUIRE(columns.has_value());
+  Int128 total = tombstone.totals.front().second;
+  for (const int64_t value : columns->values) total += value;
+  CHECK(open->manifest.totals.front().second == total);
+  // It brings the boot that the rest belongs to.
+  const auto boot =
+      std::find_if(tombstone.records.begin(), tombstone.records.end(),
+                   [](const Record& r) { return std::holds_alternative<BootRecord>(r.kind); });
+  REQUIRE(boot != tombstone.records.end());
+  CHECK(std::get<BootRecord>(boot->kind).boot_id != BootId());
+}
+
+TEST_CASE("a tombstone begins behind what the collector has, where that skeleton is kept") {
+  Forgetful forgetful;
+  Device& device = forgetful.device;
+  const auto status = device.status();
+  const BatchNumber after = status.oldest_batch - 3;
+  if (status.oldest_skeleton <= after) {
+    CHECK(tombstone_of(first_after(device, after)).first_batch == after + 1);
+  }
+  if (status.oldest_skeleton > 2) {
+    CHECK(tombstone_of(first_after(device, 1)).first_batch == 1);
+  }
+  device.open();  // it survives a restart
+  CHECK(tombstone_of(first_after(device, 0)).last_batch == status.oldest_batch - 1);
+}

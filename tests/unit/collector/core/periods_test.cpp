@@ -224,6 +224,25 @@ TEST_CASE("a period waits until every open billing stream is complete up to its 
   }
 }
 
+TEST_CASE("a stream that lost what it gave a receipt for is waited for, whatever it promised") {
+  const Timestamp end(1'000);
+  StreamProgress stream;
+  stream.complete_through = end;
+  stream.head_number = 4;
+  stream.presented_upto = 7;
+  const auto waiting = waiting_for({{"app-1", end, true, {stream}}});
+  REQUIRE(waiting.size() == 1);
+  CHECK(waiting[0].reason == Waiting::Reason::recovering);
+  CHECK(waiting[0].missing == 3);
+  CHECK(waiting[0].text().find("3 batches") != std::string::npos);
+
+  stream.head_number = 7;
+  CHECK(waiting_for({{"app-1", end, false, {stream}}}).empty());
+  stream.head_number = 4;
+  stream.status = StreamStatus::closed;
+  CHECK(waiting_for({{"app-1", end, true, {stream}}}).empty());  // whoever closed it accepted it
+}
+
 TEST_CASE("a period that needs no device waits for none") { CHECK(waiting_for({}).empty()); }
 
 }  // namespace

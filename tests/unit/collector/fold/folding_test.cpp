@@ -26,6 +26,11 @@ const ExceptionRow* find_exception(const BatchFold& fold, std::string_view kind,
 
 constexpr int32_t kNoonQuarter = static_cast<int32_t>(kNoon / QuarterHour::kLengthMs);
 
+BatchContext of_diagnostics(BatchContext context) {
+  context.stream_class = StreamClass::diagnostic;
+  return context;
+}
+
 }  // namespace
 
 TEST_CASE("readings add up per series and quarter hour", "[folding]") {
@@ -328,8 +333,8 @@ TEST_CASE("the fold goes on behind a tombstone, and says what it misses", "[fold
   // Batches 1 and 2 were given up: with them the meter table, which the tombstone brings.
   device.seal({FoldDevice::reading(5), FoldDevice::reading(6)});
   device.seal({FoldDevice::reading(7)});
-  const auto dropped =
-      fold_tombstone(state, device.context(4), device.tombstone(1, 1, device.first_previous()));
+  const auto dropped = fold_tombstone(state, of_diagnostics(device.context(4)),
+                                      device.tombstone(1, 1, device.first_previous()));
 
   const auto* row = find_exception(dropped, "diagnostics_dropped", "");
   REQUIRE(row != nullptr);
@@ -354,8 +359,8 @@ TEST_CASE("a tombstone for batches that had come counts only the rest as dropped
   fold_batch(state, device.context(0), device.seal({FoldDevice::reading(5)}).bytes);
   device.seal({FoldDevice::reading(6), FoldDevice::reading(7)});
 
-  const auto fold =
-      fold_tombstone(state, device.context(1), device.tombstone(1, 1, device.first_previous()));
+  const auto fold = fold_tombstone(state, of_diagnostics(device.context(1)),
+                                   device.tombstone(1, 1, device.first_previous()));
 
   CHECK(find_exception(fold, "diagnostics_dropped", "")->count == 2);
   CHECK(fold.exceptions.size() == 1);
@@ -378,19 +383,44 @@ TEST_CASE("a boot that was given up ends the clock anchor of the one before", "[
   SECTION("with an anchor of its own the readings behind it are placed") {
     const ClockAnchor anchor{
         .monotonic = {0}, .wall = Timestamp(kNoon + 10'000), .synchronised = true};
-    fold_tombstone(state, device.context(1),
+    fold_tombstone(state, of_diagnostics(device.context(1)),
                    device.tombstone(2, 2, device.first_previous(), {{3, boot}, {3, anchor}}));
     const auto fold = fold_batch(state, device.context(2), device.seal({monotonic}).bytes);
     REQUIRE(fold.usage.size() == 1);
     CHECK(fold.usage[0].earliest == Timestamp(kNoon + 11'000));
   }
   SECTION("without one they are not placed by the old one") {
-    fold_tombstone(state, device.context(1),
+    fold_tombstone(state, of_diagnostics(device.context(1)),
                    device.tombstone(2, 2, device.first_previous(), {{3, boot}}));
     const auto fold = fold_batch(state, device.context(2), device.seal({monotonic}).bytes);
     CHECK(fold.usage.empty());
     CHECK(find_exception(fold, "unplaced_time") != nullptr);
   }
+}
+
+TEST_CASE("what this store lost and the device forgot is named meter by meter", "[folding]") {
+  FoldDevice device(1);
+  StreamFoldState state;
+  fold_batch(state, device.context(0), device.seal({FoldDevice::reading(5)}).bytes);
+  device.seal({FoldDevice::reading(6), FoldDevice::reading(7)});
+
+  const auto fold =
+      fold_tombstone(state, device.context(1), device.tombstone(1, 1, device.first_previous()));
+
+  CHECK(fold.usage.empty());
+  CHECK(find_exception(fold, "diagnostics_dropped", "") == nullptr);
+  const auto* whole = find_exception(fold, "lost_batches", "");
+  REQUIRE(whole != nullptr);
+  CHECK(whole->count == 2);
+  CHECK(whole->owner == "finance");
+  const auto* meter = find_exception(fold, "lost_batches", "api.requests");
+  REQUIRE(meter != nullptr);
+  CHECK(meter->value == Decimal(13, 0));
+  CHECK_THAT(meter->detail, Catch::Contains("seq 2 to 3"));
+  // What comes behind it adds up from the totals that it left.
+  const auto next =
+      fold_batch(state, device.context(2), device.seal({FoldDevice::reading(9)}).bytes);
+  CHECK(next.exceptions.empty());
 }
 
 }  // namespace ledgerline::collector

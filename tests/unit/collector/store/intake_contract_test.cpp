@@ -180,4 +180,70 @@ TEMPLATE_TEST_CASE("the log's origin is fixed by the first to name it", "[store]
   REQUIRE(must(backend.open()->ensure_origin({"x", "y", 2})) == origin);
 }
 
+TEMPLATE_TEST_CASE("what a device showed above the head is kept until the head is there", "[store]",
+                   MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  enroll(*store, {1, 2});
+  REQUIRE(must(store->recovering()) == Recovering{});
+  for (const uint8_t stream : {1, 2}) {
+    AdmitChange shown = change_of(*store, stream);
+    shown.presented_upto = 3;
+    shown.presented_receipt = 40;
+    shown.rolled_back = stream == 2;
+    must(store->admit(std::span(&shown, 1)));
+  }
+  AdmitChange less = change_of(*store, 1);
+  less.presented_upto = 2;
+  less.presented_receipt = 41;
+  must(store->admit(std::span(&less, 1)));
+
+  auto other = backend.open();
+  const StreamRow row = must(other->stream(stream_id(1)));
+  REQUIRE(row.presented_upto == 3);
+  REQUIRE(row.presented_receipt == 40);
+  REQUIRE_FALSE(row.rolled_back);
+  REQUIRE(must(other->stream(stream_id(2))).rolled_back);
+  REQUIRE(must(other->progress("demo", "d")).front().presented_upto == 3);
+  REQUIRE(must(other->recovering()) == Recovering{.streams = 2, .batches = 6});
+
+  admit_links(*store, 1, {link(1, 11), link(2, 12)});
+  REQUIRE(must(other->recovering()) == Recovering{.streams = 2, .batches = 4});
+  LinkedBatch tombstone = link(4, 14);
+  tombstone.tombstone = id_of<Digest>(44);
+  admit_links(*store, 1, {tombstone});
+  REQUIRE(must(other->recovering()) == Recovering{.streams = 1, .batches = 3});
+  REQUIRE(must(other->stream(stream_id(1))).tombstones == 1);
+  REQUIRE_FALSE(must(other->stream(stream_id(1))).recovering());
+}
+
+TEMPLATE_TEST_CASE("a stream that is closed is waited for no more", "[store]", MemoryBackend,
+                   LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  enroll(*store, {1});
+  AdmitChange shown = change_of(*store, 1);
+  shown.presented_upto = 3;
+  must(store->admit(std::span(&shown, 1)));
+  DeviceEnrolment again{.tenant = "demo", .device = "d"};
+  again.expected_revision = 1;
+  again.key.id = id_of<KeyId>(9);
+  again.closes = {stream_id(1)};
+  again.exceptions.push_back({UpsertMode::add, {.id = "ex-1", .kind = "recovery"}});
+  must(store->put_device(again));
+  REQUIRE(must(store->recovering()) == Recovering{});
+  REQUIRE(must(store->exception("ex-1")).kind == "recovery");
+}
+
+TEMPLATE_TEST_CASE("recover mode is what was stored last, for every handle", "[store]",
+                   MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  REQUIRE(must(store->recovery_mode()) == RecoveryMode{});
+  const RecoveryMode mode{
+      .active = true, .reason = "disk lost", .since = Timestamp(7), .ended_at = Timestamp(9)};
+  must(store->put_recovery_mode(mode));
+  REQUIRE(must(backend.open()->recovery_mode()) == mode);
+}
+
 }  // namespace ledgerline::collector

@@ -1,0 +1,153 @@
+// recover: for a collector that lost its store, or got an older copy of it back.
+
+#include "collector/api/commands.h"
+#include "collector/api/exception_text.h"
+#include "collector/api/pages.h"
+#include "collector/api/setup.h"
+#include "collector/api/table.h"
+#include "common/exit_code.h"
+#include "common/io/log.h"
+#include "common/io/private_file.h"
+#include "common/printable.h"
+
+namespace ledgerline::collector {
+
+namespace {
+
+constexpr size_t kReasonMax = 400;
+
+Result<std::vector<ExceptionRow>> exceptions_of(Store& store, std::string_view kind) {
+  std::vector<ExceptionRow> out;
+  TRY_VOID(each_page<ExceptionRow>(
+      [&](const std::string& after) {
+        return store.list_exceptions({.kind = std::string(kind), .after = after, .limit = kPage});
+      },
+      [&](const ExceptionRow& row) -> Status {
+        out.push_back(row);
+        return {};
+      }));
+  return out;
+}
+
+struct Standing {
+  RecoveryMode mode;
+  Recovering lost;
+  std::vector<ExceptionRow> let_in;   // not looked at yet
+  std::vector<ExceptionRow> unknown;  // not let in
+};
+
+Result<Standing> read_standing(Store& store) {
+  Standing out;
+  TRY(out.mode, store.recovery_mode());
+  TRY(out.lost, store.recovering());
+  TRY(out.let_in, exceptions_of(store, exception_kind::kIntroduced));
+  TRY(out.unknown, exceptions_of(store, exception_kind::kUnknownStream));
+  return out;
+}
+
+Status change_mode(Store& store, const CommandLine& options, Timestamp now) {
+  TRY(RecoveryMode mode, store.recovery_mode());
+  if (options.end) {
+    if (!mode.active) return fail(Errc::conflict, "the collector is not in recover mode");
+    mode.active = false;
+    mode.ended_at = now;
+    io::log_warn("recover_mode_ended", {});
+    return store.put_recovery_mode(mode);
+  }
+  if (options.reason.empty()) return {};
+  if (options.reason.size() > kReasonMax)
+    return fail(Errc::reject, "a reason is text of at most 400 bytes");
+  if (mode.active) return fail(Errc::conflict, "the collector is in recover mode already");
+  io::log_warn("recover_mode_begun", {io::kv("reason", options.reason)});
+  return store.put_recovery_mode(
+      {.active = true, .reason = options.reason, .since = now, .ended_at = std::nullopt});
+}
+
+Json as_json(const std::vector<ExceptionRow>& rows, Timestamp now) {
+  Json out = Json::array();
+  for (const ExceptionRow& row : rows) out.push(as_json(row, now));
+  return out;
+}
+
+Json as_json(const Standing& standing, Timestamp now) {
+  const RecoveryMode& mode = standing.mode;
+  const auto time = [](const std::optional<Timestamp>& t) {
+    return t ? Json::string(to_rfc3339(*t)) : Json::null();
+  };
+  return Json::object({{"active", Json::boolean(mode.active)},
+                       {"reason", Json::string(mode.reason)},
+                       {"since", time(mode.since)},
+                       {"ended_at", time(mode.ended_at)},
+                       {"recovering_streams", Json::number(std::to_string(standing.lost.streams))},
+                       {"recovering_batches", Json::number(std::to_string(standing.lost.batches))},
+                       {"let_in", as_json(standing.let_in, now)},
+                       {"unknown", as_json(standing.unknown, now)}});
+}
+
+void print_devices(const std::vector<ExceptionRow>& rows, Timestamp now, std::ostream& out) {
+  TextTable table({"EXCEPTION", "DEVICE", "SINCE", "WHAT"});
+  for (const ExceptionRow& row : rows) {
+    table.add({row.id.substr(0, 11), row.tenant + "/" + row.device, age_text(now - row.first_seen),
+               printable(row.detail)});
+  }
+  table.print(out);
+}
+
+void print(const Standing& standing, Timestamp now, std::ostream& out) {
+  const RecoveryMode& mode = standing.mode;
+  if (mode.active) {
+    out << "recover mode since " << to_rfc3339(mode.since.value_or(now)) << ": "
+        << printable(mode.reason)
+        << "\nA device that this store does not know is let in where it shows a grant that this "
+           "collector signed and holds its key.\nEnd it with recover --end once all are here: "
+           "whoever holds an old key of a device is let in as well.\n";
+  } else {
+    out << "not in recover mode"
+        << (mode.ended_at ? "; it ended at " + to_rfc3339(*mode.ended_at) : std::string()) << "\n";
+  }
+  out << "still to come back: " << standing.lost.batches << " batches of " << standing.lost.streams
+      << " streams; no period that needs them closes\n";
+  if (!standing.let_in.empty()) {
+    out << "\nlet in, to be looked at one by one, because revocations were lost with the store "
+           "(revoke the device, or exceptions ignore):\n";
+    print_devices(standing.let_in, now, out);
+  }
+  if (!standing.unknown.empty()) {
+    out << "\nnot known and not let in:\n";
+    print_devices(standing.unknown, now, out);
+  }
+}
+
+}  // namespace
+
+Result<int> recover(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                    std::ostream& out) {
+  // There may be no store yet: it was lost. The key must be there, or it is another collector.
+  if (!options.reason.empty()) {
+    const auto key = io::read_private_file(config.key_file());
+    if (!key)
+      return fail(Error(Errc::config,
+                        "without the key that signed their grants no device can be let in: put the "
+                        "collector's key back first (" +
+                            key.error().text() + ")"));
+  }
+  TRY(auto store, options.reason.empty() ? open_existing_store(config) : open_store(config));
+  return recover(*store, options, clock, out);
+}
+
+Result<int> recover(Store& store, const CommandLine& options, Clock& clock, std::ostream& out) {
+  const Timestamp now = clock.now();
+  TRY_VOID(change_mode(store, options, now));
+  TRY(const Standing standing, read_standing(store));
+  if (options.json) {
+    out << as_json(standing, now).dump() << "\n";
+  } else {
+    print(standing, now, out);
+    if (options.end)
+      out << "\nThe broker's access list is written anew at the next enroll or revoke, from this "
+             "store: a device that was not let in loses its topics then.\n";
+  }
+  return kExitOk;
+}
+
+}  // namespace ledgerline::collector

@@ -1,0 +1,170 @@
+"""The cases in their order: each begins where the one before ended. (name, function giving lost, named, asked)."""
+import shutil
+import time
+
+from desk import Unexpected
+from plant import GO, PERIOD_S, STOP
+
+ORDINARY = {'quota': '64MiB', 'readings_max': 100, 'age_max': '1s'}
+DEVICES = {
+    'keep': {'quota': '64MiB', 'readings_max': 1, 'age_max': '1s'},     # a batch per reading, all of them kept
+    'small': {'quota': '1MiB', 'readings_max': 1, 'age_max': '1s'},     # forgets what has a receipt
+    'back': ORDINARY,
+    'clone': ORDINARY,
+    'wiped': {'quota': '64MiB', 'readings_max': 1000, 'age_max': '20s'},  # a heartbeat says more than is sent
+}
+
+
+def expect(what, found, wanted):
+    if found != wanted:
+        raise Unexpected('%s: %s, not %s' % (what, found, wanted))
+
+
+def rollback(plant):
+    plant.run_agent('back')
+    plant.send('back', 20)
+    plant.drained('back')
+    plant.stop_agent('back')
+    plant.copy(plant.home('back'), plant.home('back') + '.image')
+    plant.run_agent('back')
+    plant.send('back', 30)
+    plant.drained('back')
+    plant.stop_agent('back')
+    held = plant.stream('back')
+    plant.copy(plant.home('back') + '.image', plant.home('back'))
+    plant.run_agent('back')
+    row = plant.exception('rollback', device='back')
+    status = plant.stack.agent_status('back')
+    expect('the agent takes no more', status['undeliverable'], True)
+    expect('what the collector holds', plant.stream('back')['linked_upto'], held['linked_upto'])
+    expect('readings there', plant.stream('back')['readings'], 50)
+    asked = plant.asked(row)
+    plant.stop_agent('back')
+    return 'nothing of the 50 readings sent', row['detail'], asked
+
+
+def clone(plant):
+    plant.run_agent('clone')
+    plant.send('clone', 20)
+    plant.drained('clone')
+    plant.stop_agent('clone')
+    plant.copy(plant.home('clone'), plant.home('clone') + '2')
+    plant.run_agent('clone')
+    plant.send('clone', 5)
+    plant.drained('clone')
+    plant.stop_agent('clone')
+    # The copy records more than the real one did, and meets the broker only then.
+    plant.stack.kill('broker')
+    plant.stack.call('wait_until', 5, 'process_gone', 'broker')
+    plant.run_agent('clone2')
+    for _ in range(4):
+        plant.send('clone', 2, home='clone2')
+        time.sleep(1.5)
+    plant.stack.start('broker')
+    row = plant.exception('fork', device='clone', seconds=60)
+    asked = plant.asked(row)
+    plant.stop_agent('clone2')
+    return 'nothing: both branches are kept, the first one counts', row['detail'], asked
+
+
+def wiped(plant):
+    plant.run_agent('wiped')
+    plant.send('wiped', 20)
+    plant.drained('wiped')
+    plant.send('wiped', 7)
+    time.sleep(4)  # four heartbeats tell of them; their batch waits for more
+    plant.kill_agent('wiped')
+    shutil.rmtree(plant.home('wiped') + '/state')
+    config, request = plant.home('wiped') + '/agent.toml', plant.home('wiped') + '/again.pem'
+    agent, collector = plant.stack.agent_program, plant.stack.collector_program
+    for command in ((agent, 'enroll', '--config', config, '--out', request, '--reason', 'disk replaced'),
+                    (collector, 'enroll', '--config', plant.stack.collector_config, request, '--replace', '--reason',
+                     'disk replaced', '--out', request + '.answer'),
+                    (agent, 'enroll', '--config', config, '--answer', request + '.answer')):
+        code, out, err = plant.stack.command(*command)
+        expect('%s: %s' % (' '.join(command), out + err), code, 0)
+    row = plant.exception('stream_replaced', device='wiped', meter='')
+    expect('readings that never came', row['count'], 7)
+    expect('their quantity', plant.named_quantity('wiped', 'stream_replaced'), 7)
+    return '7 readings that were recorded and not sent', row['detail'], plant.asked(row)
+
+
+def older_copy(plant):
+    for name in ('keep', 'small'):
+        plant.run_agent(name)
+        plant.send(name, 400)
+        plant.drained(name)
+    plant.stop_collector()
+    plant.copy(plant.store(), plant.store() + '.copy')
+    plant.stack.start('collector')
+    plant.send('keep', 2000)
+    plant.send('small', 4000)
+    for name in ('keep', 'small'):
+        plant.drained(name, seconds=120)
+    plant.kill_collector()
+    shutil.rmtree(plant.store())
+    plant.copy(plant.store() + '.copy', plant.store())
+    plant.stack.start('collector')
+    plant.until(30, 'RECOVERY', lambda: (plant.stream('keep') or {}).get('status') == 'recovering')
+    plant.signal_agent('keep', STOP)
+    row = plant.exception('recovery', device='keep')
+    asked, health = plant.asked(row), plant.until(10, 'RECOVERY in /healthz', lambda: (
+        'RECOVERY' in plant.health() and plant.health()))
+    closed = held_over_a_period(plant)
+    plant.signal_agent('keep', GO)
+    plant.resolved(row, 60)
+    expect('nothing closed for the device meanwhile', closed, [])
+    lost = plant.until(60, 'what small forgot is named', lambda: plant.named_quantity('small', 'lost_batches'))
+    billed = plant.until(PERIOD_S * 2 + 30, 'keep is billed whole', lambda: (
+        plant.billed_quantity('keep') == plant.sent['keep'] and plant.sent['keep']))
+    plant.until(PERIOD_S * 2 + 30, 'small: billed and named add up', lambda: (
+        (plant.billed_quantity('small') or 0) + plant.named_quantity('small', 'lost_batches') == plant.sent['small']))
+    named = plant.exception('lost_batches', device='small', meter='requests')
+    return ('of keep nothing: %d of %d billed; of small, whose journal of 1 MiB had forgotten them, %d of %d' % (
+        billed, plant.sent['keep'], lost, plant.sent['small']),
+        '%s. /healthz: %s. lost_batches: %s %s' % (row['detail'], health.strip(), named['value'], named['detail']),
+        asked + '; ' + plant.asked(named))
+
+
+def held_over_a_period(plant):
+    """Documents of the device's contract that came while its stream was recovering and a period ended."""
+    before = [row['id'] for row in plant.stack.collector('documents') if row['contract'] == 'keep']
+    plant.until(PERIOD_S + 20, 'the period is held', lambda: 'are still to come back' in plant.stack.log('collector'))
+    time.sleep(3)
+    return [row['id'] for row in plant.stack.collector('documents')
+            if row['contract'] == 'keep' and row['id'] not in before]
+
+
+def nothing_left(plant):
+    plant.stop_collector()
+    shutil.rmtree(plant.store())
+    plant.stack.start('collector')
+    unknown = plant.exception('unknown_stream', device='keep', seconds=60)
+    asked = plant.asked(unknown)
+    plant.command('ledgerline-collector recover --reason "disk lost" --config ' + plant.stack.collector_config)
+    for name in ('keep', 'small'):
+        # Agents ask again within minutes; a restart makes them ask now.
+        plant.stop_agent(name)
+        plant.run_agent(name)
+        plant.drained(name, seconds=120)
+        plant.until(120, name + ' is rebuilt', lambda: (plant.stream(name) or {}).get('status') == 'open' and (
+            plant.stream(name)['linked_upto'] == plant.stack.agent_status(name)['acked_upto'] > 0))
+    plant.until(60, 'all of keep is folded', lambda: plant.stream('keep')['readings'] == plant.sent['keep'])
+    plant.resolved(unknown)
+    standing = plant.stack.collector('recover')
+    expect('let in', sorted(row['device'] for row in standing['let_in']), ['keep', 'small'])
+    # The documents have the ids that they had, so the ERP's are found again.
+    plant.until(PERIOD_S * 2 + 60, 'keep is billed as before', lambda: (
+        plant.billed_quantity('keep') == plant.sent['keep']))
+    lost = plant.named_quantity('small', 'lost_batches')
+    expect('small: rebuilt and named', plant.stream('small')['readings'], plant.sent['small'])
+    plant.command('ledgerline-collector recover --end --config ' + plant.stack.collector_config)
+    expect('the mode has ended', plant.stack.collector('recover')['active'], False)
+    let_in = plant.exception('introduced', device='keep')
+    return ('of keep nothing; of small %d of %d; who was revoked, and what people did about exceptions' % (
+        lost, plant.sent['small']), '%s; %s' % (unknown['detail'], let_in['detail']),
+        asked + '; ' + plant.asked(let_in))
+
+
+CASES = (('device put back', rollback), ('device cloned', clone), ('device wiped', wiped),
+         ('store put back', older_copy), ('store deleted', nothing_left))

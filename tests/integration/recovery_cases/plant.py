@@ -1,0 +1,168 @@
+"""Broker, collector, ERP stub and real agents that can be copied, put back and wiped."""
+import datetime
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+
+from desk import CONTRACT, LINK, Desk, Unexpected
+
+PERIOD_S = 30
+AGENT = '''tenant = "demo"
+device = "%(device)s"
+state = "state"
+
+[broker]
+host = "127.0.0.1"
+port = @BROKER_PORT@
+
+[journal]
+quota = "%(quota)s"
+
+[batch]
+readings_max = %(readings_max)d
+age_max = "%(age_max)s"
+
+[heartbeat]
+interval = "1s"
+lateness = "1s"
+
+[input.http]
+socket = "agent.sock"
+
+[[meter]]
+name = "requests"
+unit = "1"
+kind = "delta"
+scale = 0
+class = "billing"
+'''
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__('localhost', timeout=20)
+        self._path = path
+
+    def connect(self):
+        # A Unix socket's path is short; a folder's need not be.
+        folder = os.open(os.path.dirname(self._path), os.O_RDONLY)
+        try:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.connect('/proc/self/fd/%d/%s' % (folder, os.path.basename(self._path)))
+        finally:
+            os.close(folder)
+
+
+class Plant(Desk):
+    def __init__(self, folder, build):
+        super().__init__(folder, build)
+        self.began_ms = int(time.time()) * 1000
+        self.sent = {}  # device -> quantity that its app was answered for
+
+    def start_all(self, devices):
+        self.start({name: {} for name in devices})
+        for name, options in devices.items():
+            self._write('templates', 'agent-%s.toml.in' % name, AGENT % dict(options, device=name))
+            self.stack.call('prepare_agent', name)
+
+    def write_contract(self, name, more='', silence='10h'):
+        anchor = datetime.datetime.fromtimestamp(self.began_ms / 1000, datetime.timezone.utc)
+        text = CONTRACT.replace('PT10M', 'PT%dS' % PERIOD_S) % {
+            'name': name, 'silence': silence, 'anchor': anchor.strftime('%Y-%m-%dT%H:%M:%SZ')}
+        self._write('catalog.d', '20-%s.toml' % name, text + LINK % (name, name, name) + more)
+
+    # ---- Agents
+
+    def home(self, name):
+        return self.stack.path('agents', name)
+
+    def run_agent(self, name):
+        self.stack.start('agent-' + name)
+
+    def stop_agent(self, name):
+        self.stack.call('stop_process', 'agent-' + name)
+        self.stack.reap('agent-' + name)
+
+    def signal_agent(self, name, number):
+        os.kill(self.stack.pid('agent-' + name), number)
+
+    def kill_agent(self, name):
+        self.stack.kill('agent-' + name)
+        self.stack.call('wait_until', 5, 'process_gone', 'agent-' + name)
+        self.stack.reap('agent-' + name)
+
+    def send(self, name, count, home=None, value=1):
+        """So many readings, each answered. What another image of the device sends is not counted as the device's."""
+        connection = UnixConnection(os.path.join(self.home(home or name), 'agent.sock'))
+        for first in range(0, count, 200):
+            now = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3] + 'Z'
+            events = [{'specversion': '1.0', 'type': 'requests', 'source': 'app', 'time': now, 'subject': name,
+                       'id': '%s-%d-%d' % (home or name, time.monotonic_ns(), n), 'data': {'value': value}}
+                      for n in range(first, min(first + 200, count))]
+            connection.request('POST', '/v1/events', json.dumps(events),
+                               {'Content-Type': 'application/cloudevents-batch+json'})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            if answer.status != 200:
+                raise Unexpected('the agent %s answered %d: %s' % (name, answer.status, text))
+        if home is None:
+            self.sent[name] = self.sent.get(name, 0) + count * value
+
+    def drained(self, name, home=None, seconds=60):
+        def probe():
+            status = self.stack.agent_status(home or name)
+            done = status['acked_upto'] == status['head_batch'] and status['sealed_upto'] == status['next_seq'] - 1
+            return done and status
+        return self.until(seconds, 'all receipts of ' + (home or name), probe)
+
+    # ---- The collector and its store
+
+    def stop_collector(self):
+        self.stack.call('stop_process', 'collector')
+        self.stack.reap('collector')
+
+    def kill_collector(self):
+        self.stack.kill('collector')
+        self.stack.call('wait_until', 5, 'process_gone', 'collector')
+        self.stack.reap('collector')
+
+    def store(self):
+        return self.stack.path('collector', 'state', 'store')
+
+    def status(self):
+        return self.stack.collector('status')
+
+    def stream(self, name):
+        rows = [row for row in self.status()['streams'] if row['device'] == name and row['status'] != 'closed']
+        return rows[0] if rows else None
+
+    # ---- What became of the readings
+
+    def billed_quantity(self, name):
+        """Sum of what the ERP holds, at 0.01 per reading. None while a document is on its way."""
+        rows = [row for row in self.stack.collector('documents') if row['contract'] == name]
+        if not all(row['state'] == 'confirmed' for row in rows):
+            return None
+        return sum(round(float(total) * 100) for total in self.erp.total_of('C-' + name))
+
+    def named_quantity(self, name, kind):
+        rows = self.stack.collector('exceptions', 'list', '--kind', kind, '--state', 'all')
+        return sum(int(row['value']) for row in rows if row['device'] == name and row['meter'] == 'requests')
+
+    def asked(self, row):
+        """What `exceptions show` asks and offers, as one cell of the table."""
+        shown = self.show(row)
+        lines = [line.replace(' --config ' + self.stack.collector_config, '') for line in shown['commands']]
+        return '%s (%s, by %s): %s %s' % (row['kind'], shown['owner'], 'a deadline' if shown['deadline'] else 'no deadline',
+                                          shown['action'], '; '.join('`%s`' % line for line in lines))
+
+    def copy(self, source, target):
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns('*.sock'))
+
+
+STOP, GO = signal.SIGSTOP, signal.SIGCONT
