@@ -31,8 +31,8 @@ struct CommerceLoop {
   CommerceRunner* runner = nullptr;
   CommerceCounters* counters = nullptr;
   Duration interval{1000};
-  std::function<void()> on_documents;
-  std::function<void()> on_leaves;  // the log has grown  // there is something in the outbox
+  std::function<void()> on_documents;  // there is something in the outbox
+  std::function<void()> on_leaves;     // the log has grown
 };
 
 /// As run_steps().
