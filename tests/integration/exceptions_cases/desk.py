@@ -124,7 +124,7 @@ class Device(forge.Device):
         super().__init__(desk.stack.path('agents', name, 'state'))
         self.desk, self.sums, self.beats = desk, {}, 0
 
-    def send(self, readings, records=(), totals=None):
+    def send(self, readings, records=(), totals=None, dimension=None):
         """readings: (meter, subject, seconds into the period, value[, flags])."""
         if self.number == 0:
             records = (forge.meter_table(METERS), *records)
@@ -132,7 +132,7 @@ class Device(forge.Device):
                 for meter, subject, seconds, value, *flags in readings]
         for number, _, _, value, _ in rows:
             self.sums[number] = self.sums.get(number, 0) + value
-        plain = forge.section(self.next_seq, rows, records)
+        plain = forge.section(self.next_seq, rows, records, dimension)
         self.send_raw(forge.zstd_stored(plain), len(plain), len(rows), sorted((totals or self.sums).items()))
 
     def send_raw(self, compressed, plain_size, readings, totals):

@@ -55,6 +55,13 @@ def implausible_time(desk):
     return found_by_fold(desk, device, 'implausible_time', 'a reading of 1998', 'clock set right', value='10')
 
 
+def reserved_dimension(desk):
+    device = good_device(desk, 'reserved')
+    device.send([(REQUESTS, 'reserved', 70, 10)], dimension=('ledgerline.correction', 'x'))
+    return found_by_fold(desk, device, 'reserved_dimension', 'a reading of 10 with a dimension that is the collector\'s',
+                         'a test tool wrote it', value='10')
+
+
 def unplaced_time(desk):
     device = good_device(desk, 'unplaced')
     device.send([(REQUESTS, 'unplaced', 0, 10, forge.MONOTONIC)])
@@ -119,6 +126,7 @@ CASES = [
     ('totals_mismatch', 'totals', totals_mismatch),
     ('seq_mismatch', 'seqs', seq_mismatch),
     ('implausible_time', 'times', implausible_time),
+    ('reserved_dimension', 'reserved', reserved_dimension),
     ('unplaced_time', 'unplaced', unplaced_time),
     ('coarsened', 'coarse', coarsened),
     ('diagnostics_dropped', 'dropped', diagnostics_dropped),

@@ -161,8 +161,9 @@ def meter_table(meters):
     return field(3, field(1, 1) + rows)
 
 
-def section(first_seq, readings, records=()):
-    """readings: (meter number, subject, time in ms, value, flags); records stand before the first of them."""
+def section(first_seq, readings, records=(), dimension=None):
+    """readings: (meter number, subject, time in ms, value, flags); records stand before the first of them; dimension: (name,
+    value) of every reading."""
     subjects = sorted({subject for _, subject, _, _, _ in readings if subject})
     index = {subject: at + 1 for at, subject in enumerate(subjects)}
     times, before = [], {}
@@ -173,7 +174,9 @@ def section(first_seq, readings, records=()):
     flags = [flags for _, _, _, _, flags in readings]
     return (field(1, 1) + b''.join(field(2, field(1, first_seq) + record) for record in records) +
             b''.join(field(3, subject.encode()) for subject in subjects) +
+            (field(4, field(1, field(1, dimension[0].encode()) + field(2, dimension[1].encode()))) if dimension else b'') +
             packed(6, [row[0] for row in readings]) + packed(7, [index.get(row[1], 0) for row in readings]) +
+            (packed(8, [1] * len(readings)) if dimension else b'') +
             packed(9, times, zigzag) + packed(10, [row[3] for row in readings], zigzag) +
             (b''.join(field(12, field(1, 1) + field(2, flag)) for flag in flags) if any(flags) else b'') +
             field(14, len(readings)))
