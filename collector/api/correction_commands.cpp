@@ -5,6 +5,7 @@
 
 #include "collector/api/commands.h"
 #include "collector/api/operator_key.h"
+#include "collector/api/pages.h"
 #include "collector/api/setup.h"
 #include "collector/api/table.h"
 #include "collector/core/mapping.h"
@@ -20,7 +21,6 @@ namespace {
 
 constexpr uint64_t kCorrectionsMax = 100'000;
 constexpr size_t kPeriodsShown = 20;
-constexpr size_t kPage = 1000;
 constexpr size_t kShortId = 16;
 
 struct Logged {
@@ -108,19 +108,6 @@ Result<Correction> requested(Store& store, const Catalog& catalog, const Command
   return out;
 }
 
-CorrectionRow row_of(const Correction& correction) {
-  return {.id = statement_id(LeafKind::correction, bytes_of(correction.json())),
-          .tenant = correction.tenant,
-          .device = correction.device,
-          .subject = correction.subject,
-          .meter = correction.meter,
-          .action = correction.action,
-          .from = correction.from,
-          .until = correction.until.value_or(correction.from + Duration(1)),
-          .withdraws = correction.withdraws,
-          .leaf = 0};
-}
-
 /// One correction before it is made.
 class Preview {
  public:
@@ -129,7 +116,8 @@ class Preview {
         catalog_(catalog),
         mapping_(catalog),
         correction_(correction),
-        row_(row_of(correction)) {}
+        row_(row_of(correction, statement_id(LeafKind::correction, bytes_of(correction.json())),
+                    0)) {}
 
   Status print(std::ostream& out) {
     out << to_string(correction_.action) << " device " << printable(correction_.device)

@@ -222,6 +222,19 @@ bool is_correction(const SeriesKey& key) {
   return key.dimensions.size() == 1 && key.dimensions.front().first == kCorrectionDimension;
 }
 
+CorrectionRow row_of(const Correction& correction, const Digest& id, LeafNumber leaf) {
+  return {.id = id,
+          .tenant = correction.tenant,
+          .device = correction.device,
+          .subject = correction.subject,
+          .meter = correction.meter,
+          .action = correction.action,
+          .from = correction.from,
+          .until = correction.until.value_or(correction.from + Duration(1)),
+          .withdraws = correction.withdraws,
+          .leaf = leaf};
+}
+
 CorrectionFold fold_correction(const LogEntry& leaf) {
   CHECK_INVARIANT(leaf.kind == LeafKind::correction);
   CorrectionFold out;
@@ -240,16 +253,7 @@ CorrectionFold fold_correction(const LogEntry& leaf) {
         leaf, correction->tenant, "its time is before 2000 or more than a day after it was made"));
     return out;
   }
-  out.row = {.id = leaf.data,
-             .tenant = correction->tenant,
-             .device = correction->device,
-             .subject = correction->subject,
-             .meter = correction->meter,
-             .action = correction->action,
-             .from = correction->from,
-             .until = correction->until.value_or(correction->from + Duration(1)),
-             .withdraws = correction->withdraws,
-             .leaf = leaf.leaf};
+  out.row = row_of(*correction, leaf.data, leaf.leaf);
   if (adds) out.usage = reading_of(*correction, leaf.data);
   return out;
 }

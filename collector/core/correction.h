@@ -52,6 +52,9 @@ inline constexpr std::string_view kCorrectionDimension = "ledgerline.correction"
 bool is_reserved(const DimensionSet& dimensions);
 bool is_correction(const SeriesKey& key);
 
+/// The row that a statement of this id and leaf becomes.
+CorrectionRow row_of(const Correction& correction, const Digest& id, LeafNumber leaf);
+
 /// What a correction leaf means.
 struct CorrectionFold {
   std::optional<CorrectionRow> row;

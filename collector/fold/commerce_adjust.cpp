@@ -5,6 +5,7 @@
 #include "collector/core/exceptions.h"
 #include "collector/fold/commerce_runner.h"
 #include "collector/fold/faults.h"
+#include "common/check.h"
 
 namespace ledgerline::collector {
 
@@ -129,6 +130,8 @@ Result<bool> CommerceRunner::book(const Contract& contract, const AdjustInput& i
         close_leaf(contract, input.period, row, needs, input.evidence, decision->document,
                    input.now));
   }
+  // Nothing is booked without its leaf.
+  CHECK_INVARIANT(changes.statements.size() == (decision->periods.empty() ? 0 : 1));
   for (const std::string& id : late.late)
     changes.exceptions.push_back(settled(contract.name, id, decision->outcome, input.now));
   const auto unrated = unadjusted(contract, input, UpsertMode::clear, decision->outcome);
