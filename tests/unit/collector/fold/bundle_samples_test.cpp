@@ -197,14 +197,15 @@ TEST_CASE("bundles for two verifiers to agree on", "[.samples]") {
 }
 
 /// One batch of `count` readings a second apart, as an agent at 1 Hz seals them.
-void record_seconds(Proven& world, int64_t first_second, int64_t count, const std::string& begin) {
+void record_seconds(Proven& world, Dice& noise, int64_t first_second, int64_t count,
+                    const std::string& begin) {
   std::vector<std::string> times;
   std::vector<Sample> samples;
   const int64_t start = at(begin).unix_ms();
   for (int64_t i = 0; i < count; ++i)
     times.push_back(to_rfc3339(Timestamp(start + (first_second + i) * 1000)));
   for (const std::string& time : times)
-    samples.push_back({.subject = "aqua", .time = time, .value = 1 + (first_second % 7)});
+    samples.push_back({.subject = "aqua", .time = time, .value = noise.upto(1000)});
   world.record(samples);
 }
 
@@ -226,8 +227,9 @@ TEST_CASE("a line over a month of one device at 1 Hz", "[.month]") {
   constexpr int64_t kSeconds = int64_t{31} * 86'400;
   for (const int64_t per_batch : {60, 900}) {
     Proven world(Sections::one, billed_by_the_month());
+    Dice noise(1);
     for (int64_t second = 0; second < kSeconds; second += per_batch)
-      record_seconds(world, second, per_batch, begin);
+      record_seconds(world, noise, second, per_batch, begin);
     world.heartbeat("2025-12-31T23:00:00Z");
     world.documents = world.step("2026-01-06T00:01:00Z").documents;
     REQUIRE(world.documents.size() == 1);
