@@ -1,0 +1,240 @@
+"""A bundle made by hand for verify_test.py: one device, one stream of three batches with sections by subject, one subscription.
+Each option of Bundle changes one thing before everything is signed and sealed again."""
+import base64
+import json
+import os
+import struct
+
+import zstandard
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+import merkle
+from batch import MANIFEST_TYPE, subject_tag
+from canonical import time_ms
+from keys import PublicKey, labelled, pre_authentication_encoding, sha256
+
+STREAM = bytes(range(16))
+PROTOBUF = 'application/vnd.ledgerline.%s.v1+protobuf'
+JSON = 'application/vnd.ledgerline.%s.v1+json'
+AT = '2026-02-01T00:10:00.000Z'
+
+
+def day(text):
+    return time_ms(text, 'it')
+
+
+def varint(value):
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
+
+
+def field(number, value):
+    """A number, or bytes, or a text; nothing where it is the default."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value) if value else b''
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def packed(number, values):
+    return field(number, b''.join(map(varint, values))) if values else b''
+
+
+def zigzag(value):
+    return (value << 1) ^ (value >> 63) if value >= 0 else ((-value) << 1) - 1
+
+
+class Signer:
+    def __init__(self, name):
+        self._key = ed25519.Ed25519PrivateKey.from_private_bytes(sha256(name.encode()))
+        self.der = self._key.public_key().public_bytes(serialization.Encoding.DER,
+                                                       serialization.PublicFormat.SubjectPublicKeyInfo)
+        self.public = PublicKey(self.der)
+
+    def sign(self, payload_type, body):
+        return self._key.sign(pre_authentication_encoding(payload_type, body))
+
+    def signed(self, payload_type, body):
+        return field(1, payload_type) + field(2, body) + field(3, self.public.id) + field(4, self.sign(payload_type, body))
+
+    def note(self, size, root):
+        origin = 'ledgerline/%s/log/7' % self.public.id.hex()
+        text = '%s\n%d\n%s\n' % (origin, size, base64.b64encode(root).decode())
+        hint = sha256(origin.encode(), b'\n\x01', self.public.raw_ed25519())[:4]
+        signature = base64.b64encode(hint + self._key.sign(text.encode())).decode()
+        return ('%s\n— %s %s\n' % (text, origin, signature)).encode()
+
+    def pem(self):
+        return b'-----BEGIN PUBLIC KEY-----\n' + base64.encodebytes(self.der) + b'-----END PUBLIC KEY-----\n'
+
+
+class Bundle:
+    def __init__(self, quantity='300', readings=3, amount='3', document_price='0.01', drop_batch=None,
+                 period_until='2026-02-01T00:00:00.000Z', grant_key='device', promise='2026-02-01T00:00:00.000Z', withhold=None,
+                 link='api', version_by='ann', corrections=(), gap=None):
+        self._collector, self._ann, self._device = Signer('collector'), Signer('ann'), Signer('device')
+        self._leaves, self._statements, self._batches = [], [], []
+        period = {'from': '2026-01-01T00:00:00.000Z', 'until': period_until}
+        self._grant_parts(Signer(grant_key))
+        self._make_batches(withhold)
+        catalog, mapping = self._versions(link, version_by)
+        self._corrections(corrections)
+        gaps = [self._say(5, 'gap-acceptance', {'format': 1, 'tenant': 'acme', 'device': 'gw-1', 'from': gap[0],
+                                                'until': gap[1], 'by': 'ann', 'at': AT, 'reason': 'burnt'})] if gap else []
+        line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': quantity,
+                'unit_price': document_price, 'amount': amount, 'number': 1}
+        self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'contract': 'acme-2026', 'currency': 'EUR',
+                                     'lines': [line]})
+        self._say(7, 'close', {
+            'format': 1, 'tenant': 'acme', 'contract': 'acme-2026', 'period': period, 'revision': 1,
+            'log_leaves': len(self._leaves), 'catalog': catalog.hex(), 'mapping': mapping.hex(), 'zone_database': '2026a',
+            'streams': [{'stream': STREAM.hex(), 'device': 'gw-1', 'batch': 3, 'batch_id': self._batches[2][2].hex(),
+                         'next_seq': 5, 'complete_through': promise}],
+            'gaps': [number.hex() for number in gaps],
+            'lines': [{'subscription': 'api', 'meter': 'calls', 'unit': '1', 'quantity': quantity, 'readings': readings,
+                       'amount': amount}],
+            'document': {'id': 'bs-1', 'revision': 1, 'sha256': sha256(self._document).hex()}, 'by': 'collector', 'at': AT})
+        if drop_batch is not None:
+            del self._batches[drop_batch]
+        heartbeat = field(1, STREAM) + field(2, 9) + field(3, 5) + field(10, day(promise))
+        self._heartbeat = STREAM + self._device.signed(PROTOBUF % 'heartbeat', heartbeat)
+
+    @staticmethod
+    def _json(value):
+        return json.dumps(value, separators=(',', ':'), ensure_ascii=False).encode()
+
+    @staticmethod
+    def path(leaves, index):
+        """The inclusion proof of a leaf: RFC 6962, section 2.1.1."""
+        if len(leaves) < 2:
+            return []
+        split = 1 << ((len(leaves) - 1).bit_length() - 1)
+        if index < split:
+            return Bundle.path(leaves[:split], index) + [merkle.root_of(leaves[split:])]
+        return Bundle.path(leaves[split:], index - split) + [merkle.root_of(leaves[:split])]
+
+    def _proof(self, leaves, index):
+        path = self.path(leaves, index)
+        return struct.pack('>QB', index, len(path)) + b''.join(path)
+
+    def _say(self, kind, word, members):
+        body = self._json(members)
+        signer = self._ann if members['by'] == 'ann' else self._collector
+        number = labelled('ledgerline/%s/v1' % word, body)
+        self._statements.append((kind, len(self._leaves), signer.signed(JSON % word, body)))
+        self._leaves.append(number)
+        return number
+
+    def _grant_parts(self, key):
+        body = (field(1, 1) + field(2, 'acme') + field(3, 'gw-1') + field(4, 1) + field(5, STREAM) + field(7, key.public.id) +
+                field(8, 1) + field(9, 1))
+        self._grant = self._collector.signed(PROTOBUF % 'grant', body)
+        self._chain = labelled('ledgerline/grant/v1', body)
+
+    def _make_batches(self, withhold):
+        row = field(1, 1) + field(2, 'calls') + field(3, '1') + field(5, 2)
+        boot = field(1, 1) + field(2, field(1, bytes(16)) + field(2, 'agent 1'))
+        table = field(1, 1) + field(3, field(1, 1) + field(2, row))
+        records = field(2, boot) + field(2, table)
+        noon = day('2026-01-15T12:00:00.000Z')
+        self._batch(1, 0, 0, [('', [], records)], withhold)
+        self._batch(2, 3, 201, [('', [], b''), ('aqua', [(1, noon, 100), (3, noon + 5, 100)], b''),
+                                ('borealis', [(2, noon + 1, 1)], b'')], withhold)
+        self._batch(3, 4, 301, [('', [], b''), ('aqua', [(4, noon + 9, 100)], b'')], withhold)
+
+    def _section(self, first, subject, readings, records):
+        times = [reading[1] for reading in readings]
+        seqs = [first - 1] + [reading[0] for reading in readings]
+        return (field(1, 1) + records + (field(3, subject) if subject else b'') +
+                packed(5, [after - before for before, after in zip(seqs, seqs[1:])]) + packed(6, [1] * len(readings)) +
+                packed(7, [1] * len(readings) if subject else []) +
+                packed(9, [zigzag(after - before) for before, after in zip([0] + times, times)]) +
+                packed(10, [zigzag(reading[2]) for reading in readings]) + field(14, len(readings)))
+
+    def _batch(self, number, last, total, subjects, withhold):
+        first = {1: 1, 2: 1, 3: 4}[number]
+        said, sections = b'', b''
+        for subject, readings, records in subjects:
+            plain, salt = self._section(first, subject, readings, records), sha256(b'salt', subject.encode())[:16]
+            packed_section = zstandard.ZstdCompressor().compress(plain)
+            said += field(7, field(1, labelled('ledgerline/section/v1', salt, packed_section)) + field(2, len(packed_section)) +
+                          field(3, len(plain)) + field(5, subject_tag(STREAM, subject)))
+            sections += field(4, b'' if subject and subject == withhold else field(1, salt) + field(2, packed_section))
+        totals = field(8, field(1, 1) + field(2, total.to_bytes(2, 'big', signed=True))) if total else b''
+        manifest = (field(1, 1) + field(2, STREAM) + field(3, number) + field(4, first) + field(5, last) +
+                    field(6, self._chain) + said + totals + field(9, 1))
+        sealed = field(1, manifest) + field(2, self._device.public.id) + field(
+            3, self._device.sign(MANIFEST_TYPE, manifest)) + sections
+        self._chain = labelled('ledgerline/batch/v1', manifest)
+        self._batches.append((number, len(self._leaves), self._chain, sealed))
+        self._leaves.append(self._chain)
+
+    def _versions(self, link, by):
+        self._entries = []
+        catalog = [{'kind': 'contract', 'name': 'acme-2026', 'account': 'acme', 'connector': 'erp', 'currency': 'EUR',
+                    'time_zone': 'Europe/London', 'anchor': '2026-01-01T00:00:00.000Z', 'anchor_text': '2026-01-01', 'period': 'P1M',
+                    'until': None, 'grace_ms': 0, 'silence_ms': 0, 'adjust_after_ms': 0, 'approval': 'auto',
+                    'subscriptions': [{'name': 'api', 'rate_card': 'card'}]},
+                   {'kind': 'meter', 'name': 'calls', 'unit': '1', 'meter_kind': 'delta', 'aggregation': 'sum',
+                    'class': 'billing'},
+                   {'kind': 'rate_card', 'name': 'card', 'version': 1, 'currency': 'EUR', 'from': '2026-01-01T00:00:00.000Z',
+                    'prices': [{'meter': 'calls', 'product': 'CALL', 'description': 'Calls', 'included': '0',
+                                'tiers': [{'up_to': None, 'unit_price': '0.01'}]}]}]
+
+        def links(subject, subscription):
+            return {'kind': 'links', 'device': 'gw-1', 'subject': subject,
+                    'links': [{'subscription': subscription, 'asset': None, 'from': '2026-01-01T00:00:00.000Z', 'until': None}]}
+        return (self._version(2, 'catalog-version', catalog, by),
+                self._version(3, 'mapping-version', [links('aqua', link), links('borealis', 'another')], by))
+
+    def _version(self, kind, word, entries, by):
+        texts = sorted(map(self._json, entries))
+        salts = [sha256(text)[:16] for text in texts]
+        hashes = [labelled('ledgerline/entry/v1', salt, text) for salt, text in zip(salts, texts)]
+        number = self._say(kind, word, {'format': 1, 'tenant': 'acme', 'number': 1, 'previous': None, 'entries': len(texts),
+                                        'root': merkle.root_of(hashes).hex(), 'by': by, 'at': AT, 'reason': ''})
+        for index, (salt, text) in enumerate(zip(salts, texts)):
+            self._entries.append((number, index, self._proof(hashes, index) + salt + text))
+        return number
+
+    def _corrections(self, actions):
+        made = None
+        for action in actions:
+            until = None if action == 'add' else '2026-01-15T12:00:00.005Z'
+            value = '7' if action == 'add' else None
+            number = self._say(4, 'correction', {
+                'format': 1, 'tenant': 'acme', 'action': action, 'device': 'gw-1', 'subject': 'aqua', 'meter': 'calls', 'unit': '1',
+                'from': '2026-01-15T12:00:00.000Z', 'until': until if action == 'void' else None, 'value': value,
+                'withdraws': made.hex() if action == 'withdraw' else None, 'references': [], 'by': 'ann', 'at': AT,
+                'reason': 'checked'})
+            made = number
+
+    def encoded(self):
+        newest = self._batches[-1][0]
+        root = merkle.root_of(self._leaves)
+        parts = [(1, self._json({'format': 1, 'document': 'bs-1', 'revision': 1, 'line': 1})), (2, self._document),
+                 (3, self._collector.note(len(self._leaves), root))]
+        parts += [(4, bytes([kind]) + self._proof(self._leaves, leaf) + signed) for kind, leaf, signed in self._statements]
+        parts += [(5, version + rest) for version, _, rest in sorted(self._entries)]
+        parts.append((6, self._grant))
+        for number, leaf, _, sealed in self._batches:
+            proof = b'\1' + self._proof(self._leaves, leaf) if number == newest else b'\0'
+            parts.append((7, STREAM + struct.pack('>QQ', number, day('2026-01-16T00:00:00.000Z')) + proof + sealed))
+        parts.append((8, self._heartbeat))
+        seal = {'format': 1, 'parts': [labelled('ledgerline/bundle-part/v1', bytes([kind]), data).hex() for kind, data in parts],
+                'by': 'collector', 'at': AT}
+        parts.append((9, self._collector.signed(JSON % 'bundle-seal', self._json(seal))))
+        table = b'LEDGERLINE BUNDLE 1\n' + struct.pack('>I', len(parts)) + b''.join(
+            struct.pack('>BI', kind, len(data)) for kind, data in parts)
+        return table + sha256(table) + b''.join(data for _, data in parts)
+
+    def write_keys(self, folder):
+        for name, signer in (('collector', self._collector), ('operators/ann', self._ann), ('devices/acme.gw-1', self._device)):
+            path = os.path.join(folder, name + '.pem')
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, 'wb') as file:
+                file.write(signer.pem())
