@@ -260,9 +260,9 @@ def document_line(line):
     """(product, billable quantity, unit price, amount), compared as numbers."""
     try:
         return (line.get('product'),) + tuple(
-            c.Fraction(line.get(name)) for name in ('billable_quantity', 'unit_price', 'amount'))
-    except (TypeError, ValueError):
-        raise Refused('document', 'a line has no quantity, price or amount') from None
+            c.padded_decimal(line.get(name), name) for name in ('billable_quantity', 'unit_price', 'amount'))
+    except c.ShapeError as error:
+        raise Refused('document', 'of a line %s' % error) from None
 
 
 def shown(value):

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 TIME = re.compile(r'(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z', re.ASCII)
-DECIMAL = re.compile(r'-?(0|[1-9]\d*)(\.\d*[1-9])?', re.ASCII)
+DECIMAL = re.compile(r'-?(0|[1-9]\d{0,39})(\.\d{0,39}[1-9])?', re.ASCII)
+PADDED = re.compile(r'-?\d{1,40}(\.\d{1,40})?', re.ASCII)
 ESCAPES = {'"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t'}
 ESCAPES.update({chr(code): '\\u%04x' % code for code in range(0x20) if chr(code) not in ESCAPES})
 
@@ -62,9 +63,9 @@ def read(body, shape):
 
 
 def loose(body):
-    """Any JSON, its numbers with a fraction as exact fractions: a document's body."""
+    """Any JSON, its numbers with a fraction as text: a document's body."""
     try:
-        return json.loads(body.decode('utf-8'), parse_float=Fraction, parse_constant=_refused_number)
+        return json.loads(body.decode('utf-8'), parse_float=str, parse_constant=_refused_number)
     except (ValueError, RecursionError) as error:
         raise ShapeError('it is no JSON: %s' % error) from None
 
@@ -146,6 +147,13 @@ def decimal(value, where):
     """An exact decimal without superfluous zeros -> Fraction."""
     if not DECIMAL.fullmatch(text(value, where)) or value == '-0':
         raise ShapeError('%s is no decimal in its shortest form' % where)
+    return Fraction(value)
+
+
+def padded_decimal(value, where):
+    """A decimal that may have more zeros than it needs, as amounts in a document's lines do -> Fraction."""
+    if not PADDED.fullmatch(text(value, where)):
+        raise ShapeError('%s is no decimal' % where)
     return Fraction(value)
 
 

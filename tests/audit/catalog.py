@@ -10,7 +10,7 @@ from keys import labelled
 from merkle import included
 from refusal import Refused, require
 
-DURATION = re.compile(r'P(?:(\d+)([YMWD])|T(\d+)([HMS]))', re.ASCII)
+DURATION = re.compile(r'P(?:(\d{1,6})([YMWD])|T(\d{1,6})([HMS]))', re.ASCII)
 EXACT_MS = {'H': 3_600_000, 'M': 60_000, 'S': 1000}
 ABOUT_MS = {'D': 86_400_000, 'W': 7 * 86_400_000, 'M': 2_629_746_000, 'Y': 31_556_952_000}
 EVERY_SUBJECT = '*'
@@ -60,7 +60,10 @@ def _begins(contract, part):
         zone = ZoneInfo(contract.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Refused(part, 'the time zone %s is not known here' % contract.time_zone) from None
-    local = (EPOCH + timedelta(milliseconds=contract.anchor)).astimezone(zone).replace(tzinfo=None)
+    try:
+        local = (EPOCH + timedelta(milliseconds=contract.anchor)).astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        raise Refused(part, "the contract's anchor has no local time") from None
     step = count * ABOUT_MS[unit]
     return (lambda n: _instant_ms(_stepped(local, unit, n * count), zone),
             lambda at: (at - contract.anchor) // step)

@@ -112,8 +112,7 @@ class Meters:
 
     def declare(self, table, part):
         numbers = [row.number for row in table.rows]
-        require(table.number == self.table + 1 or not self._known and table.number >= 1, part,
-                'meter table %d follows table %d' % (table.number, self.table))
+        require(table.number > self.table, part, 'meter table %d follows table %d' % (table.number, self.table))
         require(numbers == sorted(set(numbers)) and (not numbers or numbers[0] >= 1), part,
                 'the rows of a meter table are not ascending')
         for row in table.rows:

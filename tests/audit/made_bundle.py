@@ -75,21 +75,22 @@ class Signer:
 class Bundle:
     def __init__(self, quantity='300', readings=3, amount='3', document_price='0.01', drop_batch=None,
                  period_until='2026-02-01T00:00:00.000Z', grant_key='device', promise='2026-02-01T00:00:00.000Z', withhold=None,
-                 link='api', version_by='ann', corrections=(), gap=None):
+                 link='api', version_by='ann', corrections=(), gap=None, before=None, billable=None, monotonic=False,
+                 anchored=True):
         self._collector, self._ann, self._device = Signer('collector'), Signer('ann'), Signer('device')
         self._leaves, self._statements, self._batches = [], [], []
         period = {'from': '2026-01-01T00:00:00.000Z', 'until': period_until}
         self._grant_parts(Signer(grant_key))
-        self._make_batches(withhold)
+        self._make_batches(withhold, monotonic, anchored)
         catalog, mapping = self._versions(link, version_by)
         self._corrections(corrections)
         gaps = [self._say(5, 'gap-acceptance', {'format': 1, 'tenant': 'acme', 'device': 'gw-1', 'from': gap[0],
                                                 'until': gap[1], 'by': 'ann', 'at': AT, 'reason': 'burnt'})] if gap else []
-        line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': quantity,
-                'unit_price': document_price, 'amount': amount, 'number': 1}
+        line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': (billable or (quantity,))[0],
+                'unit_price': document_price, 'amount': (billable or (0, amount))[1], 'number': 1}
         self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'contract': 'acme-2026', 'currency': 'EUR',
                                      'lines': [line]})
-        self._say(7, 'close', {
+        close = {
             'format': 1, 'tenant': 'acme', 'contract': 'acme-2026', 'period': period, 'revision': 1,
             'log_leaves': len(self._leaves), 'catalog': catalog.hex(), 'mapping': mapping.hex(), 'zone_database': '2026a',
             'streams': [{'stream': STREAM.hex(), 'device': 'gw-1', 'batch': 3, 'batch_id': self._batches[2][2].hex(),
@@ -97,7 +98,14 @@ class Bundle:
             'gaps': [number.hex() for number in gaps],
             'lines': [{'subscription': 'api', 'meter': 'calls', 'unit': '1', 'quantity': quantity, 'readings': readings,
                        'amount': amount}],
-            'document': {'id': 'bs-1', 'revision': 1, 'sha256': sha256(self._document).hex()}, 'by': 'collector', 'at': AT})
+            'document': {'id': 'bs-1', 'revision': 1, 'sha256': sha256(self._document).hex()}, 'by': 'collector', 'at': AT}
+        if before:
+            line = dict(close['lines'][0], quantity=before[0], amount=before[1])
+            self._say(7, 'close', dict(close, lines=[line], document=None))
+            close['revision'] = 2
+        elif billable:
+            close['revision'] = 2
+        self._say(7, 'close', close)
         if drop_batch is not None:
             del self._batches[drop_batch]
         heartbeat = field(1, STREAM) + field(2, 9) + field(3, 5) + field(10, day(promise))
@@ -135,7 +143,7 @@ class Bundle:
         self._grant = self._collector.signed(PROTOBUF % 'grant', body)
         self._chain = labelled('ledgerline/grant/v1', body)
 
-    def _make_batches(self, withhold):
+    def _make_batches(self, withhold, monotonic, anchored):
         row = field(1, 1) + field(2, 'calls') + field(3, '1') + field(5, 2)
         boot = field(1, 1) + field(2, field(1, bytes(16)) + field(2, 'agent 1'))
         table = field(1, 1) + field(3, field(1, 1) + field(2, row))
@@ -144,7 +152,10 @@ class Bundle:
         self._batch(1, 0, 0, [('', [], records)], withhold)
         self._batch(2, 3, 201, [('', [], b''), ('aqua', [(1, noon, 100), (3, noon + 5, 100)], b''),
                                 ('borealis', [(2, noon + 1, 1)], b'')], withhold)
-        self._batch(3, 4, 301, [('', [], b''), ('aqua', [(4, noon + 9, 100)], b'')], withhold)
+        anchor = field(2, field(1, 5) + field(4, field(1, 1000) + field(2, noon + 9) + field(3, 2))) if anchored else b''
+        flags = field(12, field(1, 1) + field(2, 1)) if monotonic else b''
+        reading = 4, 1000 if monotonic else noon + 9, 100
+        self._batch(3, 4, 301, [('', [], anchor), ('aqua', [reading], flags)], withhold)
 
     def _section(self, first, subject, readings, records):
         times = [reading[1] for reading in readings]

@@ -8,7 +8,7 @@ from keys import ED25519, NAME, sha256
 from refusal import require
 
 PART = 'checkpoint'
-ORIGIN = re.compile(r'ledgerline/([0-9a-f]{64})/([^/]*)/([1-9][0-9]*)')
+ORIGIN = re.compile(r'ledgerline/([0-9a-f]{64})/([^/]*)/([1-9][0-9]{0,9})')
 NOTE_SIZE_MAX = 64 * 1024
 SIGNATURES_MAX = 16
 
