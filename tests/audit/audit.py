@@ -79,8 +79,8 @@ class Audit:
         self._period = close.period
         document = self._document
         require(isinstance(document, dict) and document.get('id') == question.document, 'document', 'it has another id')
-        require(document.get('contract') == close.contract and document.get('tenant', close.tenant) == close.tenant,
-                'document', 'it is of another tenant or contract than its close statement')
+        require((document.get('tenant'), document.get('contract')) == (close.tenant, close.contract), 'document',
+                'it is of another tenant or contract than its close statement')
         self._closed, self._before = close, None
         if close.revision > 1:
             before = [other.content for other in closes if self._is_before(other.content)]
@@ -181,6 +181,7 @@ class Audit:
                     "the signature is not the stream's key's")
             heartbeat = encoding.decoded(wire.HEARTBEAT, item.signed.body, item.part)
             require(heartbeat.stream == item.stream, item.part, 'it is of another stream')
+            require(len(heartbeat.head_id) == 32 and len(heartbeat.boot_id) == 16, item.part, 'it is incomplete')
             require(heartbeat.next_seq <= known.named.next_seq, item.part, 'it speaks of readings that are not there')
             if known.named.complete_through is not None:
                 require(known.named.complete_through <= heartbeat.complete_through_ms, item.part,
@@ -234,7 +235,7 @@ class Audit:
         for line in self._asked_lines:
             part = 'line %s, %s' % (line.subscription, line.meter)
             price, currency = self._catalog.price(line.subscription, line.meter, self._period.from_)
-            require(currency == self._catalog.contract.currency == self._document.get('currency', currency), part,
+            require(currency == self._catalog.contract.currency == self._document.get('currency'), part,
                     'its currencies are not one')
             tiers = rating.rate(line.quantity, price, currency)
             require(rating.amount(tiers) == line.amount, part, 'rated it comes to %s, and the close says %s' % (

@@ -29,7 +29,36 @@ def proven_entries(entries, versions):
         of_mapping = version.kind == statements.MAPPING_VERSION
         require((content.kind == 'links') == of_mapping, entry.part, 'a version of this kind has no such entry')
         proven.append(SimpleNamespace(part=entry.part, content=content))
+    check_names(proven)
     return proven
+
+
+def check_names(proven):
+    """Names that an entry uses are those of entries shown, and no name is given twice."""
+    kinds = {}
+    for entry in proven:
+        content = entry.content
+        name = {'rate_card': lambda: (content.name, content.version), 'links': lambda: (content.device, content.subject)}.get(
+            content.kind, lambda: getattr(content, 'name', len(kinds.get(content.kind, ()))))()
+        require(name not in kinds.setdefault(content.kind, set()), entry.part, '%s %s is there twice' % (content.kind, name))
+        kinds[content.kind].add(name)
+        if content.kind == 'contract':
+            kinds.setdefault('subscription', set()).update(subscription.name for subscription in content.subscriptions)
+    kinds['rate_card'] = {name for name, _ in kinds.get('rate_card', ())}
+    for entry in proven:
+        for kind, name in _names_used(entry.content):
+            require(name in kinds.get(kind, ()), entry.part, 'it names %s %s, which is not shown' % (kind, name))
+
+
+def _names_used(content):
+    if content.kind == 'contract':
+        return [('account', content.account)] + [('rate_card', used.rate_card) for used in content.subscriptions]
+    if content.kind == 'rate_card':
+        return [('meter', price.meter) for price in content.prices]
+    if content.kind == 'links':
+        used = [('subscription', link.subscription) for link in content.links]
+        return [(kind, name) for kind, name in used + [('asset', link.asset) for link in content.links] if name]
+    return []
 
 
 def _instant_ms(local, zone):

@@ -73,6 +73,8 @@ def _record(raw, first_seq, last_seq, part):
     kinds = [kind for kind in KINDS if getattr(raw, kind) is not None]
     require(len(kinds) == 1, part, 'a record is of no known kind')
     require(first_seq <= raw.before_seq <= last_seq + 1, part, 'a record stands outside of the batch')
+    require(kinds != ['boot'] or len(raw.boot.boot_id) == 16 and len(raw.boot.configuration_hash) == 32, part,
+            'a boot record is incomplete')
     return SimpleNamespace(before_seq=raw.before_seq, kind=kinds[0], content=getattr(raw, kinds[0]))
 
 

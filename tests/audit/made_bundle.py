@@ -88,7 +88,7 @@ class Bundle:
                                                 'until': gap[1], 'by': 'ann', 'at': AT, 'reason': 'burnt'})] if gap else []
         line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': (billable or (quantity,))[0],
                 'unit_price': document_price, 'amount': (billable or (0, amount))[1], 'number': 1}
-        self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'contract': 'acme-2026', 'currency': 'EUR',
+        self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'tenant': 'acme', 'contract': 'acme-2026', 'currency': 'EUR',
                                      'lines': [line]})
         close = {
             'format': 1, 'tenant': 'acme', 'contract': 'acme-2026', 'period': period, 'revision': 1,
@@ -108,7 +108,7 @@ class Bundle:
         self._say(7, 'close', close)
         if drop_batch is not None:
             del self._batches[drop_batch]
-        heartbeat = field(1, STREAM) + field(2, 9) + field(3, 5) + field(10, day(promise))
+        heartbeat = field(1, STREAM) + field(2, 9) + field(3, 5) + field(5, bytes(32)) + field(7, bytes(16)) + field(10, day(promise))
         self._heartbeat = STREAM + self._device.signed(PROTOBUF % 'heartbeat', heartbeat)
 
     @staticmethod
@@ -145,7 +145,7 @@ class Bundle:
 
     def _make_batches(self, withhold, monotonic, anchored):
         row = field(1, 1) + field(2, 'calls') + field(3, '1') + field(5, 2)
-        boot = field(1, 1) + field(2, field(1, bytes(16)) + field(2, 'agent 1'))
+        boot = field(1, 1) + field(2, field(1, bytes(16)) + field(2, 'agent 1') + field(3, sha256(b'configuration')))
         table = field(1, 1) + field(3, field(1, 1) + field(2, row))
         records = field(2, boot) + field(2, table)
         noon = day('2026-01-15T12:00:00.000Z')
@@ -189,7 +189,8 @@ class Bundle:
         catalog = [{'kind': 'contract', 'name': 'acme-2026', 'account': 'acme', 'connector': 'erp', 'currency': 'EUR',
                     'time_zone': 'Europe/London', 'anchor': '2026-01-01T00:00:00.000Z', 'anchor_text': '2026-01-01', 'period': 'P1M',
                     'until': None, 'grace_ms': 0, 'silence_ms': 0, 'adjust_after_ms': 0, 'approval': 'auto',
-                    'subscriptions': [{'name': 'api', 'rate_card': 'card'}]},
+                    'subscriptions': [{'name': name, 'rate_card': 'card'} for name in ('api', 'another')]},
+                   {'kind': 'account', 'name': 'acme', 'legal_name': 'Acme', 'external': 'C-1'},
                    {'kind': 'meter', 'name': 'calls', 'unit': '1', 'meter_kind': 'delta', 'aggregation': 'sum',
                     'class': 'billing'},
                    {'kind': 'rate_card', 'name': 'card', 'version': 1, 'currency': 'EUR', 'from': '2026-01-01T00:00:00.000Z',
@@ -198,7 +199,7 @@ class Bundle:
 
         def links(subject, subscription):
             return {'kind': 'links', 'device': 'gw-1', 'subject': subject,
-                    'links': [{'subscription': subscription, 'asset': None, 'from': '2026-01-01T00:00:00.000Z', 'until': None}]}
+                    'links': [{'subscription': subscription, 'asset': '', 'from': '2026-01-01T00:00:00.000Z', 'until': None}]}
         return (self._version(2, 'catalog-version', catalog, by),
                 self._version(3, 'mapping-version', [links('aqua', link), links('borealis', 'another')], by))
 

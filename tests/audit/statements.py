@@ -35,7 +35,7 @@ SHAPES = {CATALOG_VERSION: VERSION, MAPPING_VERSION: VERSION, CORRECTION: CORREC
 # Entries of a catalog or mapping.
 TIER = c.record(up_to=c.optional(c.decimal), unit_price=c.decimal)
 PRICE = c.record(meter=c.text, product=c.text, description=c.text, included=c.decimal, tiers=c.listed(TIER))
-LINK = c.record(subscription=c.optional(c.text), asset=c.optional(c.text), from_=c.time_ms, until=c.optional(c.time_ms))
+LINK = c.record(subscription=c.text, asset=c.text, from_=c.time_ms, until=c.optional(c.time_ms))
 ENTRIES = {
     'meter': c.record(kind=c.text, name=c.text, unit=c.text, meter_kind=c.text, aggregation=c.text, class_=c.text),
     'rate_card': c.record(kind=c.text, name=c.text, version=c.whole, currency=c.text, from_=c.time_ms,
@@ -45,6 +45,8 @@ ENTRIES = {
                          anchor=c.time_ms, anchor_text=c.text, period=c.text, until=c.optional(c.time_ms),
                          grace_ms=c.whole, silence_ms=c.whole, adjust_after_ms=c.whole, approval=c.text,
                          subscriptions=c.listed(c.record(name=c.text, rate_card=c.text))),
+    'asset': c.record(kind=c.text, name=c.text, model=c.text, site=c.text, account=c.text, external=c.text,
+                      in_service_from=c.optional(c.time_ms)),
     'links': c.record(kind=c.text, device=c.text, subject=c.text, links=c.listed(LINK)),
 }
 

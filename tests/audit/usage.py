@@ -100,7 +100,7 @@ class Usage:
 
     def _add(self, device, subject, name, unit, kind, time, value, scale, place):
         for link in self._catalog.links_of(device, subject):
-            if link.subscription is None or not link.from_ <= time or link.until is not None and link.until <= time:
+            if time < link.from_ or link.until is not None and link.until <= time:
                 continue
             tally = self.tallies.get((link.subscription, name))
             if tally and tally.meter.unit == unit and kind in (None, tally.meter.meter_kind):

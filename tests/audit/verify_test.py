@@ -158,7 +158,7 @@ class Bundles(unittest.TestCase):
             ("another device's key", dict(grant_key='other'), 'grant 1: its key is not known'),
             ('a promise that ends too early', dict(promise='2026-01-31T23:59:59.999Z'), 'close at leaf'),
             ('an own section withheld', dict(withhold='aqua'), 'batch 2 of stream'),
-            ('a mapping of another subscription', dict(link='other'), 'line api, calls: the readings come to 0'),
+            ('a mapping of another subscription', dict(link='another'), 'line api, calls: the readings come to 0'),
             ('an approval by the collector', dict(version_by='collector'), 'catalog-version at leaf'),
         )
         for name, change, expected in cases:
