@@ -8,7 +8,7 @@ import note
 import rating
 import statements as st
 import wire
-from catalog import EVERY_SUBJECT, Catalog, has_period, proven_entries
+from catalog import Catalog, has_period, proven_entries
 from keys import labelled, sha256
 from merkle import included
 from refusal import Refused, require
@@ -201,19 +201,14 @@ class Audit:
     def _withheld(self):
         subscriptions = {line.subscription for line in self._asked_lines}
 
-        def billed(links):
-            return any(link.subscription in subscriptions and link.from_ < self._period.until and
-                       (link.until is None or link.until > self._period.from_) for link in links)
         for stream, known in self._streams.items():
-            device, own = known.named.device, {}
-            for (name, subject), links in self._catalog.links.items():
-                if name == device and subject != EVERY_SUBJECT:
-                    own[batches_of.subject_tag(stream, subject)] = billed(links)
-            every = billed(self._catalog.links.get((device, EVERY_SUBJECT), []))
+            device = known.named.device
+            own = {batches_of.subject_tag(stream, subject): subject for name, subject in self._catalog.links if name == device}
             opened = self._opened[stream]
             for batch in opened[run_begin(opened):]:
                 for withheld, said in zip(batch.withheld, batch.manifest.sections):
-                    require(not (withheld and own.get(said.subject_tag, every)), batch.part,
+                    require(not withheld or not self._catalog.may_be_billed(
+                        device, own.get(said.subject_tag), subscriptions, self._period), batch.part,
                             'a section is withheld that may hold readings of this line')
 
     # 10
@@ -223,7 +218,6 @@ class Audit:
             tally = self._usage.tallies[line.subscription, line.meter]
             part = 'line %s, %s' % (line.subscription, line.meter)
             quantity = tally.quantity()
-            require(quantity is not None, part, 'aggregation %s is not known' % tally.meter.aggregation)
             require(tally.meter.unit == line.unit, part, 'the meter has another unit than the close says')
             require((quantity, tally.readings) == (line.quantity, line.readings), part,
                     'the readings come to %s in %d readings, and the close says %s in %d' % (
@@ -237,10 +231,12 @@ class Audit:
             price, currency = self._catalog.price(line.subscription, line.meter, self._period.from_)
             require(currency == self._catalog.contract.currency == self._document.get('currency'), part,
                     'its currencies are not one')
+            require(currency in rating.PLACES, part, 'the minor unit of %s is not known' % currency)
+            require(line.quantity >= 0, part, 'a negative quantity has no price')
             tiers = rating.rate(line.quantity, price, currency)
             require(rating.amount(tiers) == line.amount, part, 'rated it comes to %s, and the close says %s' % (
                 shown(rating.amount(tiers)), shown(line.amount)))
-            expected = rating.billed(tiers)
+            expected = rating.billed(line.quantity, tiers)
             if self._before:
                 expected = rating.difference(tiers, self._tiers_before(line, price, currency, part))
             ours = [document_line(found) for found in lines

@@ -10,10 +10,14 @@ from keys import labelled
 from merkle import included
 from refusal import Refused, require
 
-DURATION = re.compile(r'P(?:(\d{1,6})([YMWD])|T(\d{1,6})([HMS]))', re.ASCII)
-EXACT_MS = {'H': 3_600_000, 'M': 60_000, 'S': 1000}
-ABOUT_MS = {'D': 86_400_000, 'W': 7 * 86_400_000, 'M': 2_629_746_000, 'Y': 31_556_952_000}
+MONTHS = re.compile(r'P(?=.)(?:(\d{1,6})Y)?(?:(\d{1,6})M)?', re.ASCII)
+DAYS = re.compile(r'P(?=.)(?:(\d{1,6})W)?(?:(\d{1,6})D)?', re.ASCII)
+EXACT = re.compile(r'PT(?=.)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?', re.ASCII)
+DATE = re.compile(r'\d{4}-\d\d-\d\d', re.ASCII)
+MONTH_ABOUT_MS, DAY_MS = 2_629_746_000, 86_400_000
 EVERY_SUBJECT = '*'
+ANY = ('sum', 'count', 'min', 'max', 'last')
+AGGREGATIONS = {'register': ('sum',), 'delta': ANY, 'event': ANY, 'gauge': ANY[1:]}
 
 
 def proven_entries(entries, versions):
@@ -67,41 +71,54 @@ def _instant_ms(local, zone):
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-def _stepped(local, unit, steps):
-    if unit in 'WD':
-        return local + timedelta(days=steps * (7 if unit == 'W' else 1))
-    months = local.year * 12 + local.month - 1 + steps * (12 if unit == 'Y' else 1)
-    year, month = divmod(months, 12)
+def _months_later(local, months):
+    """The same day, or the last one of a month that is too short."""
+    year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
     next_month = datetime(year + (month == 11), (month + 1) % 12 + 1, 1)
     return local.replace(year=year, month=month + 1, day=min(local.day, (next_month - timedelta(days=1)).day))
 
 
+def _count(pattern, period, *worth):
+    """What a duration such as P1Y6M comes to in the smallest unit; 0 where it has another form."""
+    found = pattern.fullmatch(period)
+    return sum(int(count or 0) * each for count, each in zip(found.groups(), worth)) if found else 0
+
+
+def _anchor(contract, zone):
+    """The instant that anchor_text means: a local date, or a time with its offset; None where it is neither."""
+    text = contract.anchor_text
+    try:
+        moment = datetime.fromisoformat(text.replace('Z', '+00:00'))
+    except ValueError:
+        return None
+    if DATE.fullmatch(text):
+        return _instant_ms(moment, zone)
+    return (moment - EPOCH) // timedelta(milliseconds=1) if moment.tzinfo else None
+
+
 def _begins(contract, part):
-    """number of period -> its first instant, and a period that is at most one off for an instant."""
-    rule = DURATION.fullmatch(contract.period)
-    require(rule is not None, part, "the contract's period is not understood: %s" % contract.period)
-    count, unit = int(rule[1] or rule[3]), rule[2] or rule[4]
-    require(count > 0, part, "the contract's period is empty")
-    if rule[4]:
-        step = count * EXACT_MS[unit]
-        return (lambda n: contract.anchor + n * step), (lambda at: (at - contract.anchor) // step)
+    """number of period -> its first instant, and about how long a period is."""
     try:
         zone = ZoneInfo(contract.time_zone)
+        require(_anchor(contract, zone) == contract.anchor, part, 'the anchor is not what its text means in the time zone')
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Refused(part, 'the time zone %s is not known here' % contract.time_zone) from None
-    try:
-        local = (EPOCH + timedelta(milliseconds=contract.anchor)).astimezone(zone).replace(tzinfo=None)
-    except OverflowError:
-        raise Refused(part, "the contract's anchor has no local time") from None
-    step = count * ABOUT_MS[unit]
-    return (lambda n: _instant_ms(_stepped(local, unit, n * count), zone),
-            lambda at: (at - contract.anchor) // step)
+    exact = _count(EXACT, contract.period, 3_600_000, 60_000, 1000)
+    if exact:
+        return lambda number: contract.anchor + number * exact, exact
+    days, months = _count(DAYS, contract.period, 7, 1), _count(MONTHS, contract.period, 12, 1)
+    require(days or months, part, "the contract's period is not understood: %s" % contract.period)
+    require(DATE.fullmatch(contract.anchor_text), part, 'a period of months or days begins at a local date')
+    local = datetime.fromisoformat(contract.anchor_text)
+    if days:
+        return lambda number: _instant_ms(local + timedelta(days=number * days), zone), days * DAY_MS
+    return lambda number: _instant_ms(_months_later(local, number * months), zone), months * MONTH_ABOUT_MS
 
 
 def has_period(contract, period, part):
     """Whether the contract's rule has a period of exactly these instants."""
-    begin, near = _begins(contract, part)
-    guess = near(period.from_)
+    begin, about_ms = _begins(contract, part)
+    guess = (period.from_ - contract.anchor) // about_ms
     for number in range(max(guess - 2, 0), max(guess, 0) + 3):
         try:
             first, until = begin(number), begin(number + 1)
@@ -112,6 +129,10 @@ def has_period(contract, period, part):
         if (first, until) == (period.from_, period.until) and first < until:
             return True
     return False
+
+
+def in_force(link, time):
+    return link.from_ <= time and (link.until is None or time < link.until)
 
 
 class Catalog:
@@ -127,6 +148,8 @@ class Catalog:
             elif content.kind == 'rate_card':
                 self._cards.append(content)
             elif content.kind == 'meter':
+                require(content.aggregation in AGGREGATIONS.get(content.meter_kind, ()), entry.part,
+                        'a meter of kind %s is not counted by %s' % (content.meter_kind, content.aggregation))
                 self._meters[content.name] = content
             elif content.kind == 'links':
                 self.links[content.device, content.subject] = content.links
@@ -150,10 +173,22 @@ class Catalog:
         require(len(prices) == 1, 'entry', 'rate card %s has no price of meter %s' % (card_name, meter))
         return prices[0], card.currency
 
-    def links_of(self, device, subject):
-        """Those of the subject's own entry, else of the device's."""
-        own = self.links.get((device, subject))
-        return own if own is not None else self.links.get((device, EVERY_SUBJECT), [])
+    def subscriptions_at(self, device, subject, time):
+        """Those that a subject is linked to at an instant: by its own links in force then, else by the device's."""
+        for name in (subject, EVERY_SUBJECT):
+            links = [link for link in self.links.get((device, name), ()) if in_force(link, time)]
+            if links:
+                return [link.subscription for link in links]
+        return []
+
+    def may_be_billed(self, device, subject, subscriptions, period):
+        """Whether readings of a subject in a period may count for one of the subscriptions. None: an unknown subject."""
+        own = self.links.get((device, subject), ()) if subject is not None else ()
+        instants = {period.from_}.union(*({link.from_, link.until} for link in own), *(
+            {link.from_, link.until} for link in self.links.get((device, EVERY_SUBJECT), ())))
+        return any(subscription in subscriptions for instant in instants
+                   if instant is not None and period.from_ <= instant < period.until
+                   for subscription in self.subscriptions_at(device, subject, instant))
 
     def device_spans(self, period):
         """device -> [begin, end) of what the contract needs of it in a period."""

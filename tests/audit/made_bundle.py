@@ -73,28 +73,38 @@ class Signer:
 
 
 class Bundle:
+    received = '2026-01-16T00:00:00.000Z'
+
     def __init__(self, quantity='300', readings=3, amount='3', document_price='0.01', drop_batch=None,
                  period_until='2026-02-01T00:00:00.000Z', grant_key='device', promise='2026-02-01T00:00:00.000Z', withhold=None,
                  link='api', version_by='ann', corrections=(), gap=None, before=None, billable=None, monotonic=False,
-                 anchored=True):
+                 anchored=True, period_from='2026-01-01T00:00:00.000Z', contract=(), meter=(), price=(), card=(), links=None,
+                 row=('1', 0, 2), batches=None, lines=None, next_seq=5, currency='EUR', entries=()):
+        self._changes = {'contract': contract, 'meter': meter, 'price': price, 'card': card}
+        self._entries_more = list(entries)
+        self._row = field(1, 1) + field(2, 'calls') + field(3, row[0]) + field(4, row[1]) + field(5, row[2])
         self._collector, self._ann, self._device = Signer('collector'), Signer('ann'), Signer('device')
-        self._leaves, self._statements, self._batches = [], [], []
-        period = {'from': '2026-01-01T00:00:00.000Z', 'until': period_until}
+        self._leaves, self._statements, self._batches, self._last = [], [], [], 0
+        period = {'from': period_from, 'until': period_until}
         self._grant_parts(Signer(grant_key))
-        self._make_batches(withhold, monotonic, anchored)
-        catalog, mapping = self._versions(link, version_by)
+        if batches:
+            for number, (last, total, subjects) in enumerate(batches, 1):
+                self._batch(number, last, total, subjects, withhold)
+        else:
+            self._make_batches(withhold, monotonic, anchored)
+        catalog, mapping = self._versions(links or [('aqua', link), ('borealis', 'another')], version_by)
         self._corrections(corrections)
         gaps = [self._say(5, 'gap-acceptance', {'format': 1, 'tenant': 'acme', 'device': 'gw-1', 'from': gap[0],
                                                 'until': gap[1], 'by': 'ann', 'at': AT, 'reason': 'burnt'})] if gap else []
         line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': (billable or (quantity,))[0],
                 'unit_price': document_price, 'amount': (billable or (0, amount))[1], 'number': 1}
-        self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'tenant': 'acme', 'contract': 'acme-2026', 'currency': 'EUR',
-                                     'lines': [line]})
+        self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'tenant': 'acme', 'contract': 'acme-2026', 'currency': currency,
+                                     'lines': [dict(line, **change) for change in lines or [{}]]})
         close = {
             'format': 1, 'tenant': 'acme', 'contract': 'acme-2026', 'period': period, 'revision': 1,
             'log_leaves': len(self._leaves), 'catalog': catalog.hex(), 'mapping': mapping.hex(), 'zone_database': '2026a',
-            'streams': [{'stream': STREAM.hex(), 'device': 'gw-1', 'batch': 3, 'batch_id': self._batches[2][2].hex(),
-                         'next_seq': 5, 'complete_through': promise}],
+            'streams': [{'stream': STREAM.hex(), 'device': 'gw-1', 'batch': len(self._batches),
+                         'batch_id': self._chain.hex(), 'next_seq': next_seq, 'complete_through': promise}],
             'gaps': [number.hex() for number in gaps],
             'lines': [{'subscription': 'api', 'meter': 'calls', 'unit': '1', 'quantity': quantity, 'readings': readings,
                        'amount': amount}],
@@ -108,7 +118,7 @@ class Bundle:
         self._say(7, 'close', close)
         if drop_batch is not None:
             del self._batches[drop_batch]
-        heartbeat = field(1, STREAM) + field(2, 9) + field(3, 5) + field(5, bytes(32)) + field(7, bytes(16)) + field(10, day(promise))
+        heartbeat = field(1, STREAM) + field(2, 9) + field(3, next_seq) + field(5, bytes(32)) + field(7, bytes(16)) + field(10, day(promise))
         self._heartbeat = STREAM + self._device.signed(PROTOBUF % 'heartbeat', heartbeat)
 
     @staticmethod
@@ -144,30 +154,41 @@ class Bundle:
         self._chain = labelled('ledgerline/grant/v1', body)
 
     def _make_batches(self, withhold, monotonic, anchored):
-        row = field(1, 1) + field(2, 'calls') + field(3, '1') + field(5, 2)
-        boot = field(1, 1) + field(2, field(1, bytes(16)) + field(2, 'agent 1') + field(3, sha256(b'configuration')))
-        table = field(1, 1) + field(3, field(1, 1) + field(2, row))
-        records = field(2, boot) + field(2, table)
         noon = day('2026-01-15T12:00:00.000Z')
-        self._batch(1, 0, 0, [('', [], records)], withhold)
+        self._batch(1, 0, 0, [('', [], self.boot(1) + self.table(1))], withhold)
         self._batch(2, 3, 201, [('', [], b''), ('aqua', [(1, noon, 100), (3, noon + 5, 100)], b''),
                                 ('borealis', [(2, noon + 1, 1)], b'')], withhold)
-        anchor = field(2, field(1, 5) + field(4, field(1, 1000) + field(2, noon + 9) + field(3, 2))) if anchored else b''
-        flags = field(12, field(1, 1) + field(2, 1)) if monotonic else b''
-        reading = 4, 1000 if monotonic else noon + 9, 100
-        self._batch(3, 4, 301, [('', [], anchor), ('aqua', [reading], flags)], withhold)
+        anchor = self.anchor(5, 1000, noon + 9) if anchored else b''
+        reading = (4, 1000, 100, 1) if monotonic else (4, noon + 9, 100)
+        self._batch(3, 4, 301, [('', [], anchor), ('aqua', [reading], b'')], withhold)
+
+    @staticmethod
+    def boot(before):
+        return field(2, field(1, before) + field(2, field(1, bytes(16)) + field(2, 'agent 1') +
+                                                 field(3, sha256(b'configuration'))))
+
+    def table(self, before):
+        return field(2, field(1, before) + field(3, field(1, 1) + field(2, self._row)))
+
+    @staticmethod
+    def anchor(before, monotonic, wall):
+        return field(2, field(1, before) + field(4, field(1, monotonic) + field(2, wall) + field(3, 2)))
 
     def _section(self, first, subject, readings, records):
-        times = [reading[1] for reading in readings]
+        flags, newest, times = [(reading + (0,))[3] for reading in readings], [0, 0], []
+        for reading, flag in zip(readings, flags):
+            times.append(reading[1] - newest[flag & 1])
+            newest[flag & 1] = reading[1]
         seqs = [first - 1] + [reading[0] for reading in readings]
         return (field(1, 1) + records + (field(3, subject) if subject else b'') +
                 packed(5, [after - before for before, after in zip(seqs, seqs[1:])]) + packed(6, [1] * len(readings)) +
                 packed(7, [1] * len(readings) if subject else []) +
-                packed(9, [zigzag(after - before) for before, after in zip([0] + times, times)]) +
-                packed(10, [zigzag(reading[2]) for reading in readings]) + field(14, len(readings)))
+                packed(9, [zigzag(time) for time in times]) +
+                packed(10, [zigzag(reading[2]) for reading in readings]) +
+                b''.join(field(12, field(1, 1) + field(2, flag)) for flag in flags if any(flags)) + field(14, len(readings)))
 
     def _batch(self, number, last, total, subjects, withhold):
-        first = {1: 1, 2: 1, 3: 4}[number]
+        first, self._last = self._last + 1, last
         said, sections = b'', b''
         for subject, readings, records in subjects:
             plain, salt = self._section(first, subject, readings, records), sha256(b'salt', subject.encode())[:16]
@@ -175,7 +196,7 @@ class Bundle:
             said += field(7, field(1, labelled('ledgerline/section/v1', salt, packed_section)) + field(2, len(packed_section)) +
                           field(3, len(plain)) + field(5, subject_tag(STREAM, subject)))
             sections += field(4, b'' if subject and subject == withhold else field(1, salt) + field(2, packed_section))
-        totals = field(8, field(1, 1) + field(2, total.to_bytes(2, 'big', signed=True))) if total else b''
+        totals = field(8, field(1, 1) + field(2, total.to_bytes(total.bit_length() // 8 + 1, 'big', signed=True))) if total else b''
         manifest = (field(1, 1) + field(2, STREAM) + field(3, number) + field(4, first) + field(5, last) +
                     field(6, self._chain) + said + totals + field(9, 1))
         sealed = field(1, manifest) + field(2, self._device.public.id) + field(
@@ -184,7 +205,7 @@ class Bundle:
         self._batches.append((number, len(self._leaves), self._chain, sealed))
         self._leaves.append(self._chain)
 
-    def _versions(self, link, by):
+    def _versions(self, mapping, by):
         self._entries = []
         catalog = [{'kind': 'contract', 'name': 'acme-2026', 'account': 'acme', 'connector': 'erp', 'currency': 'EUR',
                     'time_zone': 'Europe/London', 'anchor': '2026-01-01T00:00:00.000Z', 'anchor_text': '2026-01-01', 'period': 'P1M',
@@ -196,12 +217,18 @@ class Bundle:
                    {'kind': 'rate_card', 'name': 'card', 'version': 1, 'currency': 'EUR', 'from': '2026-01-01T00:00:00.000Z',
                     'prices': [{'meter': 'calls', 'product': 'CALL', 'description': 'Calls', 'included': '0',
                                 'tiers': [{'up_to': None, 'unit_price': '0.01'}]}]}]
+        catalog[3:3] = self._entries_more
+        for entry in catalog:
+            entry.update(self._changes.get(entry['kind'], ()))
+        catalog[-1].update(self._changes['card'])
+        catalog[-1]['prices'][0].update(self._changes['price'])
 
-        def links(subject, subscription):
+        def links(subject, subscription, *spans):
             return {'kind': 'links', 'device': 'gw-1', 'subject': subject,
-                    'links': [{'subscription': subscription, 'asset': '', 'from': '2026-01-01T00:00:00.000Z', 'until': None}]}
+                    'links': [{'subscription': subscription, 'asset': '' if subscription else 'pump', 'from': begin, 'until': until}
+                              for begin, until in spans or [('2026-01-01T00:00:00.000Z', None)]]}
         return (self._version(2, 'catalog-version', catalog, by),
-                self._version(3, 'mapping-version', [links('aqua', link), links('borealis', 'another')], by))
+                self._version(3, 'mapping-version', [links(*one) for one in mapping], by))
 
     def _version(self, kind, word, entries, by):
         texts = sorted(map(self._json, entries))
@@ -235,7 +262,7 @@ class Bundle:
         parts.append((6, self._grant))
         for number, leaf, _, sealed in self._batches:
             proof = b'\1' + self._proof(self._leaves, leaf) if number == newest else b'\0'
-            parts.append((7, STREAM + struct.pack('>QQ', number, day('2026-01-16T00:00:00.000Z')) + proof + sealed))
+            parts.append((7, STREAM + struct.pack('>QQ', number, day(self.received)) + proof + sealed))
         parts.append((8, self._heartbeat))
         seal = {'format': 1, 'parts': [labelled('ledgerline/bundle-part/v1', bytes([kind]), data).hex() for kind, data in parts],
                 'by': 'collector', 'at': AT}

@@ -138,6 +138,6 @@ class StreamWalk:
         for section in content.sections:
             registers = sum(1 for reading in section.readings if reading.row.kind == columns.REGISTER)
             ids = sum(1 for reading in section.readings if reading.row.forward_ids)
-            require(section.registers in (0, registers) and section.ids in (0, ids), batch.part,
+            require((section.registers, section.ids) == (registers, ids), batch.part,
                     'registers or ids are not those of its readings')
         return sums

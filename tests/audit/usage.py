@@ -78,13 +78,10 @@ class Tally:
             self._last = place, exact
 
     def quantity(self):
-        """None where the aggregation is not known."""
         if self.meter.aggregation == 'sum':
             return sum((Fraction(value, 10 ** scale) for scale, value in self._by_scale.items()), Fraction(0))
         if self.meter.aggregation == 'count':
             return Fraction(self.readings)
-        if self.meter.aggregation not in ('min', 'max', 'last'):
-            return None
         found = {'min': self._least, 'max': self._most, 'last': self._last and self._last[1]}[self.meter.aggregation]
         return Fraction(0) if found is None else found
 
@@ -99,10 +96,8 @@ class Usage:
         self._meters = {meter for _, meter in asked}
 
     def _add(self, device, subject, name, unit, kind, time, value, scale, place):
-        for link in self._catalog.links_of(device, subject):
-            if time < link.from_ or link.until is not None and link.until <= time:
-                continue
-            tally = self.tallies.get((link.subscription, name))
+        for subscription in self._catalog.subscriptions_at(device, subject, time):
+            tally = self.tallies.get((subscription, name))
             if tally and tally.meter.unit == unit and kind in (None, tally.meter.meter_kind):
                 tally.add(value, scale, place)
 

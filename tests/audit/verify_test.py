@@ -99,8 +99,8 @@ class Rating(unittest.TestCase):
 
 class Periods(unittest.TestCase):
     def test_months_keep_the_anchors_day_in_the_contracts_zone(self):
-        contract = canonical.Record({'anchor': day('2026-01-30T23:00:00.000Z'), 'time_zone': 'Europe/Brussels', 'period': 'P1M',
-                                     'until': None})
+        contract = canonical.Record({'anchor': day('2026-01-30T23:00:00.000Z'), 'anchor_text': '2026-01-31', 'period': 'P1M',
+                                     'time_zone': 'Europe/Brussels', 'until': None})
         for begin, until, whole in (('2026-01-30T23:00:00.000Z', '2026-02-27T23:00:00.000Z', True),
                                     ('2026-02-27T23:00:00.000Z', '2026-03-30T22:00:00.000Z', True),
                                     ('2026-02-27T23:00:00.000Z', '2026-03-30T23:00:00.000Z', False),
