@@ -145,20 +145,21 @@ class Audit:
             StreamWalk(known.named, known.grant_id, self._log, take).walk(self._opened[stream])
 
     def _find_asked_lines(self):
-        """The close's lines that are asked for; of one line of the document those of its subscription and meter."""
-        number = self._bundle.question.line
-        if number == 0:
-            return self._closed.lines
-        lines = [line for line in self._document_lines() if line.get('number') == number]
-        require(len(lines) == 1, 'question', 'the document has no line %d' % number)
-        asked = [line for line in self._closed.lines
-                 if (line.subscription, line.meter) == (lines[0].get('subscription'), lines[0].get('meter'))]
-        require(len(asked) == 1, self._close_part, 'it has not this subscription and meter once')
-        return asked
+        """The close's lines of what is asked for: of the document's n-th line, or of all of them, subscription and meter."""
+        lines, number = self._document_lines(), self._bundle.question.line
+        require(number <= len(lines), 'question', 'the document has no line %d' % number)
+        asked = {}
+        for line in lines[number - 1:number] if number else lines:
+            name = line.get('subscription'), line.get('meter')
+            found = [close for close in self._closed.lines if (close.subscription, close.meter) == name]
+            require(len(found) == 1, self._close_part, 'it has not one line of %s, %s' % name)
+            asked[name] = found[0]
+        return list(asked.values())
 
     def _document_lines(self):
         lines = self._document.get('lines')
-        require(isinstance(lines, list) and all(isinstance(line, dict) for line in lines), 'document', 'it has no lines')
+        require(isinstance(lines, list) and lines and all(isinstance(line, dict) for line in lines), 'document',
+                'it has no lines')
         return lines
 
     # 8
@@ -181,7 +182,7 @@ class Audit:
                     "the signature is not the stream's key's")
             heartbeat = encoding.decoded(wire.HEARTBEAT, item.signed.body, item.part)
             require(heartbeat.stream == item.stream, item.part, 'it is of another stream')
-            require(len(heartbeat.head_id) == 32 and len(heartbeat.boot_id) == 16, item.part, 'it is incomplete')
+            require(len(heartbeat.head_id) == 32 and len(heartbeat.boot_id) == 16 and heartbeat.next_seq >= 1, item.part, 'it is incomplete')
             require(heartbeat.next_seq <= known.named.next_seq, item.part, 'it speaks of readings that are not there')
             if known.named.complete_through is not None:
                 require(known.named.complete_through <= heartbeat.complete_through_ms, item.part,

@@ -73,20 +73,24 @@ class Signer:
 
 
 class Bundle:
+    proven = ()
     received = '2026-01-16T00:00:00.000Z'
 
     def __init__(self, quantity='300', readings=3, amount='3', document_price='0.01', drop_batch=None,
                  period_until='2026-02-01T00:00:00.000Z', grant_key='device', promise='2026-02-01T00:00:00.000Z', withhold=None,
                  link='api', version_by='ann', corrections=(), gap=None, before=None, billable=None, monotonic=False,
                  anchored=True, period_from='2026-01-01T00:00:00.000Z', contract=(), meter=(), price=(), card=(), links=None,
-                 row=('1', 0, 2), batches=None, lines=None, next_seq=5, currency='EUR', entries=()):
+                 row=('1', 0, 2), batches=None, lines=None, next_seq=5, currency='EUR', entries=(), asked=1, predecessor=b'',
+                 streams=()):
         self._changes = {'contract': contract, 'meter': meter, 'price': price, 'card': card}
-        self._entries_more = list(entries)
+        self._asked, self._entries_more = asked, list(entries)
         self._row = field(1, 1) + field(2, 'calls') + field(3, row[0]) + field(4, row[1]) + field(5, row[2])
         self._collector, self._ann, self._device = Signer('collector'), Signer('ann'), Signer('device')
         self._leaves, self._statements, self._batches, self._last = [], [], [], 0
         period = {'from': period_from, 'until': period_until}
-        self._grant_parts(Signer(grant_key))
+        self._grants = []
+        others = [self._other_stream(*other) for other in streams]
+        self._chain = self._grant(STREAM, 'gw-1', Signer(grant_key), predecessor)
         if batches:
             for number, (last, total, subjects) in enumerate(batches, 1):
                 self._batch(number, last, total, subjects, withhold)
@@ -99,12 +103,12 @@ class Bundle:
         line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': (billable or (quantity,))[0],
                 'unit_price': document_price, 'amount': (billable or (0, amount))[1], 'number': 1}
         self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'tenant': 'acme', 'contract': 'acme-2026', 'currency': currency,
-                                     'lines': [dict(line, **change) for change in lines or [{}]]})
+                                     'lines': [dict(line, **change) for change in ([{}] if lines is None else lines)]})
         close = {
             'format': 1, 'tenant': 'acme', 'contract': 'acme-2026', 'period': period, 'revision': 1,
             'log_leaves': len(self._leaves), 'catalog': catalog.hex(), 'mapping': mapping.hex(), 'zone_database': '2026a',
             'streams': [{'stream': STREAM.hex(), 'device': 'gw-1', 'batch': len(self._batches),
-                         'batch_id': self._chain.hex(), 'next_seq': next_seq, 'complete_through': promise}],
+                         'batch_id': self._chain.hex(), 'next_seq': next_seq, 'complete_through': promise}] + others,
             'gaps': [number.hex() for number in gaps],
             'lines': [{'subscription': 'api', 'meter': 'calls', 'unit': '1', 'quantity': quantity, 'readings': readings,
                        'amount': amount}],
@@ -119,7 +123,7 @@ class Bundle:
         if drop_batch is not None:
             del self._batches[drop_batch]
         heartbeat = field(1, STREAM) + field(2, 9) + field(3, next_seq) + field(5, bytes(32)) + field(7, bytes(16)) + field(10, day(promise))
-        self._heartbeat = STREAM + self._device.signed(PROTOBUF % 'heartbeat', heartbeat)
+        self._heartbeats = [STREAM + self._device.signed(PROTOBUF % 'heartbeat', heartbeat)]
 
     @staticmethod
     def _json(value):
@@ -147,11 +151,17 @@ class Bundle:
         self._leaves.append(number)
         return number
 
-    def _grant_parts(self, key):
-        body = (field(1, 1) + field(2, 'acme') + field(3, 'gw-1') + field(4, 1) + field(5, STREAM) + field(7, key.public.id) +
-                field(8, 1) + field(9, 1))
-        self._grant = self._collector.signed(PROTOBUF % 'grant', body)
-        self._chain = labelled('ledgerline/grant/v1', body)
+    def _grant(self, stream, device, key, predecessor):
+        body = (field(1, 1) + field(2, 'acme') + field(3, device) + field(4, 1) + field(5, stream) + field(7, key.public.id) +
+                field(8, 1) + field(9, 1) + field(10, predecessor))
+        self._grants.append(self._collector.signed(PROTOBUF % 'grant', body))
+        return labelled('ledgerline/grant/v1', body)
+
+    def _other_stream(self, stream, device, promise, predecessor):
+        """One without batches, of the same key; what the close says of it."""
+        grant = self._grant(stream, device, self._device, predecessor)
+        return {'stream': stream.hex(), 'device': device, 'batch': 0, 'batch_id': grant.hex(), 'next_seq': 1,
+                'complete_through': promise}
 
     def _make_batches(self, withhold, monotonic, anchored):
         noon = day('2026-01-15T12:00:00.000Z')
@@ -224,7 +234,8 @@ class Bundle:
         catalog[-1]['prices'][0].update(self._changes['price'])
 
         def links(subject, subscription, *spans):
-            return {'kind': 'links', 'device': 'gw-1', 'subject': subject,
+            device, _, subject = subject.rpartition('/')
+            return {'kind': 'links', 'device': device or 'gw-1', 'subject': subject,
                     'links': [{'subscription': subscription, 'asset': '' if subscription else 'pump', 'from': begin, 'until': until}
                               for begin, until in spans or [('2026-01-01T00:00:00.000Z', None)]]}
         return (self._version(2, 'catalog-version', catalog, by),
@@ -255,15 +266,15 @@ class Bundle:
     def encoded(self):
         newest = self._batches[-1][0]
         root = merkle.root_of(self._leaves)
-        parts = [(1, self._json({'format': 1, 'document': 'bs-1', 'revision': 1, 'line': 1})), (2, self._document),
+        parts = [(1, self._json({'format': 1, 'document': 'bs-1', 'revision': 1, 'line': self._asked})), (2, self._document),
                  (3, self._collector.note(len(self._leaves), root))]
         parts += [(4, bytes([kind]) + self._proof(self._leaves, leaf) + signed) for kind, leaf, signed in self._statements]
         parts += [(5, version + rest) for version, _, rest in sorted(self._entries)]
-        parts.append((6, self._grant))
+        parts += [(6, grant) for grant in sorted(self._grants)]
         for number, leaf, _, sealed in self._batches:
-            proof = b'\1' + self._proof(self._leaves, leaf) if number == newest else b'\0'
+            proof = b'\1' + self._proof(self._leaves, leaf) if number == newest or number in self.proven else b'\0'
             parts.append((7, STREAM + struct.pack('>QQ', number, day(self.received)) + proof + sealed))
-        parts.append((8, self._heartbeat))
+        parts += [(8, heartbeat) for heartbeat in self._heartbeats]
         seal = {'format': 1, 'parts': [labelled('ledgerline/bundle-part/v1', bytes([kind]), data).hex() for kind, data in parts],
                 'by': 'collector', 'at': AT}
         parts.append((9, self._collector.signed(JSON % 'bundle-seal', self._json(seal))))
@@ -272,7 +283,8 @@ class Bundle:
         return table + sha256(table) + b''.join(data for _, data in parts)
 
     def write_keys(self, folder):
-        for name, signer in (('collector', self._collector), ('operators/ann', self._ann), ('devices/acme.gw-1', self._device)):
+        for name, signer in (('collector', self._collector), ('operators/ann', self._ann), ('devices/acme.gw-1', self._device),
+                             ('devices/acme.gw-2', self._device)):
             path = os.path.join(folder, name + '.pem')
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, 'wb') as file:
