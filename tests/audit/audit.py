@@ -182,7 +182,8 @@ class Audit:
                     "the signature is not the stream's key's")
             heartbeat = encoding.decoded(wire.HEARTBEAT, item.signed.body, item.part)
             require(heartbeat.stream == item.stream, item.part, 'it is of another stream')
-            require(len(heartbeat.head_id) == 32 and len(heartbeat.boot_id) == 16 and heartbeat.next_seq >= 1, item.part, 'it is incomplete')
+            require(len(heartbeat.head_id) == 32 and len(heartbeat.boot_id) == 16 and heartbeat.next_seq >= 1 and
+                    heartbeat.number >= 1, item.part, 'it is incomplete')
             require(heartbeat.next_seq <= known.named.next_seq, item.part, 'it speaks of readings that are not there')
             if known.named.complete_through is not None:
                 require(known.named.complete_through <= heartbeat.complete_through_ms, item.part,

@@ -22,14 +22,17 @@ class Reading(NamedTuple):
 
 
 class Clock:
-    """Monotonic time of one boot -> wall-clock time. A reading waits while its boot has no anchor yet."""
+    """Monotonic time of one boot -> wall-clock time. A reading before its boot's first anchor waits for it, within its batch."""
 
     def __init__(self, take):
         self._take, self._anchor, self._waiting = take, None, []
 
     def boot(self):
-        """What still waits has no place in time: it is no usage."""
         self._anchor, self._waiting = None, []
+
+    def batch_ends(self):
+        """What still waits has no place in time: it is no usage."""
+        self._waiting = []
 
     def anchor(self, anchor):
         self._anchor = anchor
@@ -57,7 +60,7 @@ def run_begin(batches):
 
 
 class StreamWalk:
-    """Checks a stream's batches in order and hands every reading of the run that has a time to `take`."""
+    """Checks a stream's batches in order and hands every reading that has a time to `take`."""
 
     def __init__(self, stream, grant_id, log, take):
         """stream: of the close statement; log: size and root of the checkpoint."""
@@ -94,7 +97,7 @@ class StreamWalk:
         content = batches_of.read_back(batch)
         require(any(record.kind == 'meter_table' for record in content.records), batch.part,
                 'it stands before the run and declares no meters')
-        self._read(batch, content, None)
+        self._read(batch, content, Clock(self._take))
 
     def _in_run(self, before, batch):
         self._check_path(batch)
@@ -112,13 +115,13 @@ class StreamWalk:
     def _record(self, batch, record, clock):
         if record.kind == 'meter_table':
             self._meters.declare(record.content, batch.part)
-        elif clock and record.kind == 'boot':
+        elif record.kind == 'boot':
             clock.boot()
-        elif clock and record.kind == 'clock_anchor':
+        elif record.kind == 'clock_anchor':
             clock.anchor(record.content)
 
     def _read(self, batch, content, clock):
-        """Sum of the values by meter number. Without a clock no reading is counted."""
+        """Sum of the values by meter number."""
         sums, records = Counter(), content.records[::-1]
         for reading in content.readings:
             while records and records[-1].before_seq <= reading.seq:
@@ -126,12 +129,12 @@ class StreamWalk:
             row = self._meters.row(reading.meter, batch.part)
             reading.row = row
             sums[reading.meter] += reading.value
-            if clock:
-                placed = Reading(self._stream.stream, reading.seq, batch.received, row, reading.subject,
-                                 reading.dimensions, reading.time, reading.value)
-                (clock.place if reading.flags & columns.MONOTONIC else self._take)(placed)
+            placed = Reading(self._stream.stream, reading.seq, batch.received, row, reading.subject, reading.dimensions,
+                             reading.time, reading.value)
+            (clock.place if reading.flags & columns.MONOTONIC else self._take)(placed)
         for record in records[::-1]:
             self._record(batch, record, clock)
+        clock.batch_ends()
         require(batch.manifest.meter_table == self._meters.table, batch.part,
                 'its manifest names meter table %d, and the newest declared is %d' % (
                     batch.manifest.meter_table, self._meters.table))
