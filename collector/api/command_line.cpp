@@ -54,6 +54,9 @@ void describe_devices(CLI::App& app, CommandLine& out) {
   revoke->add_option("tenant", out.tenant)->required();
   revoke->add_option("device", out.device)->required();
   revoke->add_option("--reason", out.reason, "kept with the key")->required();
+}
+
+void describe_recovery(CLI::App& app, CommandLine& out) {
   CLI::App* recover =
       add_verb(app, out, Verb::recover, "recover",
                "let devices in that this store does not know and that show a grant of this "
@@ -350,6 +353,13 @@ void describe_gaps(CLI::App& app, CommandLine& out) {
   accept->add_option("--until", out.until, "RFC 3339")->required()->type_name("TIME");
   accept->add_option("--reason", out.reason, "why; signed and kept")->required();
   add_key(*accept, out);
+  CLI::App* close =
+      add_verb(app, out, Verb::close_period, "close",
+               "let a contract's oldest open period close without what devices owe it",
+               "ledgerline-collector close aqua-2026 --key ann.key --reason 'burnt'");
+  close->add_option("contract", out.contract, "its name in the catalog")->required();
+  close->add_option("--reason", out.reason, "why; signed and kept with each gap")->required();
+  add_key(*close, out);
 }
 
 void describe(CLI::App& app, CommandLine& out) {
@@ -372,6 +382,7 @@ void describe(CLI::App& app, CommandLine& out) {
                               "ledgerline-collector status --json");
   for (CLI::App* sub : {check, status}) sub->add_flag("--json", out.json, "answer in JSON");
   describe_devices(app, out);
+  describe_recovery(app, out);
   describe_operators(app, out);
   describe_documents(app, out);
   describe_exceptions(app, out);
