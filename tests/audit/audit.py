@@ -31,8 +31,11 @@ class Audit:
         for step in (self._encoding, self._checkpoint, self._statements, self._close, self._versions, self._grants,
                      self._batches, self._complete, self._withheld, self._quantities, self._amounts):
             step()
-        return ['%s, %s: %s in %d readings, %s' % (line.subscription, line.meter, shown(line.quantity), line.readings,
-                                                   shown(line.amount)) for line in self._asked_lines]
+        lines = ['%s, %s: %s in %d readings, %s' % (line.subscription, line.meter, shown(line.quantity), line.readings,
+                                                    shown(line.amount)) for line in self._asked_lines]
+        if self._document.get('approval', 'auto') != 'auto' and st.APPROVAL not in (item.kind for item in self._said):
+            lines.append('not proven: that anybody approved the document')
+        return lines
 
     # 1
     def _encoding(self):
@@ -81,6 +84,10 @@ class Audit:
         require(isinstance(document, dict) and document.get('id') == question.document, 'document', 'it has another id')
         require((document.get('tenant'), document.get('contract')) == (close.tenant, close.contract), 'document',
                 'it is of another tenant or contract than its close statement')
+        for item in (statement for statement in self._said if statement.kind == st.APPROVAL):
+            approval = item.content
+            require((approval.tenant, approval.document, approval.revision, approval.sha256) == (
+                close.tenant, question.document, question.revision, digest), item.part, 'it is of another document')
         self._closed, self._before = close, None
         if close.revision > 1:
             before = [other.content for other in closes if self._is_before(other.content)]
@@ -100,7 +107,6 @@ class Audit:
             found = [item for item in self._said if item.kind == kind and item.id == number]
             require(found, self._close_part, 'the %s that it names is not there' % st.WORDS[kind])
             require(found[0].content.tenant == self._closed.tenant, found[0].part, "it is another tenant's")
-            require(found[0].leaf < self._closed.log_leaves, found[0].part, 'it was logged after the close')
             versions[number] = found[0]
         proven = proven_entries(self._bundle.entries, versions)
         self._catalog = Catalog(proven, self._closed.contract)
@@ -192,8 +198,7 @@ class Audit:
         return promises
 
     def _accepted_upto(self, device, reached):
-        gaps = [item.content for item in self._said if item.kind == st.GAP_ACCEPTANCE and item.id in self._closed.gaps and
-                item.leaf < self._closed.log_leaves]
+        gaps = [item.content for item in self._said if item.kind == st.GAP_ACCEPTANCE and item.id in self._closed.gaps]
         for gap in sorted(gaps, key=lambda gap: gap.from_):
             if (gap.tenant, gap.device) == (self._closed.tenant, device) and gap.from_ <= reached:
                 reached = max(reached, gap.until)

@@ -80,11 +80,10 @@ class Bundle:
                  period_until='2026-02-01T00:00:00.000Z', grant_key='device', promise='2026-02-01T00:00:00.000Z', withhold=None,
                  link='api', version_by='ann', corrections=(), gap=None, before=None, billable=None, monotonic=False,
                  anchored=True, period_from='2026-01-01T00:00:00.000Z', contract=(), meter=(), price=(), card=(), links=None,
-                 row=('1', 0, 2), batches=None, lines=None, next_seq=5, currency='EUR', entries=(), asked=1, predecessor=b'',
-                 streams=()):
+                 batches=None, lines=None, next_seq=5, currency='EUR', entries=(), asked=1, predecessor=b'',
+                 streams=(), approval=None, log_leaves=None):
         self._changes = {'contract': contract, 'meter': meter, 'price': price, 'card': card}
         self._asked, self._entries_more = asked, list(entries)
-        self._row = field(1, 1) + field(2, 'calls') + field(3, row[0]) + field(4, row[1]) + field(5, row[2])
         self._collector, self._ann, self._device = Signer('collector'), Signer('ann'), Signer('device')
         self._leaves, self._statements, self._batches, self._last = [], [], [], 0
         period = {'from': period_from, 'until': period_until}
@@ -104,9 +103,13 @@ class Bundle:
                 'unit_price': document_price, 'amount': (billable or (0, amount))[1], 'number': 1}
         self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'tenant': 'acme', 'contract': 'acme-2026', 'currency': currency,
                                      'lines': [dict(line, **change) for change in ([{}] if lines is None else lines)]})
+        if approval:
+            self._say(6, 'approval', dict({
+                'format': 1, 'tenant': 'acme', 'document': 'bs-1', 'revision': 1, 'sha256': sha256(self._document).hex(),
+                'verdict': 'approved', 'by': 'ann', 'at': AT, 'reason': ''}, **approval))
         close = {
             'format': 1, 'tenant': 'acme', 'contract': 'acme-2026', 'period': period, 'revision': 1,
-            'log_leaves': len(self._leaves), 'catalog': catalog.hex(), 'mapping': mapping.hex(), 'zone_database': '2026a',
+            'log_leaves': len(self._leaves) if log_leaves is None else log_leaves, 'catalog': catalog.hex(), 'mapping': mapping.hex(), 'zone_database': '2026a',
             'streams': [{'stream': STREAM.hex(), 'device': 'gw-1', 'batch': len(self._batches),
                          'batch_id': self._chain.hex(), 'next_seq': next_seq, 'complete_through': promise}] + others,
             'gaps': [number.hex() for number in gaps],
@@ -177,8 +180,10 @@ class Bundle:
         return field(2, field(1, before) + field(2, field(1, bytes(16)) + field(2, 'agent 1') +
                                                  field(3, sha256(b'configuration'))))
 
-    def table(self, before):
-        return field(2, field(1, before) + field(3, field(1, 1) + field(2, self._row)))
+    @staticmethod
+    def table(before, row=('1', 0, 2)):
+        meter = field(1, 1) + field(2, 'calls') + field(3, row[0]) + field(4, row[1]) + field(5, row[2])
+        return field(2, field(1, before) + field(3, field(1, 1) + field(2, meter)))
 
     @staticmethod
     def anchor(before, monotonic, wall):

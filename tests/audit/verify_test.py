@@ -20,6 +20,7 @@ from catalog import has_period  # noqa: E402
 from keys import Keys, pre_authentication_encoding, sha256  # noqa: E402
 from refusal import Refused  # noqa: E402
 
+NOON = day('2026-01-15T12:00:00.000Z')
 LEAVES = [b'', b'\x00', b'\x10', b'\x20\x21', b'\x30\x31', b'\x40\x41\x42\x43', bytes(range(0x50, 0x58)),
           bytes(range(0x60, 0x70))]
 
@@ -187,6 +188,92 @@ class Bundles(unittest.TestCase):
         self.assertIn('refused: line api, calls: the document has not', adjustment(billable=('51', '0.5')))
         self.assertIn('refused: line api, calls: the revision before', adjustment(before=('250', '2.4')))
         self.assertIn('refused: close at leaf 5: the close statement of revision 1', adjustment(before=None))
+
+    def case(self, expected, **change):
+        outcome = self.outcome(Bundle(**change).encoded())
+        self.assertTrue(outcome.startswith(expected), outcome)
+
+    def one_batch(self, expected, *readings, records=b'', more=(), **change):
+        """Readings (time, value[, flags]) of the device itself, in one batch; `more`: records of batches behind it."""
+        change.setdefault('links', [('', 'api')])
+        numbered = [(seq,) + reading for seq, reading in enumerate(readings, 1)]
+        total, row = sum(reading[1] for reading in readings), change.pop('row', ('1', 0, 2))
+        batches = [(len(readings), total, [('', numbered, Bundle.boot(1) + Bundle.table(1, row) + records)])]
+        batches += [(len(readings), total, [('', [], later)]) for later in more]
+        self.case(expected, batches=batches, next_seq=len(readings) + 1, **change)
+
+    def test_a_subjects_own_link_counts_while_it_is_in_force_and_else_the_devices(self):
+        ended = ('aqua', 'another', ('2026-01-01T00:00:00.000Z', '2026-01-10T00:00:00.000Z'))
+        self.case('verified', links=[('*', 'api'), ended], quantity='301', readings=4, amount='3.01')
+        self.case('verified', links=[('*', 'api'), ('aqua', 'another')], quantity='1', readings=1, amount='0.01')
+        self.case('verified', links=[('*', 'api'), ('borealis', 'another')], withhold='borealis')
+        ended = ('borealis',) + ended[1:]
+        for links in ([('*', 'api')], [('*', 'api'), ended]):
+            self.case('refused: batch 2 of stream', links=links, withhold='borealis')
+
+    def test_a_meter_counts_what_its_kind_and_aggregation_say(self):
+        for aggregation, quantity, amount in (('count', '2', '0.02'), ('min', '5', '0.05'), ('max', '7', '0.07'), ('last', '7', '0.07')):
+            self.one_batch('verified', (NOON + 1, 7), (NOON, 5), row=('1', 0, 3), quantity=quantity, readings=2, amount=amount,
+                           meter=dict(meter_kind='gauge', aggregation=aggregation))
+        self.one_batch('refused: entry', (NOON, 5), meter=dict(meter_kind='gauge', aggregation='sum'))
+        self.one_batch('refused: line api, calls: the readings come to 0', (NOON, 5), row=('GB', 0, 2))
+        self.one_batch('verified', (NOON, 125), row=('1', 2, 2), quantity='1.25', readings=1, amount='0.01')
+
+    def test_no_price_is_guessed(self):
+        self.one_batch('refused: line api, calls: a negative', (NOON, -5), quantity='-5', readings=1, amount='0')
+        for currency in ('XYZ', 'USD'):
+            self.one_batch('refused: line api, calls:', (NOON, 5), quantity='5', readings=1, amount='0.05', currency=currency,
+                           card=dict(currency='XYZ'), contract=dict(currency='XYZ'))
+        self.one_batch('verified', (NOON, 5), quantity='5', readings=1, amount='0', price=dict(included='5'),
+                       lines=[dict(billable_quantity='0', amount='0.00')])
+
+    def test_a_reading_of_another_day_or_of_a_clock_that_runs_ahead_is_none(self):
+        received = day(Bundle.received)
+        for time, counted in ((received + 86_400_000, True), (received + 86_400_001, False), (day('2026-01-01T00:00:00.000Z') - 1, False)):
+            self.one_batch('verified' if counted else 'refused: line api, calls: the readings come to 0', (time, 5), quantity='5',
+                           readings=1, amount='0.05')
+
+    def test_an_anchor_places_its_own_batch_and_later_ones(self):
+        anchor, one = Bundle.anchor(2, 0, NOON), dict(quantity='5', readings=1, amount='0.05')
+        self.one_batch('verified', (9, 5, 1), records=anchor, **one)
+        self.one_batch('refused: line api, calls: the readings come to 0', (9, 5, 1), more=[anchor], **one)
+
+    def test_a_device_is_needed_until_its_last_link_ends(self):
+        links = [('', 'api', ('2026-01-01T00:00:00.000Z', '2026-01-20T00:00:00.000Z'))]
+        for promise, expected in (('2026-01-20T00:00:00.000Z', 'verified'), ('2026-01-19T23:59:59.999Z', 'refused: close at leaf')):
+            self.one_batch(expected, (NOON, 5), links=links, promise=promise, quantity='5', readings=1, amount='0.05')
+
+    def test_each_open_stream_of_a_device_promises(self):
+        other = bytes(range(1, 17))
+        self.case('refused: close at leaf', streams=[(other, 'gw-1', None, b'')])
+        self.case('verified', streams=[(other, 'gw-1', None, b'')], predecessor=other)
+        self.case('refused: close at leaf', streams=[(other, 'gw-2', None, b'')], links=[('aqua', 'api'), ('gw-2/', 'another')])
+
+    def test_a_period_ends_with_its_contract(self):
+        contract = dict(until='2026-01-20T00:00:00.000Z')
+        self.case('refused: entry', contract=contract)
+        self.case('verified', contract=contract, period_until='2026-01-20T00:00:00.000Z')
+
+    def test_a_close_rests_on_the_corrections_before_it_alone(self):
+        self.case('verified', corrections=['add'], log_leaves=5)
+        self.case('verified', corrections=['add'], log_leaves=6, quantity='307', readings=4, amount='3.07')
+
+    def test_an_approval_is_of_this_document(self):
+        self.case('verified', approval={})
+        self.case('refused: approval at leaf 5: it is of another', approval={'revision': 2})
+        self.case('refused: approval at leaf 5: it is an operator', approval={'by': 'collector'})
+
+    def test_of_all_lines_each_must_be_of_the_close(self):
+        self.case('refused: close at leaf 5: it has not one line of api, other', asked=0, lines=[{}, dict(meter='other')])
+        self.case('verified', asked=1, lines=[{}, dict(meter='other')])
+        self.case('refused: question: the document has no line 3', asked=3, lines=[{}, {}])
+
+    def test_a_batch_before_the_run_has_a_path_of_its_own(self):
+        bundle = Bundle()
+        del bundle._batches[1]
+        self.assertIn('refused: batch 1 of stream', self.outcome(bundle.encoded()))
+        bundle.proven = (1,)
+        self.assertIn('refused: line api, calls: the readings come to 100', self.outcome(bundle.encoded()))
 
     def test_an_anchor_places_earlier_readings_of_its_boot(self):
         self.assertEqual(self.outcome(Bundle(monotonic=True).encoded()), 'verified')
