@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import struct
+from types import SimpleNamespace
 
 import zstandard
 from cryptography.hazmat.primitives import serialization
@@ -72,61 +73,78 @@ class Signer:
         return b'-----BEGIN PUBLIC KEY-----\n' + base64.encodebytes(self.der) + b'-----END PUBLIC KEY-----\n'
 
 
-class Bundle:
-    proven = ()
-    received = '2026-01-16T00:00:00.000Z'
+# What can be changed in a bundle before it is signed; `edited` is afterwards, under a new seal: (type, place of a byte) of the last
+# part of that type.
+DEFAULTS = dict(
+    # close statement and document; `billable`: (quantity, amount) of the line, `before`: of revision 1
+    quantity='300', readings=3, amount='3', document_price='0.01', lines=None, currency='EUR', before=None, billable=None, asked=1,
+    period_from='2026-01-01T00:00:00.000Z', period_until='2026-02-01T00:00:00.000Z', log_leaves=None, approval=None,
+    # streams; `batches`: [(last seq, total, [(subject, readings, records)])], `streams`: [(id, device, promise, predecessor)]
+    batches=None, next_seq=5, withhold=None, drop_batch=None, proven=(), monotonic=False, anchored=True, streams=(), predecessor=b'',
+    grant_key='device', promise='2026-02-01T00:00:00.000Z', heard=None, heard_seq=None,
+    received='2026-01-16T00:00:00.000Z',
+    # catalog and mapping; `links`: [([device/]subject, subscription, (from, until) ...)]
+    contract={}, meter={}, price={}, card={}, entries=(), links=None, link='api', version_by='ann', corrections=(), gap=None,
+    edited=())
 
-    def __init__(self, quantity='300', readings=3, amount='3', document_price='0.01', drop_batch=None,
-                 period_until='2026-02-01T00:00:00.000Z', grant_key='device', promise='2026-02-01T00:00:00.000Z', withhold=None,
-                 link='api', version_by='ann', corrections=(), gap=None, before=None, billable=None, monotonic=False,
-                 anchored=True, period_from='2026-01-01T00:00:00.000Z', contract=(), meter=(), price=(), card=(), links=None,
-                 batches=None, lines=None, next_seq=5, currency='EUR', entries=(), asked=1, predecessor=b'',
-                 streams=(), approval=None, log_leaves=None):
-        self._changes = {'contract': contract, 'meter': meter, 'price': price, 'card': card}
-        self._asked, self._entries_more = asked, list(entries)
+
+class Bundle:
+    def __init__(self, **change):
+        self.made = SimpleNamespace(**dict(DEFAULTS, **change))
         self._collector, self._ann, self._device = Signer('collector'), Signer('ann'), Signer('device')
-        self._leaves, self._statements, self._batches, self._last = [], [], [], 0
-        period = {'from': period_from, 'until': period_until}
-        self._grants = []
-        others = [self._other_stream(*other) for other in streams]
-        self._chain = self._grant(STREAM, 'gw-1', Signer(grant_key), predecessor)
-        if batches:
-            for number, (last, total, subjects) in enumerate(batches, 1):
-                self._batch(number, last, total, subjects, withhold)
-        else:
-            self._make_batches(withhold, monotonic, anchored)
-        catalog, mapping = self._versions(links or [('aqua', link), ('borealis', 'another')], version_by)
-        self._corrections(corrections)
-        gaps = [self._say(5, 'gap-acceptance', {'format': 1, 'tenant': 'acme', 'device': 'gw-1', 'from': gap[0],
-                                                'until': gap[1], 'by': 'ann', 'at': AT, 'reason': 'burnt'})] if gap else []
-        line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': (billable or (quantity,))[0],
-                'unit_price': document_price, 'amount': (billable or (0, amount))[1], 'number': 1}
-        self._document = self._json({'kind': 'billing-summary', 'id': 'bs-1', 'tenant': 'acme', 'contract': 'acme-2026', 'currency': currency,
-                                     'lines': [dict(line, **change) for change in ([{}] if lines is None else lines)]})
-        if approval:
+        self._leaves, self._statements, self._batches, self._grants, self._last = [], [], [], [], 0
+        others = [self._other_stream(*other) for other in self.made.streams]
+        self._chain = self._grant(STREAM, 'gw-1', Signer(self.made.grant_key), self.made.predecessor)
+        for number, (last, total, subjects) in enumerate(self.made.batches or self._three_batches(), 1):
+            self._batch(number, last, total, subjects)
+        catalog, mapping = self._versions()
+        self._corrections(self.made.corrections)
+        gaps = self._gap()
+        self._document = self._make_document()
+        if self.made.approval is not None:
             self._say(6, 'approval', dict({
                 'format': 1, 'tenant': 'acme', 'document': 'bs-1', 'revision': 1, 'sha256': sha256(self._document).hex(),
-                'verdict': 'approved', 'by': 'ann', 'at': AT, 'reason': ''}, **approval))
+                'verdict': 'approved', 'by': 'ann', 'at': AT, 'reason': ''}, **self.made.approval))
+        self._close(catalog, mapping, others, gaps)
+        if self.made.drop_batch is not None:
+            del self._batches[self.made.drop_batch]
+        self._heartbeats = [self._heartbeat()]
+
+    def _heartbeat(self):
+        body = (field(1, STREAM) + field(2, 9) + field(3, self.made.heard_seq or self.made.next_seq) + field(5, bytes(32)) +
+                field(7, bytes(16)) + field(10, day(self.made.heard or self.made.promise)))
+        return STREAM + self._device.signed(PROTOBUF % 'heartbeat', body)
+
+    def _gap(self):
+        if not self.made.gap:
+            return []
+        return [self._say(5, 'gap-acceptance', {'format': 1, 'tenant': 'acme', 'device': 'gw-1', 'from': self.made.gap[0],
+                                                'until': self.made.gap[1], 'by': 'ann', 'at': AT, 'reason': 'burnt'})]
+
+    def _make_document(self):
+        quantity, amount = self.made.billable or (self.made.quantity, self.made.amount)
+        line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': quantity,
+                'unit_price': self.made.document_price, 'amount': amount, 'number': 1}
+        lines = [{}] if self.made.lines is None else self.made.lines
+        return self._json({'kind': 'billing-summary', 'id': 'bs-1', 'tenant': 'acme', 'contract': 'acme-2026',
+                           'currency': self.made.currency, 'lines': [dict(line, **change) for change in lines]})
+
+    def _close(self, catalog, mapping, others, gaps):
+        made = self.made
         close = {
-            'format': 1, 'tenant': 'acme', 'contract': 'acme-2026', 'period': period, 'revision': 1,
-            'log_leaves': len(self._leaves) if log_leaves is None else log_leaves, 'catalog': catalog.hex(), 'mapping': mapping.hex(), 'zone_database': '2026a',
-            'streams': [{'stream': STREAM.hex(), 'device': 'gw-1', 'batch': len(self._batches),
-                         'batch_id': self._chain.hex(), 'next_seq': next_seq, 'complete_through': promise}] + others,
+            'format': 1, 'tenant': 'acme', 'contract': 'acme-2026', 'period': {'from': made.period_from, 'until': made.period_until},
+            'revision': 1, 'log_leaves': len(self._leaves) if made.log_leaves is None else made.log_leaves,
+            'catalog': catalog.hex(), 'mapping': mapping.hex(), 'zone_database': '2026a',
+            'streams': [{'stream': STREAM.hex(), 'device': 'gw-1', 'batch': len(self._batches), 'batch_id': self._chain.hex(),
+                         'next_seq': made.next_seq, 'complete_through': made.promise}] + others,
             'gaps': [number.hex() for number in gaps],
-            'lines': [{'subscription': 'api', 'meter': 'calls', 'unit': '1', 'quantity': quantity, 'readings': readings,
-                       'amount': amount}],
+            'lines': [{'subscription': 'api', 'meter': 'calls', 'unit': '1', 'quantity': made.quantity,
+                       'readings': made.readings, 'amount': made.amount}],
             'document': {'id': 'bs-1', 'revision': 1, 'sha256': sha256(self._document).hex()}, 'by': 'collector', 'at': AT}
-        if before:
-            line = dict(close['lines'][0], quantity=before[0], amount=before[1])
+        if made.before:
+            line = dict(close['lines'][0], quantity=made.before[0], amount=made.before[1])
             self._say(7, 'close', dict(close, lines=[line], document=None))
-            close['revision'] = 2
-        elif billable:
-            close['revision'] = 2
-        self._say(7, 'close', close)
-        if drop_batch is not None:
-            del self._batches[drop_batch]
-        heartbeat = field(1, STREAM) + field(2, 9) + field(3, next_seq) + field(5, bytes(32)) + field(7, bytes(16)) + field(10, day(promise))
-        self._heartbeats = [STREAM + self._device.signed(PROTOBUF % 'heartbeat', heartbeat)]
+        self._say(7, 'close', dict(close, revision=2 if made.billable else 1))
 
     @staticmethod
     def _json(value):
@@ -166,14 +184,14 @@ class Bundle:
         return {'stream': stream.hex(), 'device': device, 'batch': 0, 'batch_id': grant.hex(), 'next_seq': 1,
                 'complete_through': promise}
 
-    def _make_batches(self, withhold, monotonic, anchored):
+    def _three_batches(self):
         noon = day('2026-01-15T12:00:00.000Z')
-        self._batch(1, 0, 0, [('', [], self.boot(1) + self.table(1))], withhold)
-        self._batch(2, 3, 201, [('', [], b''), ('aqua', [(1, noon, 100), (3, noon + 5, 100)], b''),
-                                ('borealis', [(2, noon + 1, 1)], b'')], withhold)
-        anchor = self.anchor(5, 1000, noon + 9) if anchored else b''
-        reading = (4, 1000, 100, 1) if monotonic else (4, noon + 9, 100)
-        self._batch(3, 4, 301, [('', [], anchor), ('aqua', [reading], b'')], withhold)
+        anchor = self.anchor(5, 1000, noon + 9) if self.made.anchored else b''
+        reading = (4, 1000, 100, 1) if self.made.monotonic else (4, noon + 9, 100)
+        return [(0, 0, [('', [], self.boot(1) + self.table(1))]),
+                (3, 201, [('', [], b''), ('aqua', [(1, noon, 100), (3, noon + 5, 100)], b''),
+                          ('borealis', [(2, noon + 1, 1)], b'')]),
+                (4, 301, [('', [], anchor), ('aqua', [reading], b'')])]
 
     @staticmethod
     def boot(before):
@@ -202,7 +220,7 @@ class Bundle:
                 packed(10, [zigzag(reading[2]) for reading in readings]) +
                 b''.join(field(12, field(1, 1) + field(2, flag)) for flag in flags if any(flags)) + field(14, len(readings)))
 
-    def _batch(self, number, last, total, subjects, withhold):
+    def _batch(self, number, last, total, subjects):
         first, self._last = self._last + 1, last
         said, sections = b'', b''
         for subject, readings, records in subjects:
@@ -210,7 +228,7 @@ class Bundle:
             packed_section = zstandard.ZstdCompressor().compress(plain)
             said += field(7, field(1, labelled('ledgerline/section/v1', salt, packed_section)) + field(2, len(packed_section)) +
                           field(3, len(plain)) + field(5, subject_tag(STREAM, subject)))
-            sections += field(4, b'' if subject and subject == withhold else field(1, salt) + field(2, packed_section))
+            sections += field(4, b'' if subject and subject == self.made.withhold else field(1, salt) + field(2, packed_section))
         totals = field(8, field(1, 1) + field(2, total.to_bytes(total.bit_length() // 8 + 1, 'big', signed=True))) if total else b''
         manifest = (field(1, 1) + field(2, STREAM) + field(3, number) + field(4, first) + field(5, last) +
                     field(6, self._chain) + said + totals + field(9, 1))
@@ -220,7 +238,7 @@ class Bundle:
         self._batches.append((number, len(self._leaves), self._chain, sealed))
         self._leaves.append(self._chain)
 
-    def _versions(self, mapping, by):
+    def _versions(self):
         self._entries = []
         catalog = [{'kind': 'contract', 'name': 'acme-2026', 'account': 'acme', 'connector': 'erp', 'currency': 'EUR',
                     'time_zone': 'Europe/London', 'anchor': '2026-01-01T00:00:00.000Z', 'anchor_text': '2026-01-01', 'period': 'P1M',
@@ -232,19 +250,20 @@ class Bundle:
                    {'kind': 'rate_card', 'name': 'card', 'version': 1, 'currency': 'EUR', 'from': '2026-01-01T00:00:00.000Z',
                     'prices': [{'meter': 'calls', 'product': 'CALL', 'description': 'Calls', 'included': '0',
                                 'tiers': [{'up_to': None, 'unit_price': '0.01'}]}]}]
-        catalog[3:3] = self._entries_more
-        for entry in catalog:
-            entry.update(self._changes.get(entry['kind'], ()))
-        catalog[-1].update(self._changes['card'])
-        catalog[-1]['prices'][0].update(self._changes['price'])
+        catalog[0].update(self.made.contract)
+        catalog[-2].update(self.made.meter)
+        catalog[-1].update(self.made.card)
+        catalog[-1]['prices'][0].update(self.made.price)
+        catalog += self.made.entries
 
         def links(subject, subscription, *spans):
             device, _, subject = subject.rpartition('/')
             return {'kind': 'links', 'device': device or 'gw-1', 'subject': subject,
                     'links': [{'subscription': subscription, 'asset': '' if subscription else 'pump', 'from': begin, 'until': until}
                               for begin, until in spans or [('2026-01-01T00:00:00.000Z', None)]]}
-        return (self._version(2, 'catalog-version', catalog, by),
-                self._version(3, 'mapping-version', [links(*one) for one in mapping], by))
+        mapping = self.made.links or [('aqua', self.made.link), ('borealis', 'another')]
+        return (self._version(2, 'catalog-version', catalog, self.made.version_by),
+                self._version(3, 'mapping-version', [links(*one) for one in mapping], self.made.version_by))
 
     def _version(self, kind, word, entries, by):
         texts = sorted(map(self._json, entries))
@@ -271,15 +290,20 @@ class Bundle:
     def encoded(self):
         newest = self._batches[-1][0]
         root = merkle.root_of(self._leaves)
-        parts = [(1, self._json({'format': 1, 'document': 'bs-1', 'revision': 1, 'line': self._asked})), (2, self._document),
+        parts = [(1, self._json({'format': 1, 'document': 'bs-1', 'revision': 1, 'line': self.made.asked})), (2, self._document),
                  (3, self._collector.note(len(self._leaves), root))]
         parts += [(4, bytes([kind]) + self._proof(self._leaves, leaf) + signed) for kind, leaf, signed in self._statements]
         parts += [(5, version + rest) for version, _, rest in sorted(self._entries)]
         parts += [(6, grant) for grant in sorted(self._grants)]
         for number, leaf, _, sealed in self._batches:
-            proof = b'\1' + self._proof(self._leaves, leaf) if number == newest or number in self.proven else b'\0'
-            parts.append((7, STREAM + struct.pack('>QQ', number, day(self.received)) + proof + sealed))
+            proof = b'\1' + self._proof(self._leaves, leaf) if number == newest or number in self.made.proven else b'\0'
+            parts.append((7, STREAM + struct.pack('>QQ', number, day(self.made.received)) + proof + sealed))
         parts += [(8, heartbeat) for heartbeat in self._heartbeats]
+        for kind, place in self.made.edited:
+            of_kind = [number for number, part in enumerate(parts) if part[0] == kind]
+            data = bytearray(parts[of_kind[-1]][1])
+            data[place] ^= 1
+            parts[of_kind[-1]] = kind, bytes(data)
         seal = {'format': 1, 'parts': [labelled('ledgerline/bundle-part/v1', bytes([kind]), data).hex() for kind, data in parts],
                 'by': 'collector', 'at': AT}
         parts.append((9, self._collector.signed(JSON % 'bundle-seal', self._json(seal))))
