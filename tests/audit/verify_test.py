@@ -265,6 +265,14 @@ class Bundles(unittest.TestCase):
         for promise, expected in (('2026-01-20T00:00:00.000Z', 'verified'), ('2026-01-19T23:59:59.999Z', 'refused: close at leaf')):
             self.one_batch(expected, (NOON, 5), links=links, promise=promise, quantity='5', readings=1, amount='0.05')
 
+        longer = links + [('other', 'api', ('2026-01-01T00:00:00.000Z', '2026-01-10T00:00:00.000Z'))]
+        self.one_batch('refused: close at leaf', (NOON, 5), links=longer, promise='2026-01-15T12:00:00.000Z', quantity='5',
+                       readings=1, amount='0.05')
+
+    def test_names_that_entries_use_are_shown(self):
+        self.case("refused: entry 5: it names subscription nobody's", link="nobody's")
+        self.case('refused: entry 2: it names account borealis', contract=dict(account='borealis'))
+
     def test_each_open_stream_of_a_device_promises(self):
         other = bytes(range(1, 17))
         self.case('refused: close at leaf', streams=[(other, 'gw-1', None, b'')])
