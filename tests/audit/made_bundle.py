@@ -276,16 +276,14 @@ class Bundle:
         return number
 
     def _corrections(self, actions):
+        """Each an action, or (action, what is otherwise); a withdraw is of the correction before it."""
         made = None
-        for action in actions:
-            until = None if action == 'add' else '2026-01-15T12:00:00.005Z'
-            value = '7' if action == 'add' else None
-            number = self._say(4, 'correction', {
+        for action, change in ((entry, {}) if isinstance(entry, str) else entry for entry in actions):
+            made = self._say(4, 'correction', dict({
                 'format': 1, 'tenant': 'acme', 'action': action, 'device': 'gw-1', 'subject': 'aqua', 'meter': 'calls', 'unit': '1',
-                'from': '2026-01-15T12:00:00.000Z', 'until': until if action == 'void' else None, 'value': value,
-                'withdraws': made.hex() if action == 'withdraw' else None, 'references': [], 'by': 'ann', 'at': AT,
-                'reason': 'checked'})
-            made = number
+                'from': '2026-01-15T12:00:00.000Z', 'until': '2026-01-15T12:00:00.005Z' if action == 'void' else None,
+                'value': '7' if action == 'add' else None, 'withdraws': made.hex() if action == 'withdraw' else None,
+                'references': [], 'by': 'ann', 'at': AT, 'reason': 'checked'}, **change))
 
     def encoded(self):
         newest = self._batches[-1][0]

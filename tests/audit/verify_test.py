@@ -195,6 +195,16 @@ class Bundles(unittest.TestCase):
         self.assertEqual(self.outcome(Bundle(corrections=['add', 'withdraw']).encoded()), 'verified')
         self.assertEqual(self.outcome(Bundle(corrections=['void'], quantity='200', readings=2, amount='2').encoded()), 'verified')
 
+    def test_a_correction_is_of_one_series_and_one_tenant(self):
+        added = dict(quantity='307', readings=4, amount='3.07')
+        for change in ({'tenant': 'other'}, {'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}, {'unit': 'GB'},
+                       {'value': '7.0'}, {'value': '0'}, {'value': str(1 << 63)}, {'reason': ''}, {'at': '2026-01-14T11:59:59.999Z'}):
+            self.case('verified', corrections=[('add', change)])
+        self.case('verified', corrections=[('add', {'at': '2026-01-14T12:00:00.000Z'})], **added)
+        for change in ({'tenant': 'other'}, {'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}):
+            self.case('verified', corrections=['add', ('withdraw', change)], **added)
+        self.case('verified', corrections=['add', ('withdraw', {'unit': 'GB'})])
+
     def test_an_accepted_gap_takes_the_place_of_a_promise(self):
         gap = Bundle(promise='2026-01-31T12:00:00.000Z', gap=('2026-01-31T12:00:00.000Z', '2026-02-01T00:00:00.000Z'))
         self.assertEqual(self.outcome(gap.encoded()), 'verified')
