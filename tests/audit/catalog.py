@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import entries as rules
 import statements
 from canonical import EPOCH
 from keys import labelled
@@ -16,8 +17,6 @@ EXACT = re.compile(r'PT(?=.)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?', re.A
 DATE = re.compile(r'\d{4}-\d\d-\d\d', re.ASCII)
 MONTH_ABOUT_MS, DAY_MS = 2_629_746_000, 86_400_000
 EVERY_SUBJECT = '*'
-ANY = ('sum', 'count', 'min', 'max', 'last')
-AGGREGATIONS = {'register': ('sum',), 'delta': ANY, 'event': ANY, 'gauge': ANY[1:]}
 
 
 def proven_entries(entries, versions):
@@ -33,36 +32,10 @@ def proven_entries(entries, versions):
         of_mapping = version.kind == statements.MAPPING_VERSION
         require((content.kind == 'links') == of_mapping, entry.part, 'a version of this kind has no such entry')
         proven.append(SimpleNamespace(part=entry.part, content=content))
-    check_names(proven)
+        rules.check_entry(content, entry.part)
+    rules.check_names(proven)
+    rules.check_cards(proven)
     return proven
-
-
-def check_names(proven):
-    """Names that an entry uses are those of entries shown, and no name is given twice."""
-    kinds = {}
-    for entry in proven:
-        content = entry.content
-        name = {'rate_card': lambda: (content.name, content.version), 'links': lambda: (content.device, content.subject)}.get(
-            content.kind, lambda: getattr(content, 'name', len(kinds.get(content.kind, ()))))()
-        require(name not in kinds.setdefault(content.kind, set()), entry.part, '%s %s is there twice' % (content.kind, name))
-        kinds[content.kind].add(name)
-        if content.kind == 'contract':
-            kinds.setdefault('subscription', set()).update(subscription.name for subscription in content.subscriptions)
-    kinds['rate_card'] = {name for name, _ in kinds.get('rate_card', ())}
-    for entry in proven:
-        for kind, name in _names_used(entry.content):
-            require(name in kinds.get(kind, ()), entry.part, 'it names %s %s, which is not shown' % (kind, name))
-
-
-def _names_used(content):
-    if content.kind == 'contract':
-        return [('account', content.account)] + [('rate_card', used.rate_card) for used in content.subscriptions]
-    if content.kind == 'rate_card':
-        return [('meter', price.meter) for price in content.prices]
-    if content.kind == 'links':
-        used = [('subscription', link.subscription) for link in content.links]
-        return [(kind, name) for kind, name in used + [('asset', link.asset) for link in content.links] if name]
-    return []
 
 
 def _instant_ms(local, zone):
@@ -148,8 +121,6 @@ class Catalog:
             elif content.kind == 'rate_card':
                 self._cards.append(content)
             elif content.kind == 'meter':
-                require(content.aggregation in AGGREGATIONS.get(content.meter_kind, ()), entry.part,
-                        'a meter of kind %s is not counted by %s' % (content.meter_kind, content.aggregation))
                 self._meters[content.name] = content
             elif content.kind == 'links':
                 self.links[content.device, content.subject] = content.links

@@ -252,8 +252,8 @@ class Bundle:
                                 'tiers': [{'up_to': None, 'unit_price': '0.01'}]}]}]
         catalog[0].update(self.made.contract)
         catalog[-2].update(self.made.meter)
-        catalog[-1].update(self.made.card)
         catalog[-1]['prices'][0].update(self.made.price)
+        catalog[-1].update(self.made.card)
         catalog += self.made.entries
 
         def links(subject, subscription, *spans):

@@ -252,8 +252,8 @@ class Bundles(unittest.TestCase):
 
     def test_no_price_is_guessed(self):
         self.one_batch('refused: line api, calls: a negative', (NOON, -5), quantity='-5', readings=1, amount='0')
-        for currency in ('XYZ', 'USD'):
-            self.one_batch('refused: line api, calls:', (NOON, 5), quantity='5', readings=1, amount='0.05', currency=currency,
+        for currency, expected in (('XYZ', 'refused: line api, calls: the minor unit'), ('USD', 'refused: line api, calls: its curr')):
+            self.one_batch(expected, (NOON, 5), quantity='5', readings=1, amount='0.05', currency=currency,
                            card=dict(currency='XYZ'), contract=dict(currency='XYZ'))
         self.one_batch('verified', (NOON, 5), quantity='5', readings=1, amount='0', price=dict(included='5'),
                        lines=[dict(billable_quantity='0', amount='0.00')])
@@ -282,6 +282,19 @@ class Bundles(unittest.TestCase):
     def test_names_that_entries_use_are_shown(self):
         self.case('refused: entry', link="nobody's")
         self.case('refused: entry', contract=dict(account='borealis'))
+
+    def test_entries_that_say_two_things_say_none(self):
+        def tiers(*bounds):
+            return dict(price=dict(tiers=[{'up_to': bound, 'unit_price': '0.01'} for bound in bounds]))
+        january = [('2026-01-%02dT00:00:00.000Z' % day_of_month) for day_of_month in range(1, 31)]
+        for change in (tiers(), tiers('500'), tiers(None, None), tiers('4', '3', None), tiers('0', None),
+                       dict(links=[('aqua', 'api', (january[0], None), (january[9], None))]),
+                       dict(links=[('aqua', 'api', (january[19], None), (january[0], january[16]))]),
+                       dict(links=[('aqua', 'api', (january[0], january[0]), (january[1], None))]),
+                       dict(meter={'class': 'diagnostic'}), dict(contract=dict(approval='maybe')), dict(card=dict(prices=[])),
+                       dict(contract=dict(currency='USD')), dict(price=dict(included='-1')),
+                       dict(entries=[{'kind': 'widget', 'name': 'x'}])):
+            self.case('refused: entry', **change)
 
     def test_each_open_stream_of_a_device_promises(self):
         other = bytes(range(1, 17))
