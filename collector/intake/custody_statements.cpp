@@ -162,6 +162,7 @@ Result<StreamRow> Custody::note_resume(const Resume& resume, StreamRow row) {
     }
     if (shown && !rolled_back &&
         shown->linked_upto > std::max(row.head_number, row.presented_upto)) {
+      TRY_VOID(account_for(*shown, row));
       change.presented_upto = shown->linked_upto;
       change.presented_receipt = shown->number;
       change.exceptions.push_back(recovery_opened(row, *shown, clock_.now()));
@@ -269,6 +270,7 @@ Status Custody::read_recovery() {
   TRY(counters_.recovering, store_.recovering());
   TRY(const RecoveryMode mode, store_.recovery_mode());
   counters_.recover_mode = mode.active;
+  TRY(counters_.log_epoch, epoch_in_force(store_));
   recovery_read_at_ = now;
   return {};
 }
