@@ -317,7 +317,7 @@ Result<int> run(const CollectorConfig& config, Clock& clock) {
   TRY(auto store, open_store(config));
   TRY(auto signer, load_or_make_signer(config));
   TRY_VOID(store->ensure_origin(first_epoch(signer->public_key())));
-  TRY_VOID(write_access_list(config, *store, clock.now()));
+  TRY_VOID(write_access_list(config, *store, clock.now(), true));
   Collector collector(config, clock, std::move(store), std::move(signer), none);
   return collector.run();
 }
