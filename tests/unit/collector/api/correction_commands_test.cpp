@@ -22,6 +22,8 @@ class Clerk : public Office {
     options.name = "ann";
     options.out = folder() + "/ann.key";
     REQUIRE(add_operator(config, options, clock, out));
+    options.key = options.out;
+    REQUIRE(load_catalog_folder(config, options, clock, out));
     NewStream stream;
     stream.grant.tenant = "demo";
     stream.grant.device = "app-1";
