@@ -193,11 +193,17 @@ TEST_CASE("uplink: a signed receipt for another history stops everything") {
   other.chain_value = desk.chain[0].id;
   desk.say(other, *desk.collector);
   REQUIRE(desk.until([&] { return !desk.uplink->status().alarm.empty(); }));
+  // The own batch of that number, once: it proves the fork to the collector.
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 6; }));
+  CHECK(desk.client->batches.back() == desk.chain[2].bytes);
+  other.number = 3;
+  desk.say(other, *desk.collector);
   CHECK(desk.outgoing.acked_upto() == 0);
   CHECK_FALSE(desk.failure);
   desk.client->handlers.on_connected(false);
   desk.settle();
   CHECK(desk.client->resumes == 1);
+  CHECK(desk.client->batches.size() == 6);
 }
 
 TEST_CASE(
