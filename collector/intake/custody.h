@@ -203,8 +203,9 @@ class Custody {
   std::set<Digest>
       unknown_seen_;  // hashes of unknown formats kept already: an agent sends them again and again
   std::set<std::pair<std::string, std::string>> budget_used_up_;
-  std::map<StreamId, Monotonic> asked_who_;  // streams that are not here, when they were asked
-  std::map<StreamId, Monotonic> reported_;   // and when an exception was written about them
+  /// Streams that are not here, or lack something here: when they were made to ask.
+  std::map<StreamId, Monotonic> asked_who_;
+  std::map<StreamId, Monotonic> reported_;  // and when an exception was written about them
   std::optional<Monotonic> recovery_read_at_;
 };
 

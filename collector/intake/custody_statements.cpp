@@ -63,12 +63,13 @@ Status Custody::take_heartbeat(const Arrival& arrival, const Topic& topic, Cache
   if (!row) return refuse(arrival, row.error(), cache);
   TRY(const auto key, stream_key(**row, cache));
   if (!verify(*message, key)) return refuse(arrival, Refusal::bad_signature, cache);
-  const bool shows_loss = (*row)->status == StreamStatus::open &&
-                          heartbeat->acked_upto > (*row)->head_number &&
-                          heartbeat->receipt_number >= (*row)->receipt_number &&
-                          heartbeat->receipt_number < kReceiptNumberMax;
-  if (shows_loss) {
-    // A receipt above the one it has and for less makes it ask, and its resume shows the proof.
+  const bool shows_loss =
+      (*row)->status == StreamStatus::open &&
+      heartbeat->acked_upto > std::max((*row)->head_number, (*row)->presented_upto) &&
+      heartbeat->receipt_number < kReceiptNumberMax;
+  // Again and again until its resume has shown the proof: the broker may not have taken the first.
+  if (shows_loss && is_due(asked_who_, heartbeat->stream, clock_.monotonic())) {
+    // A receipt above the one it has and for less makes it ask.
     TRY(const auto receipt, receipt_of(**row, heartbeat->receipt_number + 1));
     TRY_VOID(publish_receipts(topic, out));
   }
