@@ -5,6 +5,8 @@
 #include "collector/api/setup.h"
 #include "collector/core/documents.h"
 #include "collector/fold/bundle_writer.h"
+#include "collector/intake/log_checkpoint.h"
+#include "collector/intake/log_epoch.h"
 #include "common/exit_code.h"
 #include "common/io/system.h"
 #include "common/printable.h"
@@ -51,9 +53,13 @@ Result<int> prove(const CollectorConfig& config, const CommandLine& options, Clo
   TRY(auto store, open_existing_store(config));
   TRY(auto signer, load_or_make_signer(config));
   TRY(const std::string document, document_named(*store, options.document));
+  TRY_VOID(begin_epoch_if_put_back(*store, *signer, config.checkpoint_file(), clock.now()));
   TRY(const Bytes bundle,
       make_bundle(*store, *signer,
                   {.document = document, .line = options.line, .at = clock.now()}));
+  // What the bundle's checkpoint says of the log, this one says too.
+  TRY(const std::string note, current_checkpoint(*store, *signer));
+  TRY_VOID(keep_checkpoint(config.checkpoint_file(), note));
   TRY_VOID(io::write_file_durably(options.out, text_of(bundle)));
   out << printable(document) << ": " << bundle.size() << " bytes in " << printable(options.out)
       << "; check it with ledgerline-verify " << printable(options.out)

@@ -175,6 +175,20 @@ Result<LogOrigin> EmbeddedStore::log_origin() {
   return read([&](Rows& rows) { return rows.get<LogOrigin>(origin_key(), "evidence log"); });
 }
 
+Status EmbeddedStore::begin_epoch(const EpochPut& put) {
+  CHECK_INVARIANT(put.epoch > put.expected_epoch);
+  return write([&](Rows& rows) -> Status {
+    TRY(auto origin, rows.get<LogOrigin>(origin_key(), "evidence log"));
+    TRY(const auto tree, read_tree(rows));
+    if (origin.epoch != put.expected_epoch || tree.size() != put.expected_leaves)
+      return fail(Errc::conflict, "the evidence log has grown or begun another epoch meanwhile");
+    origin.epoch = put.epoch;
+    TRY_VOID(rows.put(origin_key(), origin));
+    TRY_VOID(append_statement(rows, put.statement));
+    return write_exceptions(rows, put.exceptions);
+  });
+}
+
 Result<std::string> EmbeddedStore::stored_checkpoint() {
   return read([&](Rows& rows) -> Result<std::string> {
     TRY(const auto note, rows.find_bytes(checkpoint_key()));
