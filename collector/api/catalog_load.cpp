@@ -25,6 +25,8 @@ Result<std::vector<StatementPut>> version_puts(const LoggedCatalog& logged, cons
                     .with("in_force", newest->tenant)
                     .with("tenant", author.tenant));
   }
+  // What cannot be read again must not come into force.
+  TRY_VOID(catalog_from_entries(author.tenant, catalog_entries(catalog), mapping_entries(catalog)));
   std::vector<StatementPut> out;
   for (const LeafKind kind : {LeafKind::catalog_version, LeafKind::mapping_version}) {
     const VersionState& state = logged.state(kind);

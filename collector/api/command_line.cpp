@@ -54,6 +54,9 @@ void describe_devices(CLI::App& app, CommandLine& out) {
   revoke->add_option("tenant", out.tenant)->required();
   revoke->add_option("device", out.device)->required();
   revoke->add_option("--reason", out.reason, "kept with the key")->required();
+}
+
+void describe_recovery(CLI::App& app, CommandLine& out) {
   CLI::App* recover =
       add_verb(app, out, Verb::recover, "recover",
                "let devices in that this store does not know and that show a grant of this "
@@ -385,6 +388,7 @@ void describe(CLI::App& app, CommandLine& out) {
                               "ledgerline-collector status --json");
   for (CLI::App* sub : {check, status}) sub->add_flag("--json", out.json, "answer in JSON");
   describe_devices(app, out);
+  describe_recovery(app, out);
   describe_operators(app, out);
   describe_documents(app, out);
   describe_exceptions(app, out);

@@ -11,6 +11,7 @@
 #include "collector/core/mapping.h"
 #include "collector/fold/contract_usage.h"
 #include "collector/fold/evidence.h"
+#include "collector/fold/logged_catalog.h"
 #include "collector/fold/tenant.h"
 #include "common/exit_code.h"
 #include "common/printable.h"
@@ -236,7 +237,7 @@ Json as_json(const Logged& one, const Logged* ended) {
 Result<int> correct(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out) {
   TRY(auto store, open_existing_store(config));
-  TRY(const Catalog catalog, read_catalog(config));
+  TRY(const Catalog catalog, catalog_in_force(*store));
   TRY(const auto tenant, tenant_of(catalog, *store));
   if (!tenant) return fail(Errc::not_found, "no device is enrolled yet");
   TRY(Correction correction, requested(*store, catalog, options));

@@ -7,6 +7,7 @@
 #include "collector/core/gap_acceptance.h"
 #include "collector/fold/accepted_gaps.h"
 #include "collector/fold/contract_usage.h"
+#include "collector/fold/logged_catalog.h"
 #include "collector/fold/tenant.h"
 #include "common/exit_code.h"
 #include "common/printable.h"
@@ -92,7 +93,7 @@ Result<GapAcceptance> requested(const CommandLine& options, const std::string& t
 Result<int> list_gaps(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                       std::ostream& out) {
   TRY(auto store, open_existing_store(config));
-  TRY(const Catalog catalog, read_catalog(config));
+  TRY(const Catalog catalog, catalog_in_force(*store));
   TRY(const auto tenant, tenant_of(catalog, *store));
   if (!tenant) return fail(Errc::not_found, "no device is enrolled yet");
   TRY(const auto accepted, AcceptedGaps().read(*store, *tenant));
@@ -115,7 +116,7 @@ Result<int> list_gaps(const CollectorConfig& config, const CommandLine& options,
 Result<int> accept_gap(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                        std::ostream& out) {
   TRY(auto store, open_existing_store(config));
-  TRY(const Catalog catalog, read_catalog(config));
+  TRY(const Catalog catalog, catalog_in_force(*store));
   TRY(const auto tenant, tenant_of(catalog, *store));
   if (!tenant) return fail(Errc::not_found, "no device is enrolled yet");
   TRY(GapAcceptance acceptance, requested(options, *tenant, clock.now()));

@@ -71,10 +71,16 @@ Result<OpenVersion> open_version(LeafKind kind, ByteView sealed) {
 
 Result<SignedVersion> sign_version(LeafKind kind, const NextVersion& version, Signer& signer) {
   TRY(auto statement, sign_statement(kind, version.statement.json(), signer));
-  return SignedVersion{.id = statement.id,
-                       .sealed = encode(SealedVersion{.statement = std::move(statement.bytes),
-                                                      .added = version.added,
-                                                      .removed = version.removed})};
+  SignedVersion out{.id = statement.id,
+                    .sealed = encode(SealedVersion{.statement = std::move(statement.bytes),
+                                                   .added = version.added,
+                                                   .removed = version.removed})};
+  if (out.sealed.size() > SealedVersion::kSizeMax) {
+    return fail(Error(Errc::reject, "a version of the catalog is too large: load it in parts")
+                    .with("bytes", std::to_string(out.sealed.size()))
+                    .with("at_most", std::to_string(SealedVersion::kSizeMax)));
+  }
+  return out;
 }
 
 Status VersionState::apply(const OpenVersion& version) {
