@@ -10,14 +10,13 @@
 #include "collector/core/closing.h"
 #include "collector/core/correction.h"
 #include "collector/core/gap_acceptance.h"
-#include "collector/core/operators.h"
 #include "collector/core/replay.h"
-#include "collector/fold/logged_catalog.h"
 #include "collector/store/keys.h"
 #include "collector/store/lmdb_store.h"
 #include "collector/store/record_codec.h"
 #include "common/crc32c.h"
 #include "common/io/lmdb.h"
+#include "tests/unit/collector/fold/catalog_log.h"
 #include "tests/unit/collector/fold/commerce_catalog.h"
 #include "tests/unit/collector/fold/commerce_world.h"
 
@@ -85,37 +84,18 @@ class Live : public CommerceWorld {
       : CommerceWorld(catalog_text(), {.zone_database = "test"}, std::move(store)) {
     REQUIRE(this->store().ensure_origin(
         {.collector = collector().public_key().id().hex(), .log = "ledgerline", .epoch = 1}));
-    add_operator();
     load(catalog_text());
   }
 
   void load(const std::string& text) {
-    const Catalog catalog = read(text);
-    LoggedCatalog logged(store());
-    REQUIRE(logged.refresh());
-    CommercialChanges changes;
-    for (const LeafKind kind : {LeafKind::catalog_version, LeafKind::mapping_version}) {
-      const bool is_catalog = kind == LeafKind::catalog_version;
-      const auto next =
-          logged.state(kind).next(is_catalog ? catalog_entries(catalog) : mapping_entries(catalog),
-                                  {.tenant = "demo", .by = "ada", .at = now_, .reason = "because"},
-                                  [this] { return *EntrySalt::from(Bytes(16, ++salt_)); });
-      REQUIRE(next);
-      if (!*next) continue;
-      const auto made = sign_version(kind, **next, *ada_).value();
-      changes.statements.push_back({.kind = kind,
-                                    .id = made.id,
-                                    .sealed = made.sealed,
-                                    .at = now_,
-                                    .expected_count = std::nullopt});
-    }
-    REQUIRE(store().put_documents(changes));
+    REQUIRE(ada_.log(read(text)));
     fold();
+    LoggedCatalog logged(store());
     REQUIRE(logged.refresh());
     runner().set_catalog(*logged.catalog().value());
   }
 
-  void say(LeafKind kind, const std::string& json) { log(by_ada(kind, json)); }
+  void say(LeafKind kind, const std::string& json) { log(ada_.say(kind, json)); }
 
   void void_usage(std::string_view from, std::string_view until) {
     Correction out;
@@ -151,15 +131,6 @@ class Live : public CommerceWorld {
       say(LeafKind::approval, decision_about(document, true, "ada", now_, "").json());
   }
 
-  StatementPut by_ada(LeafKind kind, const std::string& json) {
-    auto made = sign_statement(kind, json, *ada_).value();
-    return {.kind = kind,
-            .id = made.id,
-            .sealed = std::move(made.bytes),
-            .at = now_,
-            .expected_count = std::nullopt};
-  }
-
   /// Two contracts; late readings, a void of a closed period, a new version of the catalog, a gap;
   /// batches in the log that the closes had not folded yet.
   void history() {
@@ -182,21 +153,8 @@ class Live : public CommerceWorld {
   }
 
  private:
-  void add_operator() {
-    ada_ = signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
-    const OperatorRow row = new_operator("ada", ada_->public_key(), now_);
-    auto made =
-        sign_statement(LeafKind::operator_key, statement_of(row, "").json(), collector()).value();
-    REQUIRE(store().put_operator(row, {.kind = LeafKind::operator_key,
-                                       .id = made.id,
-                                       .sealed = made.bytes,
-                                       .at = now_,
-                                       .expected_count = std::nullopt}));
-  }
-
-  std::unique_ptr<Signer> ada_;
-  Timestamp now_ = at("2026-01-05T09:00:00Z");
-  uint8_t salt_ = 0;
+  CatalogLog ada_{store(), &collector()};
+  Timestamp now_ = ada_.now();
 };
 
 /// What a live collector left behind, to be edited and replayed.
