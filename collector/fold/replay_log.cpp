@@ -59,7 +59,8 @@ Status ReplayLog::take_device(const DeviceRow& device) {
     Stream stream{.row = row,
                   .since = std::max(device.enrolled_at, row.grant.issued_at),
                   .key = {},
-                  .replayed = std::nullopt};
+                  .replayed = std::nullopt,
+                  .promise = {}};
     for (const DeviceKey& key : device.keys) {
       if (key.id == row.grant.key) stream.key = key;
     }
@@ -233,9 +234,11 @@ Status ReplayLog::take_promises(const LogEntry& leaf, const CloseStatement& clos
     if (named == close.streams.end() || stream == streams_.end())
       return wrong(leaf, "it rests on a promise of stream " + heartbeat.stream.hex() +
                              ", which it does not name");
+    if (stream->second.promise == bytes) continue;
     if (!verify(message, stream->second.replayed->key))
       return wrong(
           leaf, "the promise of stream " + heartbeat.stream.hex() + " is not signed by its device");
+    stream->second.promise = bytes;
     // A promise holds up to the moment it was received at most.
     puts.push_back({.heartbeat = heartbeat,
                     .received_at = std::min(named->complete_through.value_or(close.at),

@@ -52,6 +52,7 @@ class ReplayLog {
     DeviceKey key;          // of the grant
     uint64_t revision = 0;  // the target's row; 0: not there yet
     std::optional<ReplayedStream> replayed;
+    Bytes promise;  // the Signed Heartbeat that was taken last: many closes rest on one
   };
 
   Status take_device(const DeviceRow& device);
