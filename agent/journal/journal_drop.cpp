@@ -25,6 +25,13 @@ void follow(const Record& record, std::vector<Record>& records) {
   if (is_boot(record) || is_anchor(record)) records.push_back(record);
 }
 
+/// Damage must not stop forgetting; what fails otherwise is still an error.
+Result<std::optional<Skeleton>> unless_damaged(Result<Skeleton> skeleton) {
+  if (skeleton) return std::move(*skeleton);
+  if (skeleton.error().code() == Errc::corrupt) return std::nullopt;
+  return fail(skeleton.error());
+}
+
 }  // namespace
 
 void Journal::Impl::note_records(ByteView sealed, Columns& records) const {
@@ -54,7 +61,7 @@ Result<Columns> Journal::Impl::noted_records(const io::LmdbTxn& txn,
 }
 
 Status Journal::Impl::forget_batches(io::LmdbTxn& txn, const TrimStep& step, StreamState& next) {
-  TRY(const Skeleton first, skeleton_of(txn, next.oldest_batch));
+  TRY(const auto first, unless_damaged(skeleton_of(txn, next.oldest_batch)));
   std::optional<Timestamp> from;
   TRY(Columns records, noted_records(txn, from));
   if (step.what == Trim::unreceipted && !has_tombstone()) from.reset();
@@ -73,8 +80,8 @@ Status Journal::Impl::forget_batches(io::LmdbTxn& txn, const TrimStep& step, Str
       TRY_VOID(txn.erase(keys::skeleton(before)));
     ++next.oldest_batch;
   }
-  TRY(const Skeleton last, skeleton_of(txn, next.oldest_batch - 1));
-  records.first_seq = last.last_seq + 1;
+  TRY(const auto last, unless_damaged(skeleton_of(txn, next.oldest_batch - 1)));
+  if (last) records.first_seq = last->last_seq + 1;
   for (Record& record : records.records) record.before_seq = records.first_seq;
   const Bytes section = encode_section(records, meters);
   const StoredRun run{.first_seq = records.first_seq,
@@ -83,8 +90,9 @@ Status Journal::Impl::forget_batches(io::LmdbTxn& txn, const TrimStep& step, Str
                       .section = section};
   return put_checked(
       txn, keys::stream(keys::StreamPart::dropped),
-      values::encode(
-          Dropped{.from = from.value_or(first.sealed_at), .at = clock.now(), .records = run}));
+      values::encode(Dropped{.from = from.value_or(first ? first->sealed_at : clock.now()),
+                             .at = clock.now(),
+                             .records = run}));
 }
 
 Status Journal::Impl::trim_batches(const TrimStep& step) {

@@ -3,6 +3,7 @@
 #include "collector/api/commands.h"
 #include "collector/api/pages.h"
 #include "collector/api/setup.h"
+#include "collector/core/documents.h"
 #include "collector/fold/bundle_writer.h"
 #include "common/exit_code.h"
 #include "common/io/system.h"
@@ -27,18 +28,19 @@ Result<std::string> document_named(Store& store, const std::string& name) {
                                  .limit = kPage});
   };
   TRY_VOID(each_page<DocumentRow>(read, [&](const DocumentRow& row) -> Status {
-    if (row.external_id == name) found.push_back(row.id);
+    const bool has_amount = row.kind == kBillingSummary || row.kind == kAdjustment;
+    if (has_amount && row.external_id == name) found.push_back(row.id);
     return {};
   }));
   if (found.size() == 1) return found.front();
   if (found.empty()) {
     return fail(
         Error(Errc::not_found,
-              "no document has this id, here or in an external system; `ledgerline-collector "
-              "documents` lists them")
+              "no billing document has this id, here or in an external system; "
+              "`ledgerline-collector documents` lists them")
             .with("document", name));
   }
-  return fail(Error(Errc::reject, "several documents have this id in external systems: give ours")
+  return fail(Error(Errc::reject, "several billing documents have this id in external systems: give ours")
                   .with("document", name));
 }
 

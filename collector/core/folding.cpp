@@ -7,6 +7,7 @@
 
 #include "collector/core/correction.h"
 #include "collector/core/exceptions.h"
+#include "collector/core/wall_time.h"
 #include "common/check.h"
 #include "common/crypto.h"
 
@@ -418,60 +419,6 @@ void report_coarsened(const std::vector<Record>& records, const BatchContext& co
   }
 }
 
-// ---- Clock
-// -----------------------------------------------------------------------------------------------------------
-
-int64_t placed(int64_t monotonic_ms, const ClockAnchor& anchor) {
-  int64_t since = 0;
-  int64_t wall = 0;
-  const bool overflows = __builtin_sub_overflow(monotonic_ms, anchor.monotonic.ms, &since) ||
-                         __builtin_add_overflow(anchor.wall.unix_ms(), since, &wall);
-  return overflows ? kNoTime : wall;
-}
-
-/// Readings from `begin` on lie under the anchor, up to the next stretch.
-struct Stretch {
-  size_t begin = 0;
-  std::optional<ClockAnchor> anchor;
-  bool carried = false;
-};
-
-std::vector<Stretch> stretches_of(const Columns& columns,
-                                  const std::optional<ClockAnchor>& carried) {
-  std::vector<Stretch> out{{.begin = 0, .anchor = carried, .carried = carried.has_value()}};
-  for (const Record& record : columns.records) {
-    const size_t begin = columns.index_of(record.before_seq);
-    if (std::holds_alternative<BootRecord>(record.kind))
-      out.push_back({.begin = begin, .anchor = {}});
-    if (const auto* anchor = std::get_if<ClockAnchor>(&record.kind)) {
-      // The boot's first anchor also places what came before it.
-      if (!out.back().anchor) out.back().anchor = *anchor;
-      out.push_back({.begin = begin, .anchor = *anchor});
-    }
-  }
-  return out;
-}
-
-/// True where `carried` placed a reading.
-bool place(const Columns& columns, const std::optional<ClockAnchor>& carried,
-           std::vector<int64_t>& times) {
-  const auto stretches = stretches_of(columns, carried);
-  bool used_carried = false;
-  size_t at = 0;
-  for (size_t i = 0; i < columns.size(); ++i) {
-    while (at + 1 < stretches.size() && stretches[at + 1].begin <= i) ++at;
-    if ((columns.flags[i] & Columns::kFlagMonotonic) == 0) continue;
-    times[i] = stretches[at].anchor ? placed(times[i], *stretches[at].anchor) : kNoTime;
-    used_carried = used_carried || stretches[at].carried;
-  }
-  return used_carried;
-}
-
-bool has_monotonic(const Columns& columns) {
-  return std::any_of(columns.flags.begin(), columns.flags.end(),
-                     [](uint8_t flags) { return (flags & Columns::kFlagMonotonic) != 0; });
-}
-
 void follow_records(const std::vector<Record>& records, StreamFoldState& state) {
   for (const Record& record : records) {
     if (const auto* boot = std::get_if<BootRecord>(&record.kind)) {
@@ -486,9 +433,9 @@ void follow_records(const std::vector<Record>& records, StreamFoldState& state) 
 /// Everything of a batch that can be read.
 void fold_columns(const Columns& columns, const Manifest& manifest, StreamFoldState& state,
                   const BatchContext& context, BatchFold& out) {
-  std::vector<int64_t> times = columns.times;
-  if (has_monotonic(columns) && place(columns, state.anchor, times)) out.clock_note = state.anchor;
-  const std::vector<Slot> slots = add_up(columns, times, context, {});
+  const WallTimes times = wall_times(columns, state.anchor);
+  if (times.by_carried) out.clock_note = state.anchor;
+  const std::vector<Slot> slots = add_up(columns, times.ms, context, {});
   follow_records(columns.records, state);
   if (key_text(slots, columns, state.meters) > kBatchKeyTextMax) {
     const Error error(Errc::corrupt, "its usage needs more than 16 MiB of subjects and dimensions");
@@ -597,7 +544,7 @@ Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, const Co
   MeterRows rows = meters;
   TRY_VOID(apply_meter_tables(columns.records, rows));
   std::vector<SeriesUsage> out;
-  const auto slots = add_up(columns, wall_times(columns, note), context,
+  const auto slots = add_up(columns, wall_times(columns, note).ms, context,
                             {.from = from.unix_ms(), .to = to.unix_ms()});
   for (const Slot& slot : slots) {
     if (slot.key.fate == Fate::usage)
@@ -605,12 +552,6 @@ Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, const Co
   }
   merge_alike(out);
   return out;
-}
-
-std::vector<int64_t> wall_times(const Columns& columns, const std::optional<ClockAnchor>& carried) {
-  std::vector<int64_t> times = columns.times;
-  if (has_monotonic(columns)) place(columns, carried, times);
-  return times;
 }
 
 ExceptionRow stream_exception(std::string_view kind, const BatchContext& context,

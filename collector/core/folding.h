@@ -5,7 +5,6 @@
 // Live and replay are this same code. Pure.
 
 #include <functional>
-#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,14 +73,6 @@ Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, const Co
                                            const MeterRows& meters,
                                            const std::optional<ClockAnchor>& note, Timestamp from,
                                            Timestamp to);
-
-/// For a reading on the monotonic clock of a boot that has no anchor.
-inline constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
-
-/// Wall time of each reading. A monotonic time is placed by its boot's latest anchor before it;
-/// readings ahead of the boot's first anchor by that one. `carried` is the anchor that was in force
-/// before the batch.
-std::vector<int64_t> wall_times(const Columns& columns, const std::optional<ClockAnchor>& carried);
 
 /// About a stream and a meter ("": the stream as a whole), seen in this batch.
 ExceptionRow stream_exception(std::string_view kind, const BatchContext& context,

@@ -60,6 +60,7 @@ class Verification {
                       const std::string& name) const;
   Status take_correction(const Statement& statement);
   Status check_document();
+  Status check_approval();
   Status check_versions();
   Result<std::vector<std::string>> entries_of(const std::optional<Digest>& version, LeafKind kind);
 

@@ -1,6 +1,7 @@
 // What the log says: checkpoint, statements, versions.
 #include <algorithm>
 
+#include "collector/core/approvals.h"
 #include "collector/core/catalog_version.h"
 #include "collector/core/operators.h"
 #include "collector/core/verification.h"
@@ -151,6 +152,30 @@ Status Verification::check_document() {
          period_text() + ", is the one that the close statement (revision " +
          std::to_string(close_.revision) + ", by " + close_.by + " at " + to_rfc3339(close_.at) +
          ") names by its hash");
+  return {};
+}
+
+Status Verification::check_approval() {
+  bool decided = false;
+  for (const Statement& statement : statements_) {
+    if (statement.kind != LeafKind::approval) continue;
+    TRY(const auto said, ApprovalStatement::parse(statement.json));
+    const bool about_it = said.tenant == close_.tenant && said.document == close_.document->id &&
+                          said.revision == bundle_.question.revision &&
+                          said.sha256 == close_.document->sha256;
+    if (!about_it) {
+      return fail(refuse("the approval at leaf " + std::to_string(statement.leaf) +
+                         " is of another document"));
+    }
+    decided = true;
+    proven(std::string("approval: ") + (said.approved ? "approved" : "refused") + " by " + said.by +
+           " at " + to_rfc3339(said.at) + ", who signed the document's hash");
+  }
+  const std::string rule = member_text(document_, "approval");
+  if (!decided && !rule.empty() && rule != "auto") {
+    report_.not_proven.push_back(
+        "that anybody approved the document: it needs approval, and none is shown");
+  }
   return {};
 }
 

@@ -29,6 +29,7 @@ class BundleWriter {
  private:
   Status add_document();
   Status add_checkpoint();
+  Status add_approval();
   Status add_statement(const LogEntry& entry, ByteView signed_bytes);
   Result<InclusionPath> path_of(LeafNumber leaf);
   Status add_closes();
@@ -142,6 +143,7 @@ Result<InclusionPath> entry_path(const std::vector<Digest>& leaves, uint64_t ind
 Result<Bytes> BundleWriter::run() {
   TRY_VOID(add_document());
   TRY_VOID(add_checkpoint());
+  TRY_VOID(add_approval());
   TRY_VOID(add_closes());
   TRY_VOID(add_versions());
   TRY_VOID(add_gaps());
@@ -156,6 +158,12 @@ Status BundleWriter::add_document() {
   out_.question = {document_.id, document_.revision, request_.line};
   out_.documents.push_back(document_.body);
   return {};
+}
+
+Status BundleWriter::add_approval() {
+  if (!document_.decided_leaf) return {};
+  TRY(const LogEntry entry, store_.leaf(*document_.decided_leaf));
+  return add_statement(entry, entry.sealed);
 }
 
 Status BundleWriter::add_checkpoint() {

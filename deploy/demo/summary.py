@@ -3,6 +3,7 @@
 
   summary.py --state /var/lib/ledgerline-quickstart            the whole summary
   summary.py --state /var/lib/ledgerline-quickstart --check    only whether all is there and equal
+  summary.py --state /var/lib/ledgerline-quickstart --invoice  an invoice's number in the ERP
 
 Ends with 0 only where every document is in the ERP exactly once and equal. A folder without the table of the pumps
 (STATE/plant/pumps.csv) expects no maintenance orders. Python's standard library only.
@@ -211,6 +212,7 @@ def main():
     parser.add_argument('--catalog', default=os.path.join(HERE, 'catalog.d'))
     parser.add_argument('--build', default=os.environ.get('BUILD') or os.path.join(HERE, '..', '..', 'build', 'release'))
     parser.add_argument('--check', action='store_true', help='one line, no tables')
+    parser.add_argument('--invoice', action='store_true', help='only the number in the ERP of the first invoice that is equal')
     options = parser.parse_args()
     try:
         ports = read_ports(options.state)
@@ -223,6 +225,9 @@ def main():
         sys.exit('summary.py: %s' % error)
     bills, needed = by_hand.documents_for(catalog, used), expected_orders(catalog, options.state)
     verdicts = judge(bills, invoices)
+    if options.invoice:
+        print(next(row['id'] for row in invoices if verdicts.get(row['external_id'], 'unknown') is None))
+        return
     wrong_orders = judge_orders(needed, orders)
     told = judge_notes(by_hand.account_updates(catalog, used), notes)
     opened = judge_opportunities(by_hand.opportunities(catalog, used), opportunities)

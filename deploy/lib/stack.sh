@@ -8,12 +8,14 @@
 #   STATE/collector            collector.toml, state/, operator.key
 #   STATE/agents/NAME          agent.toml, state/
 #   STATE/app/answers.jsonl    the sample application's log
+#   STATE/proof                public keys and evidence bundles
 #   STATE/log STATE/run        a log and a pid file for each process
 
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD:-$SOURCE/build/release}
 AGENT=$BUILD/ledgerline-agent
 COLLECTOR=$BUILD/ledgerline-collector
+VERIFY=$BUILD/ledgerline-verify
 PYTHON=/usr/bin/python3
 
 # Tests may set these before stack_open.
@@ -163,4 +165,15 @@ start_agent() { # NAME
 send_events() {
     "$PYTHON" "$SOURCE/deploy/demo/app.py" --agent "http://127.0.0.1:$AGENT_PORT/v1/events" \
         --log "$STATE/app/answers.jsonl" "$@"
+}
+
+# prove_invoice NUMBER: line 1 of that invoice in the ERP, from its signed readings, with public keys alone and no network.
+# What the verifier said is in STATE/proof/NUMBER.txt.
+prove_invoice() {
+    local folder=$STATE/proof config=$STATE/collector/collector.toml
+    mkdir -p "$folder"
+    run "$COLLECTOR" keys -o "$folder/keys" --config "$config"
+    run "$COLLECTOR" prove "$1" 1 -o "$folder/$1.bundle" --config "$config"
+    "$VERIFY" "$folder/$1.bundle" --keys "$folder/keys" >"$folder/$1.txt" ||
+        fail "the line is not proven" "$folder/$1.txt"
 }

@@ -37,6 +37,7 @@ const std::vector<Arrow> kArrows = {
     {"agent/uplink", {"agent/journal", "agent/core", "common", "common/io"}, false},
     {"agent/ops", {"agent/journal", "agent/core", "common", "common/io"}, false},
     {"collector/core", {"common"}, true},
+    {"collector/verify", {"collector/core", "common"}, false},
     {"collector/store", {"collector/core", "common", "common/io"}, false},
     {"collector/intake", {"collector/store", "collector/core", "common", "common/io"}, false},
     {"collector/fold", {"collector/store", "collector/core", "common", "common/io"}, false},

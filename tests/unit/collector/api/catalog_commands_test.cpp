@@ -51,6 +51,7 @@ class Archive : public Office {
     const Timestamp from = *parse_rfc3339("2026-01-01T00:00:00Z");
     UsageDelta delta{.series = 1, .quarter = QuarterHour::of(from)};
     delta.earliest = from;
+    delta.leaves = {0};
     delta.value.add(2000, {.time_ms = from.unix_ms(), .stream = {}, .seq = 1});
     FoldChanges changes{.cursor_before = 0, .cursor_after = 1};
     changes.new_series = {{1,

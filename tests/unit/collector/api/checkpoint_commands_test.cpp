@@ -11,6 +11,19 @@ namespace {
 
 constexpr uint64_t kTime = 1'700'000'000;
 
+std::string new_folder() {
+  char folder[] = "/tmp/ledgerline-witness-XXXXXX";
+  REQUIRE(::mkdtemp(folder) != nullptr);
+  return folder;
+}
+
+CommandLine options_in(const std::string& folder) {
+  CommandLine out;
+  out.file = folder + "/cosigned.txt";
+  out.witness_key = folder + "/witness.key";
+  return out;
+}
+
 class Witnessed {
  public:
   Witnessed() {
@@ -62,19 +75,10 @@ class Witnessed {
     return {hash.view().begin(), hash.view().begin() + 4};
   }
 
-  std::string folder_ = [] {
-    char folder[] = "/tmp/ledgerline-witness-XXXXXX";
-    REQUIRE(::mkdtemp(folder) != nullptr);
-    return std::string(folder);
-  }();
+  std::string folder_ = new_folder();
 
  public:
-  CommandLine options = [this] {
-    CommandLine out;
-    out.file = folder_ + "/cosigned.txt";
-    out.witness_key = folder_ + "/witness.key";
-    return out;
-  }();
+  CommandLine options = options_in(folder_);
 };
 
 }  // namespace

@@ -14,7 +14,8 @@ T value_of(Result<T> result) {
   return std::move(*result);
 }
 
-inline void enroll(Store& store, const FoldDevice& device) {
+inline void enroll(Store& store, const FoldDevice& device,
+                   StreamClass stream_class = StreamClass::billing) {
   DeviceEnrolment enrolment;
   enrolment.tenant = "demo";
   enrolment.device = device.name();
@@ -22,6 +23,7 @@ inline void enroll(Store& store, const FoldDevice& device) {
   stream.grant.tenant = "demo";
   stream.grant.device = device.name();
   stream.grant.stream = device.stream();
+  stream.grant.stream_class = stream_class;
   stream.grant_id = device.first_previous();
   enrolment.streams = {stream};
   value_of(store.put_device(enrolment));

@@ -217,7 +217,7 @@ TEST_CASE("exact usage cuts quarter hours at any instant", "[evidence]") {
 TEST_CASE("the folder takes a tombstone leaf like the batches it stands for", "[folder]") {
   auto store = make_memory_store();
   FoldDevice device(1);
-  enroll(*store, device);
+  enroll(*store, device, StreamClass::diagnostic);
   admit(*store, device, device.seal({FoldDevice::reading(1)}));
   for (int i = 0; i < 3; ++i) device.seal({FoldDevice::reading(100)});
   AdmitChange change{.stream = device.stream(),

@@ -413,7 +413,7 @@ TEST_CASE("what this store lost and the device forgot is named meter by meter", 
   REQUIRE(whole != nullptr);
   CHECK(whole->count == 2);
   CHECK(whole->owner == "finance");
-  const auto* meter = find_exception(fold, "lost_batches", "api.requests");
+  const auto* meter = find_exception(fold, "lost_batches", "requests");
   REQUIRE(meter != nullptr);
   CHECK(meter->value == Decimal(13, 0));
   CHECK_THAT(meter->detail, Catch::Contains("seq 2 to 3"));

@@ -186,7 +186,7 @@ TEMPLATE_TEST_CASE("what a device showed above the head is kept until the head i
   auto store = backend.open();
   enroll(*store, {1, 2});
   REQUIRE(must(store->recovering()) == Recovering{});
-  for (const uint8_t stream : {1, 2}) {
+  for (const uint8_t stream : {uint8_t{1}, uint8_t{2}}) {
     AdmitChange shown = change_of(*store, stream);
     shown.presented_upto = 3;
     shown.presented_receipt = 40;
