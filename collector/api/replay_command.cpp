@@ -87,6 +87,8 @@ void print(const ReplayReport& report, const Stopwatch& watch, std::ostream& out
       << " readings/s\nledger hash there " << report.there.hex() << ", rows " << report.rows
       << "\n";
   if (report.complete()) out << "ledger hash here  " << report.here.hex() << "\n";
+  if (report.complete() && !report.usage_compared)
+    out << "usage was not compared: the collector went on folding; stop it to do so\n";
   for (const std::string& finding : report.findings) out << "  " << printable(finding) << "\n";
   if (report.more_findings > 0) out << "  and " << report.more_findings << " more\n";
   if (!report.complete()) out << "  the replay ended there\n";
@@ -106,6 +108,7 @@ void print_json(const ReplayReport& report, const Stopwatch& watch, std::ostream
                        {"elapsed_ms", number(static_cast<uint64_t>(watch.elapsed_ms()))},
                        {"processor_ms", number(static_cast<uint64_t>(watch.processor_ms()))},
                        {"rows", number(report.rows)},
+                       {"usage_compared", Json::boolean(report.usage_compared)},
                        {"there", Json::string(report.there.hex())},
                        {"here", report.complete() ? Json::string(report.here.hex()) : Json::null()},
                        {"findings", std::move(findings)},

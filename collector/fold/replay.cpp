@@ -11,6 +11,7 @@
 #include "collector/fold/commerce_runner.h"
 #include "collector/fold/folder.h"
 #include "collector/fold/logged_catalog.h"
+#include "collector/fold/replay_compare.h"
 #include "collector/fold/replay_log.h"
 #include "collector/fold/stored_ledger.h"
 #include "common/check.h"
@@ -90,7 +91,9 @@ class Replay {
   Status check_checkpoint();
   Status check_root();
   Status compare_ledgers();
-  void find(std::string what);
+  /// Where the source's fold stands still at a leaf that both have.
+  Status compare_folds();
+  void find(std::string what) { report_.find(std::move(what)); }
 
   Store& source_;
   Store& target_;
@@ -105,14 +108,6 @@ class Replay {
   LogTree tree_;  // of the source's leaves
   ReplayReport report_;
 };
-
-void Replay::find(std::string what) {
-  if (report_.findings.size() < ReplayReport::kFindingsMax) {
-    report_.findings.push_back(std::move(what));
-  } else {
-    ++report_.more_findings;
-  }
-}
 
 Result<ReplayReport> Replay::run() {
   TRY(const LogHead target, target_.log_head());
@@ -132,9 +127,10 @@ Result<ReplayReport> Replay::run() {
     return std::move(report_);
   }
   TRY_VOID(log_.flush());
-  TRY_VOID(fold_to(report_.leaves));
+  TRY_VOID(compare_folds());
   TRY_VOID(check_root());
   TRY_VOID(compare_ledgers());
+  TRY_VOID(compare_documents(source_, target_, [this](std::string what) { find(what); }));
   return std::move(report_);
 }
 
@@ -258,6 +254,20 @@ Status Replay::check_root() {
   return {};
 }
 
+Status Replay::compare_folds() {
+  TRY(const FoldCursor before, source_.fold_cursor());
+  TRY_VOID(fold_to(std::min(before.cursor, report_.leaves)));
+  TRY(const FoldCursor here, target_.fold_cursor());
+  if (here.cursor == before.cursor) {
+    ReplayReport told = report_;
+    TRY_VOID(compare_usage(source_, target_, [&told](std::string what) { told.find(what); }));
+    TRY(const FoldCursor after, source_.fold_cursor());
+    told.usage_compared = true;
+    if (after.cursor == before.cursor) report_ = std::move(told);
+  }
+  return fold_to(report_.leaves);
+}
+
 Status Replay::compare_ledgers() {
   TRY(const auto here, stored_ledger(target_));
   report_.here = ledger_hash(here);
@@ -270,6 +280,14 @@ Status Replay::compare_ledgers() {
 }
 
 }  // namespace
+
+void ReplayReport::find(std::string what) {
+  if (findings.size() < kFindingsMax) {
+    findings.push_back(std::move(what));
+  } else {
+    ++more_findings;
+  }
+}
 
 Result<ReplayReport> replay(Store& source, Store& target, const PublicKey& collector) {
   return Replay(source, target, collector).run();

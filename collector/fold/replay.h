@@ -19,14 +19,16 @@ struct ReplayReport {
   uint64_t leaves = 0;      // taken; fewer where one of them is damaged
   uint64_t batches = 0;     // and tombstones
   uint64_t readings = 0;
-  uint64_t bookings = 0;  // closes and adjustments
-  size_t rows = 0;        // of the source's ledger
-  Digest there;           // ledger hash of the source
-  Digest here;            // of the replay
+  uint64_t bookings = 0;        // closes and adjustments
+  size_t rows = 0;              // of the source's ledger
+  Digest there;                 // ledger hash of the source
+  Digest here;                  // of the replay
+  bool usage_compared = false;  // the source's fold did not move meanwhile
   /// What differs or is damaged, in the order of the log, for a person; the first kFindingsMax.
   std::vector<std::string> findings;
   size_t more_findings = 0;
 
+  void find(std::string what);
   [[nodiscard]] bool complete() const { return leaves == log_leaves; }
   [[nodiscard]] bool equal() const { return complete() && findings.empty() && there == here; }
 };

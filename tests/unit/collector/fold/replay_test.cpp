@@ -256,6 +256,36 @@ TEST_CASE("a replay says which period of the store was edited by one cent", "[re
                       "card standard version 1, here 65 = 0.65"));
 }
 
+TEST_CASE("a replay says which document of the store was edited", "[replay]") {
+  DocumentRow bill;
+  Left left([&](Live& live) {
+    live.history();
+    bill = live.store().list_documents({.contract = "aqua-2026"}).value().front();
+  });
+  SECTION("its body") {
+    left.edit<DocumentRow>(Key(Table::document).text(bill.id).u32(1), [](DocumentRow& row) {
+      row.body.replace(row.body.find("\"amount\":\"") + 10, 1, "9");
+    });
+    CHECK_THAT(left.findings(), Contains(bill.id + " revision 1 is not the one"));
+  }
+  SECTION("its total") {
+    left.edit<DocumentRow>(Key(Table::document).text(bill.id).u32(1), [](DocumentRow& row) {
+      row.total = add(row.total, Decimal(1, 2)).value();
+    });
+    CHECK_THAT(left.findings(), Contains(bill.id + " revision 1: total there "));
+  }
+}
+
+TEST_CASE("a replay says which usage of the store was edited", "[replay]") {
+  Left left;
+  const auto quarter = QuarterHour::of(at("2026-01-05T10:10:00Z"));
+  left.edit<UsageValue>(Key(Table::usage).u64(1).quarter(quarter),
+                        [](UsageValue& value) { value.sum += 1; });
+  CHECK_THAT(left.findings(), Contains("usage of device app-1, subject aqua, meter api.requests, "
+                                       "2026-01-05T10:00:00.000Z: there 61 of 1 readings, here 60 "
+                                       "of 1 readings"));
+}
+
 TEST_CASE("a replay names the leaf whose bytes were edited", "[replay]") {
   Left left;
   LeafNumber batch = 0;
