@@ -26,6 +26,7 @@ tl::unexpected<Error> wrong(const LogEntry& leaf, const StreamGrant* grant, std:
 Result<ChainedBatch> linked(const LogEntry& leaf, const ReplayedStream& stream,
                             const ChainedBatch& batch, const std::optional<BatchId>& before) {
   LinkageState state{.head_number = stream.head_number, .head_id = stream.head_id};
+  state.linked.emplace(0, stream.grant_id);
   if (before) state.linked.emplace(batch.first - 1, *before);
   const Linkage linkage = link_group(state, {batch});
   if (linkage.fates.front() == Fate::linked) return batch;

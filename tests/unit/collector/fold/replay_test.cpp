@@ -19,6 +19,7 @@
 #include "tests/unit/collector/fold/catalog_log.h"
 #include "tests/unit/collector/fold/commerce_catalog.h"
 #include "tests/unit/collector/fold/commerce_world.h"
+#include "tests/unit/collector/fold/fold_device.h"
 
 namespace ledgerline::collector {
 namespace {
@@ -310,6 +311,33 @@ TEST_CASE("a replay names the leaf whose bytes were edited", "[replay]") {
     });
   }
   CHECK_THAT(left.findings(), Contains("leaf 3, batch ") && Contains(" of device app-1: "));
+}
+
+TEST_CASE("a replay takes a tombstone that reaches back to the first batch, and no other",
+          "[replay]") {
+  FoldDevice device(1);
+  const BatchId head = device.seal({FoldDevice::reading(1)}).id;
+  device.seal({FoldDevice::reading(2)});
+  const auto taken = [&](const BatchId& previous) {
+    const Bytes bytes = device.tombstone(1, 1, previous);
+    const Bytes body = open_signed(bytes, payload_type::kTombstone)->body;
+    const LogEntry leaf{.leaf = 7,
+                        .kind = LeafKind::tombstone,
+                        .data = tombstone_id(body),
+                        .stream = device.stream(),
+                        .number = 2,
+                        .sealed = bytes};
+    const ReplayedStream stream{.grant = {},
+                                .grant_id = device.first_previous(),
+                                .key = device.signer().public_key(),
+                                .head_number = 1,
+                                .head_id = head};
+    return check_tombstone(leaf, stream, std::nullopt);
+  };
+
+  REQUIRE(taken(device.first_previous()));
+  CHECK(taken(device.first_previous())->number == 2);
+  CHECK_FALSE(taken(head));
 }
 
 TEST_CASE("a replay names the leaf that was removed", "[replay]") {
