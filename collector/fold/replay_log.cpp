@@ -30,6 +30,9 @@ StatementPut put_of(const LogEntry& leaf) {
 }  // namespace
 
 Status ReplayLog::begin() {
+  const auto origin = source_.log_origin();
+  if (origin) TRY_VOID(target_.ensure_origin(*origin));
+  if (!origin && origin.error().code() != Errc::not_found) return fail(origin.error());
   std::string tenant;
   std::string device;
   for (;;) {

@@ -19,7 +19,7 @@ class ReplayLog {
   ReplayLog(Store& source, Store& target, const PublicKey& collector)
       : source_(source), target_(target), collector_(collector) {}
 
-  /// Devices with their keys into the target.
+  /// The log's origin and the devices with their keys into the target.
   Status begin();
 
   /// Leaves from `from` on, below `end`. Errc::corrupt names the leaf that is damaged or missing.
