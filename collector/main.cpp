@@ -15,6 +15,7 @@
 #include "collector/fold/logged_catalog.h"
 #include "collector/fold/maintenance_loop.h"
 #include "collector/intake/intake.h"
+#include "collector/intake/log_epoch.h"
 #include "common/exit_code.h"
 #include "common/io/http_server.h"
 #include "common/io/log.h"
@@ -43,6 +44,7 @@ IntakeOptions intake_options(const CollectorConfig& config) {
                                    .certificate_file = config.broker_certificate,
                                    .private_key_file = config.broker_private_key};
   options.broker.random = random32;
+  options.checkpoint_file = config.checkpoint_file();
   return options;
 }
 
@@ -314,9 +316,8 @@ Result<int> run(const CollectorConfig& config, Clock& clock) {
   TRY_VOID(io::check_private_file(config.broker_private_key));
   TRY(auto store, open_store(config));
   TRY(auto signer, load_or_make_signer(config));
-  TRY_VOID(store->ensure_origin(
-      {.collector = signer->public_key().id().hex(), .log = "ledgerline", .epoch = 1}));
-  TRY_VOID(write_access_list(config, *store, clock.now()));
+  TRY_VOID(store->ensure_origin(first_epoch(signer->public_key())));
+  TRY_VOID(write_access_list(config, *store, clock.now(), true));
   Collector collector(config, clock, std::move(store), std::move(signer), none);
   return collector.run();
 }
@@ -392,7 +393,7 @@ Result<int> perform(const CommandLine& options) {
     case CommandLine::Verb::try_maintenance:
       return try_maintenance(config, options, std::cout);
     case CommandLine::Verb::checkpoint:
-      return checkpoint(config, options, std::cout);
+      return checkpoint(config, options, clock, std::cout);
     case CommandLine::Verb::cosign_checkpoint:
       return cosign_checkpoint(config, options, std::cout);
   }

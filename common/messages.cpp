@@ -459,6 +459,7 @@ Bytes encode(const CheckpointRequest& value) {
   out.set_stream(value.stream.str());
   out.set_nonce(value.nonce.str());
   out.set_known_size(value.known_size);
+  out.set_known(value.known);
   return serialised(out);
 }
 
@@ -469,6 +470,8 @@ Result<CheckpointRequest> decode_checkpoint_request(ByteView body) {
   TRY(out.nonce, Nonce::from(in.nonce()));
   if (in.known_size() > kMerkleSizeMax) return bad("known_size");
   out.known_size = in.known_size();
+  if (in.known().size() > CheckpointNote::kSizeMax) return bad("known");
+  out.known = in.known();
   return out;
 }
 

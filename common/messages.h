@@ -176,6 +176,7 @@ struct CheckpointRequest {
   StreamId stream;
   Nonce nonce;
   uint64_t known_size = 0;  // leaves of the newest checkpoint that the device holds; 0: none
+  std::string known = {};   // its note; empty: none, or from an older device
 };
 
 struct CheckpointAnswer {

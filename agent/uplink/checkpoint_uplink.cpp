@@ -57,23 +57,24 @@ void CheckpointUplink::ask_when_due() {
 }
 
 void CheckpointUplink::ask() {
-  on_storage([&outgoing = outgoing_] { return outgoing.log_sightings(); },
-             [this](Result<LogSightings> held) {
-               // What is held is read again for the next question; batches do not wait for it.
-               if (!held) {
-                 io::log_error("log_sightings_unreadable", {kv("error", held.error())});
-                 return;
-               }
-               asked_with_ = std::move(*held);
-               std::array<uint8_t, Nonce::kSize> random{};
-               random_bytes(random);
-               nonce_ = Nonce(random);
-               const CheckpointRequest request{*stream_, *nonce_, asked_with_.size};
-               auto bytes = sign(payload_type::kCheckpointRequest, encode(request), signer_);
-               if (!bytes) return;  // the stream's own statements say so
-               ++counters_.asked;
-               publish_(TopicLeaf::resume, std::move(*bytes), [](const Status&) {});
-             });
+  on_storage(
+      [&outgoing = outgoing_] { return outgoing.log_sightings(); },
+      [this](Result<LogSightings> held) {
+        // What is held is read again for the next question; batches do not wait for it.
+        if (!held) {
+          io::log_error("log_sightings_unreadable", {kv("error", held.error())});
+          return;
+        }
+        asked_with_ = std::move(*held);
+        std::array<uint8_t, Nonce::kSize> random{};
+        random_bytes(random);
+        nonce_ = Nonce(random);
+        const CheckpointRequest request{*stream_, *nonce_, asked_with_.size, asked_with_.newest};
+        auto bytes = sign(payload_type::kCheckpointRequest, encode(request), signer_);
+        if (!bytes) return;  // the stream's own statements say so
+        ++counters_.asked;
+        publish_(TopicLeaf::resume, std::move(*bytes), [](const Status&) {});
+      });
 }
 
 void CheckpointUplink::on_answer(const CheckpointAnswer& answer) {

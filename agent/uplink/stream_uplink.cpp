@@ -294,6 +294,7 @@ void StreamUplink::keep(Receipt receipt, Bytes signed_bytes, bool answered,
         if (!outcome) {
           if (outcome.error().code() == Errc::conflict && !answered)
             return refuse("receipt", outcome.error());
+          if (outcome.error().code() == Errc::corrupt) show_own(receipt.linked_upto);
           return halt_for("the collector's receipt does not fit this journal", outcome.error());
         }
         if (*outcome == ReceiptOutcome::stored) ++status_.receipts;
@@ -308,6 +309,19 @@ void StreamUplink::keep(Receipt receipt, Bytes signed_bytes, bool answered,
         }
         if (*outcome != ReceiptOutcome::older || answered) then(receipt);
       });
+}
+
+void StreamUplink::show_own(BatchNumber number) {
+  if (own_shown_ || number == 0) return;
+  own_shown_ = true;
+  on_storage([&outgoing = outgoing_,
+              number] { return outgoing.batches_after(number - 1, {.batches_max = 1}); },
+             [this, number](Result<std::vector<StoredBatch>> own) {
+               const bool there = own && !own->empty() && own->front().number == number &&
+                                  own->front().tombstone_from == 0;
+               if (there)
+                 publish_(TopicLeaf::batch, std::move(own->front().sealed), [](const Status&) {});
+             });
 }
 
 void StreamUplink::refuse(const std::string& what, const Error& error) {

@@ -93,6 +93,9 @@ class StreamUplink {
   /// Keeps the receipt, then calls `then` where it holds.
   void keep(Receipt receipt, Bytes signed_bytes, bool answered,
             std::function<void(const Receipt&)> then);
+  /// The collector holds another batch of that number. Ours proves to it that two journals wrote
+  /// the stream, which nobody else can tell it; once, nothing follows here.
+  void show_own(BatchNumber number);
   /// A publish that the broker did not take.
   void note_refusal(const Error& error);
   void halt(const std::string& alarm);
@@ -122,6 +125,7 @@ class StreamUplink {
   size_t waiting_ = 0;
   bool beating_ = false;
   bool introduced_ = false;  // since the collector knew the stream last, or refused it
+  bool own_shown_ = false;
   StreamUplinkStatus status_;
 };
 

@@ -3,6 +3,7 @@
 #include "collector/api/commands.h"
 #include "collector/api/setup.h"
 #include "collector/intake/log_checkpoint.h"
+#include "collector/intake/log_epoch.h"
 #include "common/exit_code.h"
 #include "common/io/system.h"
 
@@ -52,10 +53,13 @@ Result<int> cosign_checkpoint(Store& store, const CommandLine& options, std::ost
   return kExitOk;
 }
 
-Result<int> checkpoint(const CollectorConfig& config, const CommandLine& options,
+Result<int> checkpoint(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                        std::ostream& out) {
   TRY(auto store, open_existing_store(config));
   TRY(auto signer, load_or_make_signer(config));
+  TRY_VOID(begin_epoch_if_put_back(*store, *signer, config.checkpoint_file(), clock.now()));
+  TRY(const std::string note, current_checkpoint(*store, *signer));
+  TRY_VOID(keep_checkpoint(config.checkpoint_file(), note));
   return checkpoint(*store, *signer, options, out);
 }
 

@@ -30,7 +30,9 @@ Result<int> export_keys(const CollectorConfig& config, const CommandLine& option
 /// Begins or ends recover mode, or says how it stands and whom it let in.
 Result<int> recover(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out);
-Result<int> recover(Store& store, const CommandLine& options, Clock& clock, std::ostream& out);
+/// `signer`: the collector's, needed to begin; else it may be null.
+Result<int> recover(Store& store, Signer* signer, const CommandLine& options, Clock& clock,
+                    std::ostream& out);
 Result<int> documents(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 /// The same of a store that is open.
 Result<int> documents(Store& store, const CommandLine& options, std::ostream& out);
@@ -102,7 +104,7 @@ Result<int> try_maintenance(const CollectorConfig& config, const CommandLine& op
                             std::ostream& out);
 
 /// Signs the evidence log as it is, keeps the note for cosignatures and prints or writes it.
-Result<int> checkpoint(const CollectorConfig& config, const CommandLine& options,
+Result<int> checkpoint(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                        std::ostream& out);
 Result<int> checkpoint(Store& store, Signer& signer, const CommandLine& options, std::ostream& out);
 /// Adds a witness's cosignature to the note that `checkpoint` kept.

@@ -41,6 +41,8 @@ struct CollectorConfig {
   std::vector<ConnectorConfig> connectors;
 
   [[nodiscard]] std::string store_folder() const { return state + "/store"; }
+  /// Beside the store: a copy of the store that is put back leaves it as it is.
+  [[nodiscard]] std::string checkpoint_file() const { return state + "/checkpoint"; }
   [[nodiscard]] std::string key_file() const { return state + "/keys/collector.pem"; }
   [[nodiscard]] std::vector<std::string> connector_names() const;
 };

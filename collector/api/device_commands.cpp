@@ -7,6 +7,7 @@
 #include "collector/api/setup.h"
 #include "collector/api/stream_end.h"
 #include "collector/core/enrolling.h"
+#include "collector/intake/log_epoch.h"
 #include "common/exit_code.h"
 #include "common/io/log.h"
 #include "common/io/private_file.h"
@@ -132,9 +133,7 @@ Result<int> enroll(const CollectorConfig& config, const CommandLine& options, Cl
   TRY_VOID(check_expected(request, options));
   TRY(auto store, open_store(config));
   TRY(auto signer, load_or_make_signer(config));
-  TRY(const LogOrigin origin,
-      store->ensure_origin(
-          {.collector = signer->public_key().id().hex(), .log = "ledgerline", .epoch = 1}));
+  TRY(const LogOrigin origin, store->ensure_origin(first_epoch(signer->public_key())));
   EnrolmentPlan plan;
   for (int attempt = 1;; ++attempt) {
     TRY(const auto context, context_for(config, *store, request, origin, options, clock.now()));

@@ -94,6 +94,8 @@ Result<GapAcceptance> requested(const CommandLine& options, const std::string& t
   return out;
 }
 
+bool is_recovering(const Gap& gap) { return gap.waiting.reason == Waiting::Reason::recovering; }
+
 /// Why there is nothing to accept.
 std::string nothing_missing(const Contract& contract, const std::optional<Period>& period,
                             Timestamp now) {
@@ -153,7 +155,7 @@ Result<int> accept_gap(const CollectorConfig& config, const CommandLine& options
   TRY(const auto tenant, tenant_of(catalog, *store));
   if (!tenant) return fail(Errc::not_found, "no device is enrolled yet");
   TRY(GapAcceptance acceptance, requested(options, *tenant, clock.now()));
-  TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
+  TRY(const ActingOperator acting, acting_operator(config, *store, options.key, clock.now()));
   acceptance.by = acting.name;
   // What is signed is what can be read again.
   TRY_VOID(GapAcceptance::parse(acceptance.json()));
@@ -191,12 +193,21 @@ Result<int> close_period(const CollectorConfig& config, const CommandLine& optio
   Gaps gaps(*store, catalog, *tenant);
   TRY(auto found, gaps.find(now, accepted));
   std::erase_if(found, [&](const Gap& gap) { return gap.contract != contract->name; });
+  // What the store itself lost is no gap of the device's: nobody can accept it.
+  std::vector<Gap> recovering;
+  std::copy_if(found.begin(), found.end(), std::back_inserter(recovering), is_recovering);
+  std::erase_if(found, is_recovering);
+  for (const Gap& gap : recovering) {
+    out << "device " << printable(gap.waiting.device) << ": " << gap.waiting.text()
+        << "; it has to come back, or be replaced: ledgerline-collector enroll --replace\n";
+  }
+  if (found.empty() && !recovering.empty()) return kExitOk;
   if (found.empty()) {
     TRY(const auto period, gaps.open_period(*contract));
     out << nothing_missing(*contract, period, now);
     return kExitOk;
   }
-  TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
+  TRY(const ActingOperator acting, acting_operator(config, *store, options.key, clock.now()));
   CommercialChanges changes;
   for (const Gap& gap : found) {
     TRY(changes.statements.emplace_back(), accepted_as(gap, *tenant, options.reason, acting, now));

@@ -63,6 +63,9 @@ void intake_lines(const IntakeStatus& status, Text& out) {
               "Checkpoints of the evidence log shown to devices");
   out.counter("checkpoints_failed_total", custody.checkpoints_failed,
               "Checkpoints that a device asked for and that could not be made");
+  out.gauge("log_epoch", custody.log_epoch, "Epoch of the evidence log");
+  out.counter("log_epochs_begun_total", custody.epochs_begun,
+              "Epochs begun because this store lacks what the collector signed");
   out.counter("behind_agent_total", custody.behind_agent,
               "Resumes that show more than the collector holds");
   out.gauge("recovering_streams", custody.recovering.streams,

@@ -10,6 +10,7 @@
 #include "collector/api/setup.h"
 #include "collector/api/table.h"
 #include "collector/core/operators.h"
+#include "collector/intake/log_epoch.h"
 #include "common/exit_code.h"
 #include "common/io/private_file.h"
 #include "common/io/system.h"
@@ -34,8 +35,7 @@ Status check_operator_name(const std::string& name) {
 Status put(const CollectorConfig& config, Store& store, const OperatorRow& row,
            const std::string& reason) {
   TRY(auto signer, load_or_make_signer(config));
-  TRY_VOID(store.ensure_origin(
-      {.collector = signer->public_key().id().hex(), .log = "ledgerline", .epoch = 1}));
+  TRY_VOID(store.ensure_origin(first_epoch(signer->public_key())));
   const OperatorStatement statement = statement_of(row, reason);
   TRY(const StatementPut signed_statement,
       signed_put(LeafKind::operator_key, statement.json(), *signer, statement.at));

@@ -5,6 +5,8 @@
 #include "collector/api/setup.h"
 #include "collector/core/documents.h"
 #include "collector/fold/bundle_writer.h"
+#include "collector/intake/log_checkpoint.h"
+#include "collector/intake/log_epoch.h"
 #include "common/exit_code.h"
 #include "common/io/system.h"
 #include "common/printable.h"
@@ -34,14 +36,14 @@ Result<std::string> document_named(Store& store, const std::string& name) {
   }));
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    return fail(
-        Error(Errc::not_found,
-              "no billing document has this id, here or in an external system; "
-              "`ledgerline-collector documents` lists them")
-            .with("document", name));
+    return fail(Error(Errc::not_found,
+                      "no billing document has this id, here or in an external system; "
+                      "`ledgerline-collector documents` lists them")
+                    .with("document", name));
   }
-  return fail(Error(Errc::reject, "several billing documents have this id in external systems: give ours")
-                  .with("document", name));
+  return fail(
+      Error(Errc::reject, "several billing documents have this id in external systems: give ours")
+          .with("document", name));
 }
 
 }  // namespace
@@ -51,9 +53,13 @@ Result<int> prove(const CollectorConfig& config, const CommandLine& options, Clo
   TRY(auto store, open_existing_store(config));
   TRY(auto signer, load_or_make_signer(config));
   TRY(const std::string document, document_named(*store, options.document));
+  TRY_VOID(begin_epoch_if_put_back(*store, *signer, config.checkpoint_file(), clock.now()));
   TRY(const Bytes bundle,
       make_bundle(*store, *signer,
                   {.document = document, .line = options.line, .at = clock.now()}));
+  // What the bundle's checkpoint says of the log, this one says too.
+  TRY(const std::string note, current_checkpoint(*store, *signer));
+  TRY_VOID(keep_checkpoint(config.checkpoint_file(), note));
   TRY_VOID(io::write_file_durably(options.out, text_of(bundle)));
   out << printable(document) << ": " << bundle.size() << " bytes in " << printable(options.out)
       << "; check it with ledgerline-verify " << printable(options.out)

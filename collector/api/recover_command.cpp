@@ -5,6 +5,8 @@
 #include "collector/api/pages.h"
 #include "collector/api/setup.h"
 #include "collector/api/table.h"
+#include "collector/intake/log_epoch.h"
+#include "common/check.h"
 #include "common/exit_code.h"
 #include "common/io/log.h"
 #include "common/io/private_file.h"
@@ -31,6 +33,7 @@ Result<std::vector<ExceptionRow>> exceptions_of(Store& store, std::string_view k
 
 struct Standing {
   RecoveryMode mode;
+  uint32_t epoch = 0;  // of the evidence log; 0: it has not begun
   Recovering lost;
   std::vector<ExceptionRow> let_in;   // not looked at yet
   std::vector<ExceptionRow> unknown;  // not let in
@@ -39,13 +42,26 @@ struct Standing {
 Result<Standing> read_standing(Store& store) {
   Standing out;
   TRY(out.mode, store.recovery_mode());
+  TRY(out.epoch, epoch_in_force(store));
   TRY(out.lost, store.recovering());
   TRY(out.let_in, exceptions_of(store, exception_kind::kIntroduced));
   TRY(out.unknown, exceptions_of(store, exception_kind::kUnknownStream));
   return out;
 }
 
-Status change_mode(Store& store, const CommandLine& options, Timestamp now) {
+/// The old store may have signed what this one does not hold, so the log goes on under another
+/// origin.
+Status begin_recovery(Store& store, Signer& signer, const std::string& reason, Timestamp now) {
+  TRY(const LogOrigin origin, store.ensure_origin(first_epoch(signer.public_key())));
+  TRY_VOID(begin_epoch(
+      store, signer,
+      {.epoch = origin.epoch, .shown = std::nullopt, .reason = reason, .by_itself = false}, now));
+  io::log_warn("recover_mode_begun", {io::kv("reason", reason)});
+  return store.put_recovery_mode(
+      {.active = true, .reason = reason, .since = now, .ended_at = std::nullopt});
+}
+
+Status change_mode(Store& store, Signer* signer, const CommandLine& options, Timestamp now) {
   TRY(RecoveryMode mode, store.recovery_mode());
   if (options.end) {
     if (!mode.active) return fail(Errc::conflict, "the collector is not in recover mode");
@@ -58,9 +74,8 @@ Status change_mode(Store& store, const CommandLine& options, Timestamp now) {
   if (options.reason.size() > kReasonMax)
     return fail(Errc::reject, "a reason is text of at most 400 bytes");
   if (mode.active) return fail(Errc::conflict, "the collector is in recover mode already");
-  io::log_warn("recover_mode_begun", {io::kv("reason", options.reason)});
-  return store.put_recovery_mode(
-      {.active = true, .reason = options.reason, .since = now, .ended_at = std::nullopt});
+  CHECK_INVARIANT(signer != nullptr);
+  return begin_recovery(store, *signer, options.reason, now);
 }
 
 Json as_json(const std::vector<ExceptionRow>& rows, Timestamp now) {
@@ -78,6 +93,7 @@ Json as_json(const Standing& standing, Timestamp now) {
                        {"reason", Json::string(mode.reason)},
                        {"since", time(mode.since)},
                        {"ended_at", time(mode.ended_at)},
+                       {"log_epoch", Json::number(std::to_string(standing.epoch))},
                        {"recovering_streams", Json::number(std::to_string(standing.lost.streams))},
                        {"recovering_batches", Json::number(std::to_string(standing.lost.batches))},
                        {"let_in", as_json(standing.let_in, now)},
@@ -105,6 +121,7 @@ void print(const Standing& standing, Timestamp now, std::ostream& out) {
     out << "not in recover mode"
         << (mode.ended_at ? "; it ended at " + to_rfc3339(*mode.ended_at) : std::string()) << "\n";
   }
+  out << "evidence log: epoch " << standing.epoch << "\n";
   out << "still to come back: " << standing.lost.batches << " batches of " << standing.lost.streams
       << " streams; no period that needs them closes\n";
   if (!standing.let_in.empty()) {
@@ -123,6 +140,7 @@ void print(const Standing& standing, Timestamp now, std::ostream& out) {
 Result<int> recover(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                     std::ostream& out) {
   // There may be no store yet: it was lost. The key must be there, or it is another collector.
+  std::unique_ptr<Signer> signer;
   if (!options.reason.empty()) {
     const auto key = io::read_private_file(config.key_file());
     if (!key)
@@ -130,14 +148,16 @@ Result<int> recover(const CollectorConfig& config, const CommandLine& options, C
                         "without the key that signed their grants no device can be let in: put the "
                         "collector's key back first (" +
                             key.error().text() + ")"));
+    TRY(signer, load_or_make_signer(config));
   }
   TRY(auto store, options.reason.empty() ? open_existing_store(config) : open_store(config));
-  return recover(*store, options, clock, out);
+  return recover(*store, signer.get(), options, clock, out);
 }
 
-Result<int> recover(Store& store, const CommandLine& options, Clock& clock, std::ostream& out) {
+Result<int> recover(Store& store, Signer* signer, const CommandLine& options, Clock& clock,
+                    std::ostream& out) {
   const Timestamp now = clock.now();
-  TRY_VOID(change_mode(store, options, now));
+  TRY_VOID(change_mode(store, signer, options, now));
   TRY(const Standing standing, read_standing(store));
   if (options.json) {
     out << as_json(standing, now).dump() << "\n";

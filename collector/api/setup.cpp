@@ -88,7 +88,8 @@ Result<std::vector<std::unique_ptr<Engine>>> open_engines(boost::asio::any_io_ex
   return out;
 }
 
-Status write_access_list(const CollectorConfig& config, Store& store, Timestamp now) {
+Status write_access_list(const CollectorConfig& config, Store& store, Timestamp now,
+                         bool keep_unknown) {
   if (config.acl_file.empty()) return {};
   // Read from the store only under the lock: a list read before another command's would be written
   // over it.
@@ -105,7 +106,7 @@ Status write_access_list(const CollectorConfig& config, Store& store, Timestamp 
   }
   std::string list = access_list(devices, now);
   TRY(const RecoveryMode mode, store.recovery_mode());
-  if (mode.active) {
+  if (mode.active || keep_unknown) {
     const auto before = io::read_file(config.acl_file, kAccessListMax);
     if (before) list += kept_entries(*before, devices);
     if (!before && before.error().code() != Errc::not_found) return fail(before.error());

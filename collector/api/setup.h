@@ -34,7 +34,10 @@ Result<std::vector<std::unique_ptr<Engine>>> open_engines(boost::asio::any_io_ex
                                                           Clock& clock,
                                                           const CollectorConfig& config);
 
-/// Rewrites the broker's access list from the store; nothing where none is configured.
-Status write_access_list(const CollectorConfig& config, Store& store, Timestamp now);
+/// Rewrites the broker's access list from the store; nothing where none is configured. The list's
+/// entries of devices that the store does not know stay while recover mode lasts, and with
+/// `keep_unknown`: at a start it may be the store that lost them.
+Status write_access_list(const CollectorConfig& config, Store& store, Timestamp now,
+                         bool keep_unknown = false);
 
 }  // namespace ledgerline::collector

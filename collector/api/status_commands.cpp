@@ -9,6 +9,7 @@
 #include "collector/api/state_names.h"
 #include "collector/api/table.h"
 #include "collector/fold/logged_catalog.h"
+#include "collector/intake/log_epoch.h"
 #include "common/exit_code.h"
 #include "common/io/private_file.h"
 #include "common/io/system.h"
@@ -204,6 +205,7 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
   TRY(auto store, open_existing_store(config));
   TRY(const auto streams, all_streams(*store));
   TRY(const LogHead log, store->log_head());
+  TRY(const uint32_t epoch, epoch_in_force(*store));
   TRY(const FoldCursor cursor, store->fold_cursor());
   TRY(const auto stopped, fold_error(*store, cursor));
   TRY(const CatalogStatus catalog, catalog_status(*store));
@@ -220,6 +222,7 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
                {{"at", string(to_rfc3339(clock.now()))},
                 {"log_size", number(log.size)},
                 {"log_root", string(log.root.hex())},
+                {"log_epoch", number(epoch)},
                 {"folded", number(cursor.cursor)},
                 {"fold_error", stopped ? string(*stopped) : Json::null()},
                 {"recovering_streams", number(lost.streams)},
@@ -244,7 +247,8 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
            "closes (exceptions list --kind recovery)\n";
   }
   if (mode.active) out << "recover mode: unknown devices are let in by their grants (recover)\n";
-  out << "evidence log: " << log.size << " batches, " << cursor.cursor << " folded\n"
+  out << "evidence log: " << log.size << " leaves of epoch " << epoch << ", " << cursor.cursor
+      << " folded\n"
       << "catalog: " << printable(in_words(catalog)) << "\n"
       << (stopped ? "fold: " + printable(*stopped) + "\n" : "")
       << "store: " << usage.used_bytes / 1024 << " KiB of " << usage.capacity_bytes / 1024

@@ -51,6 +51,10 @@ std::vector<ExceptionPolicy> policies() {
        {Action::assign},
        "bring the device online, so that it sends again what this collector lost. If it never "
        "comes back, enroll what replaces it: that ends the wait and names what is lost"},
+      {kind::kNewEpoch, "operator", kHours4, kByHand,
+       "was the store put back on purpose? Make again what people decided between the copy and "
+       "now: "
+       "catalog load, correct, approve, revoke; then ignore this with the reason"},
       {kind::kLostBatches, "finance", 7 * kDay, kByHand,
        "neither the collector nor the device has these readings any more: decide whether the "
        "quantity named is billed by a correction"},

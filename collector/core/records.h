@@ -56,7 +56,7 @@ struct HeartbeatTrack {
   Heartbeat newest;  // number 0: none came yet
   Timestamp newest_received_at;
   std::optional<Promise> covered;  // of the promises covered so far, the one that reaches furthest
-  std::vector<Promise> waiting;               // ascending by next_seq
+  std::vector<Promise> waiting;    // ascending by next_seq
 };
 
 struct StreamRow {
@@ -258,6 +258,7 @@ inline constexpr std::string_view kFork = "fork";
 inline constexpr std::string_view kRollback = "rollback";
 inline constexpr std::string_view kStreamReplaced = "stream_replaced";
 inline constexpr std::string_view kRecovery = "recovery";
+inline constexpr std::string_view kNewEpoch = "new_epoch";
 inline constexpr std::string_view kLostBatches = "lost_batches";
 inline constexpr std::string_view kUnknownStream = "unknown_stream";
 inline constexpr std::string_view kIntroduced = "introduced";

@@ -16,6 +16,7 @@
 
 #include "collector/core/linkage.h"
 #include "collector/core/recovery.h"
+#include "collector/intake/log_epoch.h"
 #include "collector/store/store.h"
 #include "common/crypto.h"
 #include "common/topics.h"
@@ -71,13 +72,15 @@ struct CustodyCounters {
       0;  // resumes that show more than we hold: this store was restored from a backup
   uint64_t checkpoints = 0;         // shown to devices that asked
   uint64_t checkpoints_failed = 0;  // could not be made: the log says why
-  uint64_t introduced = 0;       // streams let in by their grant, in recover mode
-  uint64_t unknown_streams = 0;  // introductions that were not let in
-  uint64_t quarantine_full = 0;  // refused, counted, not kept: the device's budget is used up
+  uint64_t epochs_begun = 0;        // because a device, or the file beside the store, proved a loss
+  uint64_t introduced = 0;          // streams let in by their grant, in recover mode
+  uint64_t unknown_streams = 0;     // introductions that were not let in
+  uint64_t quarantine_full = 0;     // refused, counted, not kept: the device's budget is used up
   std::array<uint64_t, kRefusals> refused{};
   /// As read from the store a second ago at most while messages come.
   Recovering recovering;
   bool recover_mode = false;
+  uint32_t log_epoch = 0;  // of the evidence log
 };
 
 class Custody {
@@ -86,8 +89,17 @@ class Custody {
   /// that was issued, and below it lies room that no stream uses up.
   static constexpr uint64_t kReceiptNumberMax = uint64_t{1} << 62;
 
-  Custody(Store& store, Signer& signer, Clock& clock)
-      : store_(store), signer_(signer), clock_(clock) {}
+  /// `checkpoint_file` keeps the newest checkpoint that a device was shown, outside of the store:
+  /// empty: nowhere.
+  Custody(Store& store, Signer& signer, Clock& clock, std::string checkpoint_file = {})
+      : store_(store),
+        signer_(signer),
+        clock_(clock),
+        checkpoint_file_(std::move(checkpoint_file)) {}
+
+  /// At start: where the store lacks what the file's checkpoint says, it was put back from an older
+  /// copy, and another epoch of the log begins before anything is shown to anybody.
+  Status compare_with_checkpoint_file();
 
   /// Everything that is to be published, in order. An Error means that the store failed: the
   /// process ends.
@@ -155,6 +167,11 @@ class Custody {
   /// Shows the device the log as it is, with the proof that it contains what the device knows.
   Status take_checkpoint_request(const SignedMessage& message, const Arrival& arrival,
                                  const Topic& topic, std::vector<Outbound>& out);
+  /// Where this log does not hold what was signed, another epoch begins.
+  Status account_for(std::string_view note, const std::string& whose);
+  /// The same for a receipt of ours, which tells nothing about the log but when it was longer.
+  Status account_for(const Receipt& lost, const StreamRow& row);
+  Status count_epoch(const Result<std::optional<uint32_t>>& begun);
   /// Keeps what the resume proves about this store and about the device; the row as it is then.
   Result<StreamRow> note_resume(const Resume& resume, StreamRow row);
   Status take_introduction(const Arrival& arrival, const Topic& topic);
@@ -179,13 +196,16 @@ class Custody {
   Store& store_;
   Signer& signer_;
   Clock& clock_;
+  std::string checkpoint_file_;
+  std::string kept_checkpoint_;  // what stands there, as far as this process wrote it
   CustodyCounters counters_;
   LeafNumber next_leaf_ = 0;
   std::set<Digest>
       unknown_seen_;  // hashes of unknown formats kept already: an agent sends them again and again
   std::set<std::pair<std::string, std::string>> budget_used_up_;
-  std::map<StreamId, Monotonic> asked_who_;  // streams that are not here, when they were asked
-  std::map<StreamId, Monotonic> reported_;   // and when an exception was written about them
+  /// Streams that are not here, or lack something here: when they were made to ask.
+  std::map<StreamId, Monotonic> asked_who_;
+  std::map<StreamId, Monotonic> reported_;  // and when an exception was written about them
   std::optional<Monotonic> recovery_read_at_;
 };
 

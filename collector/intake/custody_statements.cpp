@@ -63,12 +63,13 @@ Status Custody::take_heartbeat(const Arrival& arrival, const Topic& topic, Cache
   if (!row) return refuse(arrival, row.error(), cache);
   TRY(const auto key, stream_key(**row, cache));
   if (!verify(*message, key)) return refuse(arrival, Refusal::bad_signature, cache);
-  const bool shows_loss = (*row)->status == StreamStatus::open &&
-                          heartbeat->acked_upto > (*row)->head_number &&
-                          heartbeat->receipt_number >= (*row)->receipt_number &&
-                          heartbeat->receipt_number < kReceiptNumberMax;
-  if (shows_loss) {
-    // A receipt above the one it has and for less makes it ask, and its resume shows the proof.
+  const bool shows_loss =
+      (*row)->status == StreamStatus::open &&
+      heartbeat->acked_upto > std::max((*row)->head_number, (*row)->presented_upto) &&
+      heartbeat->receipt_number < kReceiptNumberMax;
+  // Again and again until its resume has shown the proof: the broker may not have taken the first.
+  if (shows_loss && is_due(asked_who_, heartbeat->stream, clock_.monotonic())) {
+    // A receipt above the one it has and for less makes it ask.
     TRY(const auto receipt, receipt_of(**row, heartbeat->receipt_number + 1));
     TRY_VOID(publish_receipts(topic, out));
   }
@@ -162,6 +163,7 @@ Result<StreamRow> Custody::note_resume(const Resume& resume, StreamRow row) {
     }
     if (shown && !rolled_back &&
         shown->linked_upto > std::max(row.head_number, row.presented_upto)) {
+      TRY_VOID(account_for(*shown, row));
       change.presented_upto = shown->linked_upto;
       change.presented_receipt = shown->number;
       change.exceptions.push_back(recovery_opened(row, *shown, clock_.now()));
@@ -269,6 +271,7 @@ Status Custody::read_recovery() {
   TRY(counters_.recovering, store_.recovering());
   TRY(const RecoveryMode mode, store_.recovery_mode());
   counters_.recover_mode = mode.active;
+  TRY(counters_.log_epoch, epoch_in_force(store_));
   recovery_read_at_ = now;
   return {};
 }

@@ -29,6 +29,11 @@ io::MqttOptions session(const IntakeOptions& options) {
   return out;
 }
 
+Result<std::vector<Outbound>> begin(Custody& custody) {
+  TRY_VOID(custody.compare_with_checkpoint_file());
+  return custody.offer_unknown_formats_again();
+}
+
 }  // namespace
 
 Intake::Intake(io::Runtime& runtime, Clock& clock, Store& store, Signer& signer,
@@ -39,7 +44,7 @@ Intake::Intake(io::Runtime& runtime, Clock& clock, Store& store, Signer& signer,
       options_(std::move(options)),
       factory_(factory),
       on_linked_(std::move(on_linked)),
-      custody_(std::make_shared<Custody>(store, signer, clock)) {}
+      custody_(std::make_shared<Custody>(store, signer, clock, options_.checkpoint_file)) {}
 
 Intake::~Intake() { stop(); }
 
@@ -96,7 +101,7 @@ void Intake::work(std::vector<Arrival> group, bool first) {
   io::on_storage(
       runtime_,
       [custody = custody_, group = std::move(group), first]() -> Worked {
-        auto published = first ? custody->offer_unknown_formats_again() : custody->accept(group);
+        auto published = first ? begin(*custody) : custody->accept(group);
         return {std::move(published), custody->counters(), custody->next_leaf()};
       },
       [this, alive = std::weak_ptr<bool>(alive_)](Worked worked) {

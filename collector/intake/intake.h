@@ -17,7 +17,8 @@
 namespace ledgerline::collector {
 
 struct IntakeOptions {
-  io::MqttOptions broker;  // host, port, tls; identity, subscriptions and session are set here
+  io::MqttOptions broker;       // host, port, tls; identity, subscriptions and session are set here
+  std::string checkpoint_file;  // custody.h
   std::chrono::seconds session_expiry = std::chrono::hours(24);
   size_t queue_count_max = 8192;
   size_t queue_bytes_max = 64 << 20;

@@ -11,5 +11,7 @@ namespace ledgerline::collector {
 /// one, with the cosignatures of witnesses that it got. Errc::config where the store belongs to
 /// another collector key.
 Result<std::string> current_checkpoint(Store& store, Signer& signer);
+/// Errc::config where the log is not that key's.
+Status check_own_log(const LogOrigin& origin, const Signer& signer);
 
 }  // namespace ledgerline::collector

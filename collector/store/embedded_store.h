@@ -43,6 +43,7 @@ class EmbeddedStore final : public Store {
 
   Result<LogOrigin> ensure_origin(const LogOrigin& origin) override;
   Result<LogOrigin> log_origin() override;
+  Status begin_epoch(const EpochPut& put) override;
   Result<LogHead> log_head() override;
   Result<std::vector<LogEntry>> read_log(LeafNumber from, const ReadLogLimits& limits) override;
   Result<LogEntry> leaf(LeafNumber leaf) override;

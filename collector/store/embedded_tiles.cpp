@@ -130,8 +130,11 @@ Status write_tree(Rows& rows, uint64_t size_before, const LogTree& tree) {
   if (tree.size() == size_before) return {};
   for (unsigned level = 0; full_tiles(level, tree.size()) > 0; ++level) {
     for (uint64_t tile = full_tiles(level, size_before); tile < full_tiles(level, tree.size());
-         ++tile)
-      TRY_VOID(write_tile(rows, level, tile));
+         ++tile) {
+      // Damage in what a tile is computed from ends the proofs that need it, never custody.
+      const auto written = write_tile(rows, level, tile);
+      if (!written && written.error().code() != Errc::corrupt) return written;
+    }
   }
   return rows.put(log_key(), LogRow{.size = tree.size(), .frontier = tree.frontier()});
 }
@@ -170,6 +173,20 @@ Result<LogOrigin> EmbeddedStore::ensure_origin(const LogOrigin& origin) {
 
 Result<LogOrigin> EmbeddedStore::log_origin() {
   return read([&](Rows& rows) { return rows.get<LogOrigin>(origin_key(), "evidence log"); });
+}
+
+Status EmbeddedStore::begin_epoch(const EpochPut& put) {
+  CHECK_INVARIANT(put.epoch > put.expected_epoch);
+  return write([&](Rows& rows) -> Status {
+    TRY(auto origin, rows.get<LogOrigin>(origin_key(), "evidence log"));
+    TRY(const auto tree, read_tree(rows));
+    if (origin.epoch != put.expected_epoch || tree.size() != put.expected_leaves)
+      return fail(Errc::conflict, "the evidence log has grown or begun another epoch meanwhile");
+    origin.epoch = put.epoch;
+    TRY_VOID(rows.put(origin_key(), origin));
+    TRY_VOID(append_statement(rows, put.statement));
+    return write_exceptions(rows, put.exceptions);
+  });
 }
 
 Result<std::string> EmbeddedStore::stored_checkpoint() {

@@ -151,6 +151,16 @@ struct StatementPut {
   std::string about = {};
 };
 
+/// The evidence log goes on under another origin: ONE transaction with the statement that says so.
+/// Conflict where the log's epoch or size is another one: the statement names both.
+struct EpochPut {
+  uint32_t expected_epoch = 1;
+  uint64_t expected_leaves = 0;  // before the statement's own
+  uint32_t epoch = 2;            // above the one before
+  StatementPut statement;
+  std::vector<ExceptionUpsert> exceptions;
+};
+
 struct DocumentPut {
   DocumentRow row;                 // row.revision == expected_revision + 1
   uint32_t expected_revision = 0;  // newest stored revision of the id; 0: none
@@ -326,6 +336,7 @@ class Store {
   virtual Result<LogOrigin> ensure_origin(const LogOrigin& origin) = 0;
   /// Errc::not_found before ensure_origin().
   virtual Result<LogOrigin> log_origin() = 0;
+  virtual Status begin_epoch(const EpochPut& put) = 0;
   virtual Result<LogHead> log_head() = 0;
   virtual Result<std::vector<LogEntry>> read_log(LeafNumber from,
                                                  const ReadLogLimits& limits = {}) = 0;

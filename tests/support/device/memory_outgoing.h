@@ -21,7 +21,7 @@ class MemoryOutgoing final : public agent::Outgoing {
     const std::lock_guard lock(mutex_);
     batches_.push_back(std::move(batch));
   }
-  /// As a diagnostic journal that is full: a tombstone stands for the batches up to here.
+  /// As a journal that is full: a tombstone stands for the batches up to here.
   void drop_upto(BatchNumber number) {
     const std::lock_guard lock(mutex_);
     dropped_upto_ = number;
@@ -51,7 +51,7 @@ class MemoryOutgoing final : public agent::Outgoing {
                                                         const agent::FetchLimits& limits) override {
     const std::lock_guard lock(mutex_);
     std::vector<agent::StoredBatch> out;
-    if (number < dropped_upto_) return std::vector<agent::StoredBatch>{tombstone()};
+    if (number < dropped_upto_) return std::vector<agent::StoredBatch>{tombstone_after(number)};
     size_t bytes = 0;
     for (size_t i = number; i < batches_.size() && out.size() < limits.batches_max; ++i) {
       bytes += batches_[i].bytes.size();
@@ -115,8 +115,9 @@ class MemoryOutgoing final : public agent::Outgoing {
   }
 
  private:
-  [[nodiscard]] agent::StoredBatch tombstone() const {
-    const BatchNumber first = state_.acked_upto + 1;
+  /// Where the collector has less than the receipt says, it begins behind what is there.
+  [[nodiscard]] agent::StoredBatch tombstone_after(BatchNumber number) const {
+    const BatchNumber first = std::min(number, state_.acked_upto) + 1;
     const Bytes message = device_.tombstone(first, dropped_upto_, id(first - 1), id(dropped_upto_));
     return {dropped_upto_, id(dropped_upto_), open_signed(message, payload_type::kTombstone)->body,
             first};

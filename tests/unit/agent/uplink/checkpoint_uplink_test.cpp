@@ -25,10 +25,10 @@ struct Desk {
     uplink.on_connected();
     REQUIRE(until([&] { return !requests.empty(); }));
   }
-  [[nodiscard]] std::string note(uint8_t leaves, uint8_t branch = 0) const {
+  [[nodiscard]] std::string note(uint8_t leaves, uint8_t branch = 0, uint32_t epoch = 1) const {
     LogTree tree;
     for (uint8_t n = 0; n < leaves; ++n) tree.append(Bytes{n, branch});
-    const LogOrigin origin{collector->public_key().id().hex(), "ledgerline", 1};
+    const LogOrigin origin{collector->public_key().id().hex(), "ledgerline", epoch};
     return *sign_checkpoint({to_string(origin), tree.size(), tree.root()}, *collector);
   }
   void answer(const std::string& text, std::optional<Nonce> nonce = std::nullopt) {
@@ -72,12 +72,14 @@ TEST_CASE("checkpoints: what the collector shows is kept and named in the next q
   Desk desk;
   CHECK(desk.requests.front().stream == desk.device.grant.stream);
   CHECK(desk.requests.front().known_size == 0);
+  CHECK(desk.requests.front().known.empty());
 
   desk.answer(desk.note(8));
 
   REQUIRE(desk.until([&] { return desk.outgoing.log_sightings()->size == 8; }));
   desk.ask_again();
   CHECK(desk.requests.back().known_size == 8);
+  CHECK(desk.requests.back().known == desk.note(8));
   CHECK(desk.requests.back().nonce != desk.requests.front().nonce);
   CHECK(desk.uplink.counters().asked == 2);
   CHECK(desk.uplink.counters().verified == 1);
@@ -95,6 +97,25 @@ TEST_CASE("checkpoints: a log that is another one is kept as a contradiction") {
   CHECK(desk.outgoing.log_sightings()->conflict->held == desk.note(8));
   CHECK(desk.outgoing.log_sightings()->conflict->shown == desk.note(8, 1));
   CHECK(desk.uplink.counters().conflicts == 1);
+}
+
+TEST_CASE("checkpoints: a later epoch ends the hold, and the note that was held stays") {
+  Desk desk;
+  desk.answer(desk.note(8));
+  REQUIRE(desk.until([&] { return desk.outgoing.log_sightings()->size == 8; }));
+  desk.ask_again();
+  desk.answer(desk.note(5, 1));
+  REQUIRE(desk.until([&] { return desk.outgoing.log_sightings()->keep_evidence(); }));
+
+  desk.ask_again();
+  CHECK(desk.requests.back().known == desk.note(8));  // what the collector has to account for
+  desk.answer(desk.note(6, 1, 2));
+
+  REQUIRE(desk.until([&] { return !desk.outgoing.log_sightings()->keep_evidence(); }));
+  const LogSightings held = *desk.outgoing.log_sightings();
+  CHECK(held.newest == desk.note(6, 1, 2));
+  CHECK(held.earlier == std::vector<std::string>{desk.note(8)});
+  CHECK(held.conflict->shown == desk.note(5, 1));  // still the proof of what was
 }
 
 TEST_CASE("checkpoints: an answer to no question, or a second one, changes nothing") {

@@ -30,6 +30,8 @@ class ScriptedClient final : public io::MqttClient {
   void publish(std::string topic, Bytes payload, bool, io::Published done) override {
     if (const auto asks = open_signed(payload, payload_type::kCheckpointRequest)) {
       checkpoint_requests.push_back(*decode_checkpoint_request(asks->body));
+    } else if (open_signed(payload, payload_type::kIntroduction)) {
+      introductions.push_back(std::move(payload));
     } else if (topic.ends_with("/resume")) {
       resume = *decode_resume(open_signed(payload, payload_type::kResume)->body);
       asked[resume->stream] = *resume;
@@ -47,13 +49,15 @@ class ScriptedClient final : public io::MqttClient {
   std::map<StreamId, Resume> asked;
   int resumes = 0;
   std::vector<CheckpointRequest> checkpoint_requests;
+  std::vector<Bytes> introductions;
   Status outcome;
   std::vector<Bytes> batches;
 };
 
 struct Desk {
-  explicit Desk(Duration heartbeat = std::chrono::hours(1)) {
+  explicit Desk(Duration heartbeat = std::chrono::hours(1), bool shows_grant = false) {
     UplinkOptions options{.tenant = "acme", .device = "one", .heartbeat = heartbeat};
+    if (shows_grant) options.grant = signed_grant;
     uplink = std::make_unique<Uplink>(
         runtime, clock, outgoing, *device.signer, collector->public_key(), options,
         [this](const io::MqttOptions&, io::MqttHandlers handlers) {
@@ -102,6 +106,7 @@ struct Desk {
   std::vector<SealedBatch> chain = device.chain(5);
   MemoryOutgoing outgoing{device, chain};
   std::unique_ptr<Signer> collector = new_signer();
+  Bytes signed_grant = *sign(payload_type::kGrant, encode(device.grant), *collector);
   FixedClock clock;
   io::Runtime runtime;
   ScriptedClient* client = nullptr;
@@ -188,11 +193,17 @@ TEST_CASE("uplink: a signed receipt for another history stops everything") {
   other.chain_value = desk.chain[0].id;
   desk.say(other, *desk.collector);
   REQUIRE(desk.until([&] { return !desk.uplink->status().alarm.empty(); }));
+  // The own batch of that number, once: it proves the fork to the collector.
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 6; }));
+  CHECK(desk.client->batches.back() == desk.chain[2].bytes);
+  other.number = 3;
+  desk.say(other, *desk.collector);
   CHECK(desk.outgoing.acked_upto() == 0);
   CHECK_FALSE(desk.failure);
   desk.client->handlers.on_connected(false);
   desk.settle();
   CHECK(desk.client->resumes == 1);
+  CHECK(desk.client->batches.size() == 6);
 }
 
 TEST_CASE(
@@ -276,6 +287,85 @@ TEST_CASE("uplink: a verdict other than continue stops sending and tells the ope
     CHECK(desk.uplink->status().alarm.empty());
     CHECK_FALSE(desk.uplink->undeliverable());
   }
+}
+
+TEST_CASE(
+    "uplink: to a collector that does not know the stream it shows its grant, and asks again") {
+  Desk desk(std::chrono::hours(1), true);
+  desk.answer(Verdict::unknown_stream);
+  REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+  REQUIRE(desk.client->introductions.size() == 1);
+  const auto message = open_signed(desk.client->introductions.front(), payload_type::kIntroduction);
+  CHECK(verify(*message, desk.device.signer->public_key()));
+  const auto introduction = decode_introduction(message->body);
+  CHECK(introduction->grant == desk.signed_grant);
+  CHECK(introduction->public_key == desk.device.signer->public_key().der());
+  CHECK(desk.client->batches.empty());
+
+  SECTION("let in, it sends all that there is") {
+    desk.answer(Verdict::continue_);
+    REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  }
+  SECTION("not let in, it waits, and shows the grant once more where it is asked later") {
+    desk.answer(Verdict::unknown_stream);
+    REQUIRE(desk.until([&] { return !desk.uplink->status().alarm.empty(); }));
+    desk.settle();
+    CHECK(desk.client->introductions.size() == 1);
+    CHECK(desk.client->resumes == 2);
+    CHECK_FALSE(desk.uplink->undeliverable());
+    desk.client->handlers.on_connected(false);
+    REQUIRE(desk.until([&] { return desk.client->resumes == 3; }));
+    desk.answer(Verdict::unknown_stream);
+    REQUIRE(desk.until([&] { return desk.client->introductions.size() == 2; }));
+  }
+}
+
+TEST_CASE("uplink: a higher receipt for less makes it ask, and an unasked \"unknown\" does") {
+  Desk desk;
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  desk.say(desk.receipt(9, 5), *desk.collector);
+  REQUIRE(desk.until([&] { return desk.uplink->status().linked_upto == 5; }));
+
+  SECTION("a receipt of a store that was put back") {
+    desk.say(desk.receipt(10, 2), *desk.collector);
+    REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+    CHECK(desk.client->resume->receipt_number == 9);  // the proof of what was lost
+    CHECK(desk.outgoing.acked_upto() == 5);
+    desk.answer(Verdict::continue_, desk.client->resume->nonce, *desk.collector,
+                desk.receipt(10, 2));
+    REQUIRE(desk.until([&] { return desk.client->batches.size() == 8; }));
+    CHECK(desk.client->batches.back() == desk.chain[4].bytes);
+  }
+  SECTION("an answer to a heartbeat, of a store that knows nobody") {
+    desk.answer(Verdict::unknown_stream, Nonce(), *desk.collector, desk.receipt(1, 0));
+    REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+    CHECK(desk.uplink->status().alarm.empty());
+    desk.answer(Verdict::unknown_stream, Nonce(), *desk.collector, desk.receipt(1, 0));
+    desk.settle();
+    CHECK(desk.client->resumes == 2);  // it has asked
+  }
+}
+
+TEST_CASE("uplink: a tombstone stands for what is lost on both sides, between what both have") {
+  Desk desk;
+  desk.answer(Verdict::continue_);
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 5; }));
+  desk.say(desk.receipt(9, 5), *desk.collector);
+  REQUIRE(desk.until([&] { return desk.outgoing.acked_upto() == 5; }));
+  desk.outgoing.drop_upto(3);
+
+  desk.client->handlers.on_connected(false);
+  REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+  desk.answer(Verdict::continue_, desk.client->resume->nonce, *desk.collector, desk.receipt(10, 1));
+
+  REQUIRE(desk.until([&] { return desk.client->batches.size() == 8; }));
+  const auto message = open_signed(desk.client->batches[5], payload_type::kTombstone);
+  REQUIRE(message);
+  const auto tombstone = decode_tombstone(message->body);
+  CHECK(tombstone->first_batch == 2);
+  CHECK(tombstone->last_batch == 3);
+  CHECK(desk.client->batches[6] == desk.chain[3].bytes);
 }
 
 namespace {

@@ -117,4 +117,28 @@ TEST_CASE("enrolling: the access list gives each active device its own branch an
   CHECK_THAT(access_list(devices, Timestamp(4)), Catch::Contains("user demo.b"));
 }
 
+TEST_CASE("enrolling: a list keeps the entries of devices that the store does not know (yet)") {
+  std::vector<DeviceRow> devices(3);
+  for (size_t i = 0; i < devices.size(); ++i) {
+    devices[i].tenant = "demo";
+    devices[i].device = std::string(1, static_cast<char>('a' + i));
+    devices[i].keys.emplace_back();
+  }
+  const std::string before = access_list(devices, Timestamp(1));
+  const std::vector<DeviceRow> back{devices[1]};
+
+  const std::string kept = kept_entries(before, back);
+
+  const std::string now = access_list(back, Timestamp(1)) + kept;
+  for (const auto* user : {"user demo.a\n", "user demo.b\n", "user demo.c\n"})
+    CHECK_THAT(now, Catch::Contains(user));
+  CHECK_THAT(kept, !Catch::Contains("user demo.b\n"));  // it is in the list by its own row
+  CHECK_THAT(kept, !Catch::Contains("user " + std::string(kCollectorIdentity)));
+  CHECK(kept.size() ==
+        before.size() - access_list(back, Timestamp(1)).size());  // entries whole, nothing twice
+  CHECK(kept_entries(before, devices).empty());
+  CHECK(kept_entries("", devices).empty());
+  CHECK(kept_entries(now, back) == kept);
+}
+
 }  // namespace ledgerline::collector

@@ -27,7 +27,7 @@ TEST_CASE("every kind in use has an owner and an action") {
         exception_kind::kWrongUnit, exception_kind::kLate, exception_kind::kSilentDevice,
         exception_kind::kNotRated, exception_kind::kDeliveryRejected,
         exception_kind::kDeliveryConflict, exception_kind::kDeliveryHeld,
-        exception_kind::kDeliveryUnapproved}) {
+        exception_kind::kDeliveryUnapproved, exception_kind::kNewEpoch}) {
     INFO(kind);
     const ExceptionPolicy* policy = exception_policy(kind);
     REQUIRE(policy != nullptr);

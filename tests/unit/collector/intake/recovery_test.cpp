@@ -178,8 +178,14 @@ TEST_CASE("recovery: a heartbeat that shows more than is held makes the device a
   const auto receipt = *decode_receipt(open_signed(set->front(), payload_type::kReceipt)->body);
   CHECK(receipt.number > 40);
   CHECK(receipt.linked_upto == 2);
+  // It was told, and has not asked a minute later: the receipt may be lost. The number stays.
   beat.number = 2;
-  CHECK(desk.accept(TopicLeaf::heartbeat, message()).empty());  // it was told
+  const auto again = desk.accept(TopicLeaf::heartbeat, message());
+  REQUIRE(again.size() == 1);
+  CHECK(again.front().payload == out.front().payload);
+  REQUIRE(desk.resume(chain, 6, 5) == Verdict::continue_);
+  beat.number = 3;
+  CHECK(desk.accept(TopicLeaf::heartbeat, message()).empty());  // it has shown the proof
 }
 
 TEST_CASE("recovery: a billing stream takes a tombstone for what was lost here, and no other") {

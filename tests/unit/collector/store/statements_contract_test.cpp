@@ -137,4 +137,32 @@ TEMPLATE_TEST_CASE("a resolved exception takes no action but the release of its 
   REQUIRE(must(store->exception("a")).state == ExceptionState::resolved);
 }
 
+TEMPLATE_TEST_CASE("an epoch begins with its leaf, where epoch and size are those that it names",
+                   "[store]", MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  EpochPut put{.expected_epoch = 1,
+               .expected_leaves = 0,
+               .epoch = 3,
+               .statement = statement(LeafKind::epoch, 1),
+               .exceptions = {}};
+  REQUIRE(failed_with(store->begin_epoch(put), Errc::not_found));
+  must(store->ensure_origin({.collector = "c", .log = "main", .epoch = 1}));
+
+  must(store->begin_epoch(put));
+
+  REQUIRE(must(backend.open()->log_origin()) ==
+          LogOrigin{.collector = "c", .log = "main", .epoch = 3});
+  REQUIRE(must(store->leaf(0)).kind == LeafKind::epoch);
+  REQUIRE(failed_with(store->begin_epoch(put), Errc::conflict));
+  put.expected_epoch = 3;
+  put.epoch = 4;
+  REQUIRE(failed_with(store->begin_epoch(put), Errc::conflict));  // one leaf more
+  REQUIRE(must(store->log_origin()).epoch == 3);
+  REQUIRE(must(store->log_head()).size == 1);
+  put.expected_leaves = 1;
+  must(store->begin_epoch(put));
+  REQUIRE(must(store->statement_count(LeafKind::epoch)) == 2);
+}
+
 }  // namespace ledgerline::collector

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import time
+import urllib.request
 
 from desk import CONTRACT, LINK, Desk, Unexpected
 
@@ -69,10 +70,10 @@ class Plant(Desk):
             self._write('templates', 'agent-%s.toml.in' % name, AGENT % dict(options, device=name))
             self.stack.call('prepare_agent', name)
 
-    def write_contract(self, name, more='', silence='10h'):
+    def write_contract(self, name, more='', silence='10h', adjust_after='10h'):
         anchor = datetime.datetime.fromtimestamp(self.began_ms / 1000, datetime.timezone.utc)
         text = CONTRACT.replace('PT10M', 'PT%dS' % PERIOD_S) % {
-            'name': name, 'silence': silence, 'anchor': anchor.strftime('%Y-%m-%dT%H:%M:%SZ')}
+            'name': name, 'silence': silence, 'adjust_after': adjust_after, 'anchor': anchor.strftime('%Y-%m-%dT%H:%M:%SZ')}
         self._write('catalog.d', '20-%s.toml' % name, text + LINK % (name, name, name) + more)
 
     # ---- Agents
@@ -82,6 +83,16 @@ class Plant(Desk):
 
     def run_agent(self, name):
         self.stack.start('agent-' + name)
+        self.until(name + ' listens', lambda: self._connected(name))
+
+    def _connected(self, name):
+        # `status` answers from the journal before the input listens.
+        connection = UnixConnection(os.path.join(self.home(name), 'agent.sock'))
+        try:
+            connection.connect()
+        except OSError:
+            return None
+        return connection
 
     def stop_agent(self, name):
         self.stack.call('stop_process', 'agent-' + name)
@@ -97,27 +108,31 @@ class Plant(Desk):
 
     def send(self, name, count, home=None, value=1):
         """So many readings, each answered. What another image of the device sends is not counted as the device's."""
-        connection = UnixConnection(os.path.join(self.home(home or name), 'agent.sock'))
+        connection = self.until('%s listens' % (home or name), lambda: self._connected(home or name))
         for first in range(0, count, 200):
             now = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3] + 'Z'
             events = [{'specversion': '1.0', 'type': 'requests', 'source': 'app', 'time': now, 'subject': name,
                        'id': '%s-%d-%d' % (home or name, time.monotonic_ns(), n), 'data': {'value': value}}
                       for n in range(first, min(first + 200, count))]
-            connection.request('POST', '/v1/events', json.dumps(events),
-                               {'Content-Type': 'application/cloudevents-batch+json'})
-            answer = connection.getresponse()
-            text = answer.read().decode()
-            if answer.status != 200:
-                raise Unexpected('the agent %s answered %d: %s' % (name, answer.status, text))
+            self.until('%s takes events' % (home or name), lambda: self._posted(connection, events, name))
         if home is None:
             self.sent[name] = self.sent.get(name, 0) + count * value
 
-    def drained(self, name, home=None, seconds=60):
+    def _posted(self, connection, events, name):
+        """False where the journal pushes back: the same events are sent again, and count once."""
+        connection.request('POST', '/v1/events', json.dumps(events), {'Content-Type': 'application/cloudevents-batch+json'})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        if answer.status not in (200, 429, 507):
+            raise Unexpected('the agent %s answered %d: %s' % (name, answer.status, text))
+        return answer.status == 200
+
+    def drained(self, name, home=None):
         def probe():
             status = self.stack.agent_status(home or name)
             done = status['acked_upto'] == status['head_batch'] and status['sealed_upto'] == status['next_seq'] - 1
             return done and status
-        return self.until(seconds, 'all receipts of ' + (home or name), probe)
+        return self.until('all receipts of ' + (home or name), probe)
 
     # ---- The collector and its store
 
@@ -132,6 +147,31 @@ class Plant(Desk):
 
     def store(self):
         return self.stack.path('collector', 'state', 'store')
+
+    def checkpoint_file(self):
+        return self.stack.path('collector', 'state', 'checkpoint')
+
+    def agent_log(self, name):
+        """What the agent has seen of the evidence log, once it has asked after a new start."""
+        asked = self.stack.agent_status(name).get('log', {}).get('checkpoint')
+        self.stop_agent(name)
+        self.run_agent(name)
+        return self.until('%s is shown the log' % name, lambda: next(
+            (log for log in [self.stack.agent_status(name).get('log')] if log and log['checkpoint'] != asked), None))
+
+    def register_operator_again(self):
+        """The store that knew whose signature counts is gone; the person still has the key."""
+        public = self.stack.path('operator.pub')
+        code, out, err = self.stack.command('openssl', 'pkey', '-in', self.stack.operator_key, '-pubout', '-out', public)
+        if code != 0:
+            raise Unexpected('openssl pkey: ' + out + err)
+        self.command('ledgerline-collector operator add demo --public-key %s --reason "store lost" --config %s' % (
+            public, self.stack.collector_config))
+
+    def health(self):
+        url = 'http://127.0.0.1:%d/healthz' % self.stack.ports()['COLLECTOR_PORT']
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.read().decode()
 
     def status(self):
         return self.stack.collector('status')
