@@ -28,6 +28,7 @@ struct CommandLine {
     requeue,
     usage,
     ledger,
+    replay,
     accounts,
     list_exceptions,
     show_exception,
@@ -69,6 +70,7 @@ struct CommandLine {
   uint32_t line = 0;       // prove; 0: every line
   std::string by;          // usage: "quarter", "hour" or "day"
   bool end = false;        // recover: the mode ends
+  std::string into;        // replay: the new store's folder; empty: one that goes afterwards
   std::optional<int64_t> serviced_after_hours;  // maintenance try
   std::string meter;                            // usage
   std::string subject;                          // usage

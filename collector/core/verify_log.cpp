@@ -3,6 +3,7 @@
 #include <set>
 
 #include "collector/core/catalog_version.h"
+#include "collector/core/operators.h"
 #include "collector/core/verification.h"
 
 namespace ledgerline::collector {
@@ -76,12 +77,7 @@ Result<Verification::Statement> Verification::checked(const BundleStatement& par
   const auto json = parse_json(open->json);
   if (!json) return fail(refuse("the " + name + " is no JSON"));
   const std::string by = member_text(*json, "by");
-  // What changes money without being computed from it needs a person.
-  const bool by_person = part.kind == LeafKind::catalog_version ||
-                         part.kind == LeafKind::mapping_version ||
-                         part.kind == LeafKind::correction ||
-                         part.kind == LeafKind::gap_acceptance || part.kind == LeafKind::approval;
-  if (by_person && by == kByCollector)
+  if (needs_person(part.kind) && by == kByCollector)
     return fail(refuse("the " + name + " is signed by nobody but the collector"));
   TRY_VOID(check_signer(*open, by, name));
   if (!verify_inclusion(leaf_hash(open->id.view()), part.path.index, checkpoint_.size,
