@@ -66,8 +66,14 @@ Status compare_series(Store& there, Store& here, const SeriesRow& series, const 
   for (const UsageRow& row : again) values[row.quarter].second = row.value;
   for (const auto& [quarter, both] : values) {
     if (both.first == both.second) continue;
-    find(series_name(series.key) + ", " + to_rfc3339(quarter.start()) + ": there " +
-         text(series.key, both.first) + ", here " + text(series.key, both.second));
+    const std::string name = series_name(series.key) + ", " + to_rfc3339(quarter.start());
+    if (both.first.sum == both.second.sum && both.first.count == both.second.count) {
+      find(name + ": " + text(series.key, both.second) +
+           " in both, but another lowest, highest, first or last one");
+      continue;
+    }
+    find(name + ": there " + text(series.key, both.first) + ", here " +
+         text(series.key, both.second));
   }
   return {};
 }
