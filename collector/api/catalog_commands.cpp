@@ -16,6 +16,8 @@ namespace ledgerline::collector {
 
 namespace {
 
+constexpr int kAttemptsMax = 5;  // a collector that closes by the minute may get in between
+
 constexpr LeafKind kKinds[] = {LeafKind::catalog_version, LeafKind::mapping_version};
 
 std::string_view kind_word(LeafKind kind) {
@@ -83,9 +85,10 @@ Status check_closed(Store& store, const LoggedCatalog& logged, const Loading& lo
 
 Result<int> append_versions(const CollectorConfig& config, const CommandLine& options,
                             const LoggedCatalog& logged, const Loading& loading, Store& store,
-                            Timestamp now, std::ostream& out) {
+                            uint64_t closes, Timestamp now, std::ostream& out) {
   TRY(const ActingOperator acting, acting_operator(config, store, options.key, now));
   CommercialChanges changes;
+  changes.expected_closes = closes;
   TRY(changes.statements,
       version_puts(
           logged, loading.next,
@@ -130,12 +133,17 @@ Result<int> load_catalog_folder(const CollectorConfig& config, const CommandLine
         << " stay in force\n";
     return kExitOk;
   }
-  TRY_VOID(check_closed(*store, logged, loading, options.adjust_closed));
-  if (options.dry_run) {
-    out << "nothing was loaded: this only shows what catalog load would\n";
-    return kExitOk;
+  for (int attempt = 1;; ++attempt) {
+    TRY(const uint64_t closes, store->statement_count(LeafKind::close));
+    TRY_VOID(check_closed(*store, logged, loading, options.adjust_closed));
+    if (options.dry_run) {
+      out << "nothing was loaded: this only shows what catalog load would\n";
+      return kExitOk;
+    }
+    auto done = append_versions(config, options, logged, loading, *store, closes, clock.now(), out);
+    if (done || done.error().code() != Errc::conflict || attempt == kAttemptsMax) return done;
+    // The running collector closed a period since it was compared.
   }
-  return append_versions(config, options, logged, loading, *store, clock.now(), out);
 }
 
 Result<int> show_catalog(const CollectorConfig& config, const CommandLine& options,

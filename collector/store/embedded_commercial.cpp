@@ -93,6 +93,13 @@ Status check_cursor(Rows& rows, const std::optional<LeafNumber>& expected) {
   return fail(Errc::conflict, "usage was added since it was read");
 }
 
+Status check_closes(Rows& rows, const std::optional<uint64_t>& expected) {
+  if (!expected) return {};
+  TRY(const uint64_t closes, count_of(rows, LeafKind::close));
+  if (closes == *expected) return {};
+  return fail(Errc::conflict, "a period was closed meanwhile");
+}
+
 Status decide(Rows& rows, const DocumentDecision& decision) {
   TRY(auto newest, newest_document(rows, decision.id));
   if (!newest) return fail(Errc::not_found, "there is no such document");
@@ -150,6 +157,7 @@ Status write_exceptions(Rows& rows, std::span<const ExceptionUpsert> upserts) {
 Status EmbeddedStore::put_documents(const CommercialChanges& changes) {
   return write([&](Rows& rows) -> Status {
     TRY_VOID(check_cursor(rows, changes.expected_cursor));
+    TRY_VOID(check_closes(rows, changes.expected_closes));
     for (const DocumentPut& put : changes.documents) TRY_VOID(put_document(rows, put));
     for (const DeliveryRow& delivery : changes.deliveries)
       TRY_VOID(insert_delivery(rows, delivery));

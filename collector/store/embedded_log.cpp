@@ -27,13 +27,6 @@ Status append_leaf(Rows& rows, LogTree& tree, const LogEntry& entry) {
 
 Key statements_key(LeafKind kind) { return Key(Table::statement).u32(static_cast<uint32_t>(kind)); }
 
-Result<uint64_t> count_of(Rows& rows, LeafKind kind) {
-  const Key prefix = statements_key(kind);
-  TRY(const auto newest, rows.last_key(prefix, prefix.end()));
-  if (!newest) return 0;
-  return big_endian64(ByteView(*newest).last(8));
-}
-
 /// The bytes to link: those that came, or those that were parked, which leave their place.
 Result<SideBatch> take_batch(Rows& rows, StreamRow& row, const LinkedBatch& link) {
   SideBatch batch{
@@ -129,6 +122,13 @@ Status admit_one(Rows& rows, LogTree& tree, const AdmitChange& change) {
 }
 
 }  // namespace
+
+Result<uint64_t> count_of(Rows& rows, LeafKind kind) {
+  const Key prefix = statements_key(kind);
+  TRY(const auto newest, rows.last_key(prefix, prefix.end()));
+  if (!newest) return 0;
+  return big_endian64(ByteView(*newest).last(8));
+}
 
 Result<LeafNumber> append_statement(Rows& rows, const StatementPut& put) {
   CHECK_INVARIANT(put.kind != LeafKind::batch && put.kind != LeafKind::tombstone);

@@ -141,6 +141,8 @@ class EmbeddedStore final : public Store {
 };
 
 // Shared by the verbs' files.
+/// Statements of the kind.
+Result<uint64_t> count_of(Rows& rows, LeafKind kind);
 /// The tree's new frontier and the tiles that were completed since it had `size_before` leaves.
 Status write_tree(Rows& rows, uint64_t size_before, const LogTree& tree);
 Result<LogTree> read_tree(Rows& rows);

@@ -192,6 +192,9 @@ struct CommercialChanges {
   /// Conflict where the fold has moved on since the usage was read: a reading must not slip between
   /// rating and close.
   std::optional<LeafNumber> expected_cursor;
+  /// Conflict where another number of close statements is logged: a period must not close between
+  /// the comparison of a new catalog with the closed ones and its coming into force.
+  std::optional<uint64_t> expected_closes;
   std::vector<DocumentPut> documents;
   std::vector<DeliveryRow> deliveries;  // new ones; conflict where the id exists
   std::vector<PeriodPut> periods;

@@ -72,6 +72,22 @@ TEMPLATE_TEST_CASE("of two who number a statement alike, the second writes nothi
   REQUIRE(must(store->statement_count(LeafKind::mapping_version)) == 0);
 }
 
+TEMPLATE_TEST_CASE("what rests on the closed periods is refused where one more was closed",
+                   "[store]", MemoryBackend, LmdbBackend) {
+  TestType backend;
+  auto store = backend.open();
+  CommercialChanges close;
+  close.statements = {statement(LeafKind::close, 1)};
+  must(store->put_documents(close));
+  CommercialChanges version;
+  version.expected_closes = 0;
+  version.statements = {statement(LeafKind::catalog_version, 2)};
+  REQUIRE(failed_with(store->put_documents(version), Errc::conflict));
+  REQUIRE(must(store->statement_count(LeafKind::catalog_version)) == 0);
+  version.expected_closes = 1;
+  must(store->put_documents(version));
+}
+
 TEMPLATE_TEST_CASE("an operator has one key in force, and a key one operator", "[store]",
                    MemoryBackend, LmdbBackend) {
   TestType backend;
