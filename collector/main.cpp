@@ -382,6 +382,8 @@ Result<int> perform(const CommandLine& options) {
       return list_gaps(config, options, clock, std::cout);
     case CommandLine::Verb::accept_gap:
       return accept_gap(config, options, clock, std::cout);
+    case CommandLine::Verb::close_period:
+      return close_period(config, options, clock, std::cout);
     case CommandLine::Verb::load_catalog:
       return load_catalog_folder(config, options, clock, std::cout);
     case CommandLine::Verb::show_catalog:

@@ -84,7 +84,7 @@ Status check_closed(Store& store, const LoggedCatalog& logged, const Loading& lo
 Result<int> append_versions(const CollectorConfig& config, const CommandLine& options,
                             const LoggedCatalog& logged, const Loading& loading, Store& store,
                             Timestamp now, std::ostream& out) {
-  TRY(const ActingOperator acting, acting_operator(config, store, options.key));
+  TRY(const ActingOperator acting, acting_operator(config, store, options.key, now));
   CommercialChanges changes;
   TRY(changes.statements,
       version_puts(

@@ -354,6 +354,13 @@ void describe_gaps(CLI::App& app, CommandLine& out) {
   accept->add_option("--until", out.until, "RFC 3339")->required()->type_name("TIME");
   accept->add_option("--reason", out.reason, "why; signed and kept")->required();
   add_key(*accept, out);
+  CLI::App* close =
+      add_verb(app, out, Verb::close_period, "close",
+               "let a contract's oldest open period close without what devices owe it",
+               "ledgerline-collector close aqua-2026 --key ann.key --reason 'burnt'");
+  close->add_option("contract", out.contract, "its name in the catalog")->required();
+  close->add_option("--reason", out.reason, "why; signed and kept with each gap")->required();
+  add_key(*close, out);
 }
 
 void describe(CLI::App& app, CommandLine& out) {

@@ -42,6 +42,7 @@ struct CommandLine {
     list_corrections,
     list_gaps,
     accept_gap,
+    close_period,
     prove,
     checkpoint,
     cosign_checkpoint,
@@ -57,6 +58,7 @@ struct CommandLine {
   std::string
       out;  // where enroll and checkpoint write the answer, operator add the key, keys the keys
   std::string name;        // operator add, revoke
+  std::string contract;    // close
   std::string public_key;  // operator add: the file of a key made elsewhere
   std::string key;         // the file of the operator's private key who acts
   bool replace = false;    // enroll: another key may take the device over

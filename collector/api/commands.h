@@ -83,6 +83,9 @@ Result<int> list_gaps(const CollectorConfig& config, const CommandLine& options,
                       std::ostream& out);
 Result<int> accept_gap(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                        std::ostream& out);
+/// Accepts all gaps of a contract's oldest open period, or says why there is none.
+Result<int> close_period(const CollectorConfig& config, const CommandLine& options, Clock& clock,
+                         std::ostream& out);
 /// load and diff: shows how the folder's files differ from what is in force and, but for a dry run,
 /// signs them into the log. Errc::reject where that would alter a closed period.
 Result<int> load_catalog_folder(const CollectorConfig& config, const CommandLine& options,

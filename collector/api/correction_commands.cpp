@@ -245,7 +245,7 @@ Result<int> correct(const CollectorConfig& config, const CommandLine& options, C
   correction.at = clock.now();
   ActingOperator acting{.signer = nullptr, .name = "dry-run"};
   if (!options.dry_run) {
-    TRY(acting, acting_operator(config, *store, options.key));
+    TRY(acting, acting_operator(config, *store, options.key, correction.at));
   }
   correction.by = acting.name;
   TRY_VOID(store->device(*tenant, correction.device));

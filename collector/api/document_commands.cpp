@@ -151,7 +151,7 @@ Result<int> documents(Store& store, const CommandLine& options, std::ostream& ou
 Result<int> decide(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                    std::ostream& out) {
   TRY(auto store, open_existing_store(config));
-  TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
+  TRY(const ActingOperator acting, acting_operator(config, *store, options.key, clock.now()));
   TRY(const DocumentRow row, store->document(options.document));
   const bool approving = options.verb == CommandLine::Verb::approve;
   const Timestamp now = clock.now();

@@ -196,7 +196,7 @@ Result<int> list_exceptions(const CollectorConfig& config, const CommandLine& op
 Result<int> act_on_exception(const CollectorConfig& config, const CommandLine& options,
                              Clock& clock, std::ostream& out) {
   TRY(auto store, open_existing_store(config));
-  TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
+  TRY(const ActingOperator acting, acting_operator(config, *store, options.key, clock.now()));
   TRY(const ExceptionRow row, find_exception(*store, options.exception));
   ExceptionChange change;
   TRY(change.action, requested_action(row, options, acting.name, clock.now()));

@@ -132,7 +132,7 @@ Result<StatementPut> mapping_with(const LoggedCatalog& logged, const Catalog& ca
 Result<int> map_exception(const CollectorConfig& config, const CommandLine& options, Clock& clock,
                           std::ostream& out) {
   TRY(auto store, open_existing_store(config));
-  TRY(const ActingOperator acting, acting_operator(config, *store, options.key));
+  TRY(const ActingOperator acting, acting_operator(config, *store, options.key, clock.now()));
   TRY(const ExceptionRow row, find_exception(*store, options.exception));
   ExceptionChange change;
   TRY(change.action, requested_action(row, options, acting.name, clock.now()));

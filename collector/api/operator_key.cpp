@@ -27,7 +27,7 @@ Result<std::unique_ptr<Signer>> read_key(const CollectorConfig& config, const st
 }  // namespace
 
 Result<ActingOperator> acting_operator(const CollectorConfig& config, Store& store,
-                                       const std::string& key_file) {
+                                       const std::string& key_file, Timestamp now) {
   if (key_file.empty()) {
     return fail(
         Errc::config,
@@ -51,6 +51,13 @@ Result<ActingOperator> acting_operator(const CollectorConfig& config, Store& sto
                                         to_rfc3339(*row->revoked_at))
                     .with("file", key_file)
                     .with("key", key.hex()));
+  }
+  if (now < row->added_at) {
+    return fail(Error(Errc::retry,
+                      "this clock stands before the registration of the key, so nothing signed now "
+                      "would count: mend the clock, or wait")
+                    .with("registered_at", to_rfc3339(row->added_at))
+                    .with("now", to_rfc3339(now)));
   }
   return ActingOperator{.signer = std::move(signer), .name = row->name};
 }

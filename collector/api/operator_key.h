@@ -18,9 +18,10 @@ struct ActingOperator {
   std::string name;  // as registered with the key
 };
 /// Errc::config where no file is named, others may read it or it holds no key, Errc::not_found
-/// where there is no such file, Errc::reject where the key is no operator's (any more).
+/// where there is no such file, Errc::reject where the key is no operator's (any
+/// more), Errc::retry where it is registered only after `now`.
 Result<ActingOperator> acting_operator(const CollectorConfig& config, Store& store,
-                                       const std::string& key_file);
+                                       const std::string& key_file, Timestamp now);
 
 /// The statement signed, as the store takes it: the operator's signer or the collector's.
 Result<StatementPut> signed_put(LeafKind kind, std::string_view json, Signer& signer, Timestamp at);

@@ -36,14 +36,14 @@ Result<std::string> document_named(Store& store, const std::string& name) {
   }));
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    return fail(
-        Error(Errc::not_found,
-              "no billing document has this id, here or in an external system; "
-              "`ledgerline-collector documents` lists them")
-            .with("document", name));
+    return fail(Error(Errc::not_found,
+                      "no billing document has this id, here or in an external system; "
+                      "`ledgerline-collector documents` lists them")
+                    .with("document", name));
   }
-  return fail(Error(Errc::reject, "several billing documents have this id in external systems: give ours")
-                  .with("document", name));
+  return fail(
+      Error(Errc::reject, "several billing documents have this id in external systems: give ours")
+          .with("document", name));
 }
 
 }  // namespace

@@ -81,9 +81,13 @@ Result<Figures> figures(const Catalog& catalog, const Contract& contract, Timest
                                   .quantity = quantity,
                                   .count = used->second.count()},
                                  *card, price, *exponent));
-      LineFigures line{.quantity = quantity.trimmed(), .amount = {}};
+      LineFigures line{.quantity = quantity.trimmed(),
+                       .amount = {},
+                       .currency = contract.currency,
+                       .products = {}};
       for (const RatedLine& tier : lines) {
         TRY(line.amount, add(line.amount, tier.amount));
+        line.products.push_back(tier.product);
       }
       if (!line.quantity.is_zero()) out.emplace(used->first, line);
     }
@@ -188,9 +192,11 @@ class ClosedPeriods {
 };
 
 std::string shown(const std::optional<LineFigures>& figures) {
-  return figures ? "quantity " + figures->quantity.text() + ", amount " +
-                       figures->amount.trimmed().text()
-                 : "no line";
+  if (!figures) return "no line";
+  std::string out = "quantity " + figures->quantity.text() + ", amount " +
+                    figures->amount.trimmed().text() + " " + figures->currency;
+  for (const std::string& product : figures->products) out += ", product " + product;
+  return out;
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ namespace ledgerline::collector {
 struct LineFigures {
   Decimal quantity;
   Decimal amount;  // of all tiers
+  std::string currency;
+  std::vector<std::string> products;  // of each tier
   friend bool operator==(const LineFigures&, const LineFigures&) = default;
 };
 

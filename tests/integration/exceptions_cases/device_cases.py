@@ -115,6 +115,8 @@ def fork(desk):
     again = type(device)(desk, 'clone')
     again.send([(REQUESTS, 'clone', 63, 5)])
     lines.append(desk.by_hand(row, 'clone found and wiped'))
+    replaced = desk.exception('stream_replaced', device='clone')
+    lines.append(desk.by_hand(replaced, 'both branches looked at: 210 is right'))
     return ('two different batches with one number', '`, `'.join(lines).replace(folder + '/', ''),
             'resolved by a person; with the device\'s new stream: ' + closed_with(desk, again, 'clone', '2.15'))
 

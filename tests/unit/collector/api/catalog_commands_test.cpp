@@ -141,13 +141,30 @@ TEST_CASE("what would alter a closed period is refused, with what it would make 
     const auto refused = archive.load();
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == Errc::reject);
-    CHECK_THAT(
-        refused.error().text(),
-        Catch::Contains("contract aqua-2026, period 2026-01-01T00:00:00.000Z to "
-                        "2026-01-01T01:00:00.000Z, subscription aqua-api, meter "
-                        "api.requests: quantity 2000, amount 3.5 -> quantity 2000, amount 5"));
+    CHECK_THAT(refused.error().text(),
+               Catch::Contains("contract aqua-2026, period 2026-01-01T00:00:00.000Z to "
+                               "2026-01-01T01:00:00.000Z, subscription aqua-api, meter "
+                               "api.requests: quantity 2000, amount 3.5 EUR, product API-CALL -> "
+                               "quantity 2000, amount 5 EUR"));
   }
   CHECK(archive.count(LeafKind::catalog_version) == 1);
+}
+
+TEST_CASE("the same figures in another currency or for another product alter a closed period") {
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"\"EUR\"", "\"USD\""}, {"product = \"API-CALL\"", "product = \"CALL\""}}) {
+    INFO(from << " -> " << to);
+    Archive archive;
+    archive.loaded();
+    archive.close_a_period();
+    std::string text(kExampleCatalog);
+    for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at))
+      text.replace(at, from.size(), to);
+    archive.write(text);
+    const auto refused = archive.load();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == Errc::reject);
+  }
 }
 
 TEST_CASE("links may bring usage to a closed period where that is asked for") {

@@ -192,4 +192,26 @@ TEST_CASE("gaps lists who keeps periods open, and accept signs that they need no
   CHECK(accept_gap(clerk.config, accept, clerk.clock, clerk.out).error().code() == Errc::reject);
 }
 
+TEST_CASE("close accepts all that a contract's period waits for, and says why it need not") {
+  Clerk clerk;
+  CommandLine one;
+  one.contract = "nobody";
+  one.reason = "burnt";
+  one.key = clerk.folder() + "/ann.key";
+  CHECK(close_period(clerk.config, one, clerk.clock, clerk.out).error().code() == Errc::not_found);
+
+  one.contract = "aqua-2026";
+  REQUIRE(close_period(clerk.config, one, clerk.clock, clerk.out));
+  CHECK_THAT(clerk.out.str(),
+             Catch::Contains("accepted by ann") && Catch::Contains("becomes an adjustment"));
+  const auto logged =
+      open_store(clerk.config).value()->statements(LeafKind::gap_acceptance).value();
+  REQUIRE(logged.size() == 1);
+  CHECK(read_gap_acceptance(logged[0]).value().device == "app-1");
+
+  clerk.out.str("");
+  REQUIRE(close_period(clerk.config, one, clerk.clock, clerk.out));
+  CHECK_THAT(clerk.out.str(), Catch::Contains("waits for no device"));
+}
+
 }  // namespace ledgerline::collector

@@ -30,7 +30,7 @@ struct Registry : Office {
     return revoke_operator(config, options, clock, out);
   }
   Result<ActingOperator> acting(const std::string& file) {
-    return acting_operator(config, *open_store(config).value(), file);
+    return acting_operator(config, *open_store(config).value(), file, clock.now());
   }
   std::string path(const std::string& name) const { return folder() + "/" + name; }
 };
@@ -53,6 +53,16 @@ TEST_CASE("an operator's key is made once, readable by its owner only") {
   const std::string before = text_of(file);
   CHECK(registry.add("bob", file).error().code() == Errc::conflict);
   CHECK(text_of(file) == before);
+}
+
+TEST_CASE("nobody signs before the registration of the key: it would not count") {
+  Registry registry;
+  REQUIRE(registry.add("ann", registry.path("ann.key")));
+  const auto early = acting_operator(registry.config, *open_store(registry.config).value(),
+                                     registry.path("ann.key"), registry.clock.now() - Duration(1));
+  REQUIRE_FALSE(early);
+  CHECK(early.error().code() == Errc::retry);
+  CHECK_THAT(early.error().text(), Catch::Contains("clock"));
 }
 
 TEST_CASE("a key that the store refuses is not left lying about") {

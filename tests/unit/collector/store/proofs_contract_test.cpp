@@ -5,6 +5,7 @@ namespace ledgerline::collector {
 
 namespace {
 
+constexpr uint8_t kLeafTable = 0x20;
 constexpr uint8_t kTileTable = 0x25;
 
 BatchId numbered_id(uint64_t n) {
@@ -140,6 +141,19 @@ TEST_CASE("a damaged tile proves nothing, and the store says so", "[store][proof
 
   REQUIRE(failed_with(store->inclusion_proof(300, 600), Errc::corrupt));
   must(store->inclusion_proof(300 - 256, 256));
+}
+
+TEST_CASE("damage below a tile ends its proofs, not custody", "[store][proofs]") {
+  const auto database = make_memory_database();
+  const auto store = open_memory_store(database);
+  enroll(*store, {1});
+  grow(*store, 200, 50);
+  REQUIRE(flip_bit(*database, kLeafTable, 7, 3));
+
+  grow(*store, 600, 50);
+
+  REQUIRE(must(store->log_head()).size == 600);
+  REQUIRE(failed_with(store->inclusion_proof(10, 600), Errc::corrupt));
 }
 
 TEMPLATE_TEST_CASE("a checkpoint replaces the one that was read and no other", "[store][proofs]",
