@@ -361,6 +361,8 @@ Result<int> perform(const CommandLine& options) {
       return prove(config, options, clock, std::cout);
     case CommandLine::Verb::ledger:
       return ledger(config, options, std::cout);
+    case CommandLine::Verb::replay:
+      return replay(config, options, std::cout);
     case CommandLine::Verb::accounts:
       return accounts(config, options, std::cout);
     case CommandLine::Verb::list_exceptions:

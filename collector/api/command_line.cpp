@@ -285,6 +285,19 @@ void describe_ledger(CLI::App& app, CommandLine& out) {
   ledger->add_flag("--json", out.json, "answer in JSON, with the rows as they are hashed");
 }
 
+void describe_replay(CLI::App& app, CommandLine& out) {
+  CLI::App* replay =
+      add_verb(app, out, Verb::replay, "replay",
+               "build the ledger again from the evidence log and compare; exit code 1: not equal",
+               "ledgerline-collector replay");
+  replay
+      ->add_option("--into", out.into,
+                   "a new or empty folder for the store that is built (default: one in TMPDIR, "
+                   "removed afterwards)")
+      ->type_name("FOLDER");
+  replay->add_flag("--json", out.json, "answer in JSON");
+}
+
 void describe_prove(CLI::App& app, CommandLine& out) {
   CLI::App* prove = add_verb(app, out, Verb::prove, "prove",
                              "write the evidence for a billing line, for ledgerline-verify",
@@ -399,6 +412,7 @@ void describe(CLI::App& app, CommandLine& out) {
   describe_checkpoint(app, out);
   describe_usage(app, out);
   describe_ledger(app, out);
+  describe_replay(app, out);
   describe_prove(app, out);
   describe_corrections(app, out);
   describe_gaps(app, out);

@@ -28,6 +28,7 @@ struct CommandLine {
     requeue,
     usage,
     ledger,
+    replay,
     accounts,
     list_exceptions,
     show_exception,
@@ -70,6 +71,7 @@ struct CommandLine {
   std::string by;          // usage: "quarter", "hour" or "day"
   bool end = false;        // recover: the mode ends
   bool resume = false;     // recover: rating goes on
+  std::string into;        // replay: the new store's folder; empty: one that goes afterwards
   std::optional<int64_t> serviced_after_hours;  // maintenance try
   std::string meter;                            // usage
   std::string subject;                          // usage

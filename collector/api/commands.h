@@ -44,6 +44,11 @@ Result<int> usage(const CollectorConfig& config, const CommandLine& options, std
 /// The ledger hash of what closed periods have booked, with --json also the rows.
 Result<int> ledger(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
 Result<int> ledger(Store& store, const CommandLine& options, std::ostream& out);
+/// Builds the ledger again from the evidence log, into a store of its own. Returns 0 where both are
+/// equal, else 1 with what differs.
+Result<int> replay(const CollectorConfig& config, const CommandLine& options, std::ostream& out);
+Result<int> replay(Store& source, Store& target, const PublicKey& collector,
+                   const CommandLine& options, std::ostream& out);
 /// Errc::conflict where the delivery does not stand still.
 Result<DeliveryRelease> release_of(const DeliveryRow& delivery, Timestamp now);
 

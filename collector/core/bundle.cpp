@@ -328,6 +328,10 @@ struct PartNote {
   Digest hash;
 };
 
+// Beside the hashes; of each hash with its quotes and comma.
+constexpr size_t kSealTextMax = 1024;
+constexpr size_t kPartHashText = 67;
+
 Status check_seal(ByteView sealed, const std::vector<PartNote>& parts,
                   const std::vector<PublicKey>& keys) {
   const auto seal = open_signed(sealed, kSealType);
@@ -337,7 +341,8 @@ Status check_seal(ByteView sealed, const std::vector<PartNote>& parts,
   if (key == keys.end())
     return fail(Errc::corrupt, "the seal is of a key that is none of the collector's");
   if (!verify(*seal, *key)) return fail(damaged("the seal"));
-  TRY(const Json json, parse_json(text_of(seal->body), {.size_max = Bundle::kSizeMax}));
+  TRY(const Json json,
+      parse_json(text_of(seal->body), {.size_max = kSealTextMax + kPartHashText * parts.size()}));
   StatementReader in(json);
   if (in.number("format") != 1) in.fault("format", "1");
   const auto& hashes = in.array("parts");

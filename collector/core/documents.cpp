@@ -15,30 +15,6 @@ Json text(std::string value) { return Json::string(std::move(value)); }
 Json text(const Decimal& value) { return Json::string(value.text()); }
 Json number(uint64_t value) { return Json::number(std::to_string(value)); }
 
-Json line_json(const RatedLine& line, size_t index, const std::optional<Adjusts>& adjusts) {
-  Json out = Json::object({{"number", number(index + 1)},
-                           {"subscription", text(line.subscription)},
-                           {"product", text(line.product)},
-                           {"description", text(line.description)},
-                           {"meter", text(line.meter)},
-                           {"unit", text(line.unit)},
-                           {"quantity", text(line.quantity)}});
-  if (adjusts) {
-    const auto booked = adjusts->booked.find({line.subscription, line.meter});
-    out.set("booked_quantity", text(booked == adjusts->booked.end() ? Decimal() : booked->second));
-  }
-  out.set("readings", number(line.count));
-  out.set("included", text(line.included));
-  out.set("tier", Json::object({{"from", text(line.tier_from)},
-                                {"to", line.tier_to ? text(*line.tier_to) : Json::null()}}));
-  out.set("billable_quantity", text(line.billable_quantity));
-  out.set("unit_price", text(line.unit_price));
-  out.set("amount", text(line.amount));
-  out.set("rate_card", Json::object({{"name", text(line.rate_card)},
-                                     {"version", Json::number(line.rate_card_version)}}));
-  return out;
-}
-
 Json adjusts_json(const Adjusts& adjusts) {
   return Json::object(
       {{"document", adjusts.document.empty() ? Json::null() : text(adjusts.document)},
@@ -81,6 +57,30 @@ Status check_waits(const DocumentRow& document, const std::string& by) {
 }
 
 }  // namespace
+
+Json line_json(const RatedLine& line, size_t index, const std::optional<Adjusts>& adjusts) {
+  Json out = Json::object({{"number", number(index + 1)},
+                           {"subscription", text(line.subscription)},
+                           {"product", text(line.product)},
+                           {"description", text(line.description)},
+                           {"meter", text(line.meter)},
+                           {"unit", text(line.unit)},
+                           {"quantity", text(line.quantity)}});
+  if (adjusts) {
+    const auto booked = adjusts->booked.find({line.subscription, line.meter});
+    out.set("booked_quantity", text(booked == adjusts->booked.end() ? Decimal() : booked->second));
+  }
+  out.set("readings", number(line.count));
+  out.set("included", text(line.included));
+  out.set("tier", Json::object({{"from", text(line.tier_from)},
+                                {"to", line.tier_to ? text(*line.tier_to) : Json::null()}}));
+  out.set("billable_quantity", text(line.billable_quantity));
+  out.set("unit_price", text(line.unit_price));
+  out.set("amount", text(line.amount));
+  out.set("rate_card", Json::object({{"name", text(line.rate_card)},
+                                     {"version", Json::number(line.rate_card_version)}}));
+  return out;
+}
 
 std::string document_id(std::string_view tenant, std::string_view contract, Period period,
                         uint32_t revision) {

@@ -31,6 +31,7 @@
 #include "collector/core/catalog.h"
 #include "collector/core/rating.h"
 #include "collector/core/records.h"
+#include "common/json.h"
 
 namespace ledgerline::collector {
 
@@ -58,6 +59,9 @@ struct Adjusts {
   std::map<std::pair<std::string, std::string>, Decimal>
       booked;  // quantity by subscription and meter
 };
+
+/// A line of the body, `index` from 0.
+Json line_json(const RatedLine& line, size_t index, const std::optional<Adjusts>& adjusts);
 
 struct DocumentInput {
   std::string tenant;

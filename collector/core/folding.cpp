@@ -543,15 +543,18 @@ Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, ByteView
 Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, const Columns& columns,
                                            const MeterRows& meters,
                                            const std::optional<ClockAnchor>& note, Timestamp from,
-                                           Timestamp to) {
+                                           Timestamp to, std::vector<SeriesUsage>* implausible) {
   MeterRows rows = meters;
   TRY_VOID(apply_meter_tables(columns.records, rows));
   std::vector<SeriesUsage> out;
   const auto slots = add_up(columns, wall_times(columns, note).ms, context,
                             {.from = from.unix_ms(), .to = to.unix_ms()});
   for (const Slot& slot : slots) {
-    if (slot.key.fate == Fate::usage)
-      out.push_back(series_usage(slot, columns, rows.at(slot.key.meter), context));
+    auto* const kept = slot.key.fate == Fate::usage         ? &out
+                       : slot.key.fate == Fate::implausible ? implausible
+                                                            : nullptr;
+    if (kept != nullptr)
+      kept->push_back(series_usage(slot, columns, rows.at(slot.key.meter), context));
   }
   merge_alike(out);
   return out;

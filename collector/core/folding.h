@@ -69,10 +69,13 @@ Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, ByteView
                                            const std::optional<ClockAnchor>& note, Timestamp from,
                                            Timestamp to);
 /// The same of readings that are open already, also what a batch with sections withheld discloses.
+/// `implausible`, where it is given, gets what lies in the span and is no usage because of its time
+/// of receipt.
 Result<std::vector<SeriesUsage>> read_back(const BatchContext& context, const Columns& columns,
                                            const MeterRows& meters,
                                            const std::optional<ClockAnchor>& note, Timestamp from,
-                                           Timestamp to);
+                                           Timestamp to,
+                                           std::vector<SeriesUsage>* implausible = nullptr);
 
 /// About a stream and a meter ("": the stream as a whole), seen in this batch.
 ExceptionRow stream_exception(std::string_view kind, const BatchContext& context,

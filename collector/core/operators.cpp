@@ -71,6 +71,12 @@ OperatorStatement statement_of(const OperatorRow& row, const std::string& reason
   return out;
 }
 
+bool needs_person(LeafKind kind) {
+  return kind == LeafKind::catalog_version || kind == LeafKind::mapping_version ||
+         kind == LeafKind::correction || kind == LeafKind::gap_acceptance ||
+         kind == LeafKind::approval;
+}
+
 bool in_force_at(const OperatorRow& row, Timestamp at) {
   return row.added_at <= at && (!row.revoked_at || at < *row.revoked_at);
 }

@@ -27,6 +27,10 @@ OperatorRow new_operator(const std::string& name, const PublicKey& key, Timestam
 /// What the row says last: that the key was revoked, else that it was added.
 OperatorStatement statement_of(const OperatorRow& row, const std::string& reason);
 
+/// Whether a statement of the kind counts only with a person's signature: what changes money without
+/// being computed from it.
+bool needs_person(LeafKind kind);
+
 /// Whether a signature of that time counts.
 bool in_force_at(const OperatorRow& row, Timestamp at);
 /// The rows hold a key once for each operator that it ever was; the one in force, else any of them.

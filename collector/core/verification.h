@@ -58,10 +58,10 @@ class Verification {
   Result<Statement> checked(const BundleStatement& part) const;
   Status check_signer(const OpenStatement& statement, const std::string& by,
                       const std::string& name) const;
+  Status check_corrections();
   Status take_correction(const Statement& statement);
-  Status check_document();
-  Status check_approval();
   Status check_versions();
+  Status check_period();
   Result<std::vector<std::string>> entries_of(const std::optional<Digest>& version, LeafKind kind);
 
   // verify_streams.cpp
@@ -71,26 +71,38 @@ class Verification {
   Status open_batches(const Stream& stream, const CloseStatement::Stream& closed);
   Status check_chain(const CloseStatement::Stream& closed, const std::vector<OpenBatch>& open,
                      const Stream& stream, size_t& run_begin);
-  Status check_totals(const Batch& before, const Batch& batch) const;
+  Status check_totals(const Batch& before, const Batch& batch);
+  /// A monotonic reading that no anchor places must follow on a boot that is shown.
+  Status check_clock(const Batch& batch, bool& boot_shown) const;
   Status check_complete();
   [[nodiscard]] Status check_ends() const;
+  /// What a replaced stream's end leaves open.
+  void note_replaced();
   /// A later stream of its device follows on it: nothing more comes.
   [[nodiscard]] bool is_succeeded(const StreamId& stream) const;
   [[nodiscard]] Result<std::vector<AcceptedGap>> accepted_gaps() const;
   /// Up to when the stream is complete, as its device signed it.
   Result<std::optional<Timestamp>> promise_of(const CloseStatement::Stream& closed);
 
+  // verify_document.cpp
+  Status check_document();
+  Status check_header();
+  Status check_approval();
+  /// The document's lines of `key` are these, member by member.
+  Status compare_lines(const LineKey& key, const std::vector<RatedLine>& lines);
+
   // verify_amount.cpp
   Status check_lines();
   Status check_line(const LineKey& key);
   /// Of an adjustment: what the evidence comes to, less what was booked before.
-  [[nodiscard]] Result<std::vector<RatedLine>> to_bill(const LineKey& key,
-                                                       const CloseStatement::Line& line) const;
+  Result<std::vector<RatedLine>> to_bill(const LineKey& key, const CloseStatement::Line& line);
   [[nodiscard]] Result<BookedLine> booked(const LineKey& key,
                                           const CloseStatement::Line& line) const;
   Result<MeterUsage> usage_of(const LineKey& key, const CatalogMeter& meter);
   Status add_batch(const Batch& batch, const LineKey& key, const CatalogMeter& meter,
                    MeterUsage& out);
+  [[nodiscard]] bool counts(const SeriesKey& series, Period span, const LineKey& key,
+                            const CatalogMeter& meter) const;
   Status add_series(const std::vector<SeriesUsage>& used, Period span, const LineKey& key,
                     const CatalogMeter& meter, MeterUsage& out);
   /// The spans of the period in which the mapping of the device stays the same and the readings of
@@ -99,7 +111,6 @@ class Verification {
   Status check_withheld(const Batch& batch, const LineKey& key);
   [[nodiscard]] bool is_subscription(const std::string& device, const std::string& subject,
                                      Timestamp t, const std::string& subscription) const;
-  Status compare_lines(const LineKey& key, const std::vector<RatedLine>& rated);
 
   void proven(std::string text) { report_.proven.push_back(std::move(text)); }
   [[nodiscard]] std::string period_text() const;
@@ -117,9 +128,11 @@ class Verification {
   const Contract* contract_ = nullptr;
   std::map<StreamId, Stream> streams_;
   std::vector<Batch> batches_;
-  std::vector<CorrectionRow> correction_rows_;
-  std::vector<SeriesUsage> added_;  // by corrections
-  std::optional<Corrections> corrections_;
+  std::map<std::string, std::vector<CorrectionRow>> correction_rows_;  // by device
+  std::vector<SeriesUsage> added_;                                     // by corrections
+  std::map<std::string, Corrections> corrections_;                     // by device
+  uint64_t added_up_ = 0;     // batches whose readings add up to the signed totals
+  uint64_t implausible_ = 0;  // readings of the asked lines
 };
 
 }  // namespace ledgerline::collector

@@ -10,8 +10,10 @@ Status Verification::run(ByteView bytes) {
   TRY_VOID(check_checkpoint());
   TRY_VOID(check_statements());
   TRY_VOID(check_document());
-  TRY_VOID(check_approval());
   TRY_VOID(check_versions());
+  TRY_VOID(check_header());
+  TRY_VOID(check_approval());
+  TRY_VOID(check_corrections());
   TRY_VOID(check_grants());
   TRY_VOID(check_batches());
   TRY_VOID(check_complete());

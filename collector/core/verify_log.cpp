@@ -1,8 +1,9 @@
 // What the log says: checkpoint, statements, versions.
 #include <algorithm>
+#include <set>
 
-#include "collector/core/approvals.h"
 #include "collector/core/catalog_version.h"
+#include "collector/core/operators.h"
 #include "collector/core/verification.h"
 
 namespace ledgerline::collector {
@@ -76,12 +77,7 @@ Result<Verification::Statement> Verification::checked(const BundleStatement& par
   const auto json = parse_json(open->json);
   if (!json) return fail(refuse("the " + name + " is no JSON"));
   const std::string by = member_text(*json, "by");
-  // What changes money without being computed from it needs a person.
-  const bool by_person = part.kind == LeafKind::catalog_version ||
-                         part.kind == LeafKind::mapping_version ||
-                         part.kind == LeafKind::correction ||
-                         part.kind == LeafKind::gap_acceptance || part.kind == LeafKind::approval;
-  if (by_person && by == kByCollector)
+  if (needs_person(part.kind) && by == kByCollector)
     return fail(refuse("the " + name + " is signed by nobody but the collector"));
   TRY_VOID(check_signer(*open, by, name));
   if (!verify_inclusion(leaf_hash(open->id.view()), part.path.index, checkpoint_.size,
@@ -95,17 +91,31 @@ Status Verification::check_statements() {
   for (const BundleStatement& part : bundle_.statements) {
     TRY(statements_.emplace_back(), checked(part));
     ++counts[std::string(statement_word(part.kind))];
-    if (part.kind == LeafKind::correction) TRY_VOID(take_correction(statements_.back()));
   }
-  corrections_.emplace(correction_rows_);
   std::string text = "statements: signed by whom they name, and leaves of that log:";
   for (const auto& [word, count] : counts) text += " " + count_text(count, word);
   proven(std::move(text));
   return {};
 }
 
+Status Verification::check_corrections() {
+  std::set<Digest> seen;
+  for (const Statement& statement : statements_) {
+    // The same statement twice in the log counts once.
+    if (statement.kind != LeafKind::correction || !seen.insert(statement.id).second) continue;
+    TRY_VOID(take_correction(statement));
+  }
+  for (const auto& [device, rows] : correction_rows_) corrections_.emplace(device, rows);
+  report_.not_proven.push_back(
+      "that no other correction of these devices and no other acceptance of a gap was in the log");
+  return {};
+}
+
 Status Verification::take_correction(const Statement& statement) {
-  // The fold's own reading of it.
+  const std::string name = "the correction at leaf " + std::to_string(statement.leaf);
+  if (statement.leaf >= close_.log_leaves)
+    return fail(refuse(name + " is later than what the close statement rests on"));
+  // The fold's own reading of it: one that breaks the rules changes nothing.
   const LogEntry leaf{.leaf = statement.leaf,
                       .kind = LeafKind::correction,
                       .data = statement.id,
@@ -114,72 +124,10 @@ Status Verification::take_correction(const Statement& statement) {
                       .received_at = {},
                       .sealed = statement.signed_bytes};
   CorrectionFold folded = fold_correction(leaf);
-  if (!folded.row) {
-    return fail(
-        refuse("the correction at leaf " + std::to_string(statement.leaf) + " cannot be taken"));
-  }
-  correction_rows_.push_back(std::move(*folded.row));
+  if (!folded.row) return {};
+  if (folded.row->tenant != close_.tenant) return fail(refuse(name + " is of another tenant"));
+  correction_rows_[folded.row->device].push_back(std::move(*folded.row));
   if (folded.usage) added_.push_back(std::move(*folded.usage));
-  return {};
-}
-
-Status Verification::check_document() {
-  const std::string& body = bundle_.documents.front();
-  const Digest hash = sha256(bytes_of(body));
-  std::vector<CloseStatement> closes;
-  for (const Statement& statement : statements_) {
-    if (statement.kind != LeafKind::close) continue;
-    TRY(closes.emplace_back(), CloseStatement::parse(statement.json));
-  }
-  const auto found = std::find_if(closes.begin(), closes.end(), [&](const CloseStatement& one) {
-    return one.document && one.document->sha256 == hash;
-  });
-  if (found == closes.end())
-    return fail(refuse("no close statement names the document byte for byte"));
-  close_ = *found;
-  if (close_.document->id != bundle_.question.document)
-    return fail(refuse("the document is another one than was asked for"));
-  const auto parsed = parse_json(body);
-  if (!parsed) return fail(refuse("the document is no JSON"));
-  document_ = *parsed;
-  for (const CloseStatement& one : closes) {
-    const bool same = one.tenant == close_.tenant && one.contract == close_.contract &&
-                      one.period == close_.period;
-    if (same && one.revision + 1 == close_.revision) before_ = one;
-  }
-  if (close_.revision > 1 && !before_)
-    return fail(refuse("the close statement that the adjustment is the difference to is missing"));
-  const bool named = member_text(document_, "contract") == close_.contract &&
-                     member_text(document_, "tenant") == close_.tenant;
-  if (!named) return fail(refuse("the document is of another contract than its close statement"));
-  proven("document: " + close_.document->id + " of contract " + close_.contract + ", " +
-         period_text() + ", is the one that the close statement (revision " +
-         std::to_string(close_.revision) + ", by " + close_.by + " at " + to_rfc3339(close_.at) +
-         ") names by its hash");
-  return {};
-}
-
-Status Verification::check_approval() {
-  bool decided = false;
-  for (const Statement& statement : statements_) {
-    if (statement.kind != LeafKind::approval) continue;
-    TRY(const auto said, ApprovalStatement::parse(statement.json));
-    const bool about_it = said.tenant == close_.tenant && said.document == close_.document->id &&
-                          said.revision == bundle_.question.revision &&
-                          said.sha256 == close_.document->sha256;
-    if (!about_it) {
-      return fail(refuse("the approval at leaf " + std::to_string(statement.leaf) +
-                         " is of another document"));
-    }
-    decided = true;
-    proven(std::string("approval: ") + (said.approved ? "approved" : "refused") + " by " + said.by +
-           " at " + to_rfc3339(said.at) + ", who signed the document's hash");
-  }
-  const std::string rule = member_text(document_, "approval");
-  if (!decided && !rule.empty() && rule != "auto") {
-    report_.not_proven.push_back(
-        "that anybody approved the document: it needs approval, and none is shown");
-  }
   return {};
 }
 
@@ -193,6 +141,8 @@ Result<std::vector<std::string>> Verification::entries_of(const std::optional<Di
   if (statement == statements_.end())
     return fail(refuse("the " + name + " that the close statement names is missing"));
   TRY(const auto body, CatalogVersion::parse(statement->json));
+  if (body.tenant != close_.tenant)
+    return fail(refuse("the " + name + " that the close statement names is of another tenant"));
   std::vector<std::string> out;
   for (const BundleEntry& entry : bundle_.entries) {
     if (entry.version != *version) continue;
@@ -223,13 +173,29 @@ Status Verification::check_versions() {
   contract_ = catalog_->contract(close_.contract);
   if (contract_ == nullptr)
     return fail(refuse("the contract \"" + close_.contract + "\" is not among the entries shown"));
-  const auto regular = contract_->rule.containing(close_.period.from);
-  if (!regular || close_.period.until > regular->until)
-    return fail(refuse("the period is not one of the contract's"));
   report_.not_proven.push_back(
-      "that no newer catalog or mapping version was in force, and that no other entry speaks of "
-      "the "
-      "same device and subject: `ledgerline-collector replay` checks both against the whole log");
+      "that no newer catalog or mapping version was in force, and that no other entry is about the "
+      "same device and subject, another version of the same rate card, or another device of the "
+      "subscription: `ledgerline-collector replay` checks it against the whole log");
+  return check_period();
+}
+
+Status Verification::check_period() {
+  const auto regular = contract_->rule.containing(close_.period.from);
+  if (!regular || close_.period.until <= close_.period.from)
+    return fail(refuse("the period is not one of the contract's"));
+  const Timestamp until =
+      contract_->until ? std::min(regular->until, *contract_->until) : regular->until;
+  if (close_.period.until != until) {
+    return fail(refuse("the period ends at " + to_rfc3339(close_.period.until) +
+                       ", the contract's at " + to_rfc3339(until)));
+  }
+  if (close_.period.from != regular->from) {
+    report_.not_proven.push_back("that the contract is not billed for more than its period from " +
+                                 to_rfc3339(regular->from) +
+                                 ": the document begins within it, as it may after a change of the "
+                                 "contract");
+  }
   return {};
 }
 

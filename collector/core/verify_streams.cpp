@@ -1,12 +1,17 @@
 // What the devices say: grants, batches in their chain, completeness.
 #include <algorithm>
+#include <tuple>
 
+#include "collector/core/folding.h"
 #include "collector/core/gap_acceptance.h"
 #include "collector/core/verification.h"
+#include "collector/core/wall_time.h"
 
 namespace ledgerline::collector {
 
 namespace {
+
+constexpr Timestamp kLatestReceipt{253'402'300'799'999};  // 9999-12-31T23:59:59.999Z
 
 Error refuse(std::string what) { return Error(Errc::corrupt, std::move(what)); }
 
@@ -48,6 +53,8 @@ Status Verification::check_grants() {
     if (!ours) return fail(refuse("the grant of " + name + " is not signed by the collector"));
     if (grant.tenant != close_.tenant)
       return fail(refuse("the grant of " + name + " is of another tenant"));
+    if (grant.stream_class != StreamClass::billing)
+      return fail(refuse("the grant of " + name + " is of no billing stream"));
     const auto known = keys_.devices.find(grant.tenant + "." + grant.device);
     const auto* key = known == keys_.devices.end() ? nullptr : &known->second;
     const auto found = key == nullptr
@@ -81,6 +88,11 @@ Status Verification::check_chain(const CloseStatement::Stream& closed,
     return fail(refuse(batch_name(stream.grant, closed.batch) +
                        ", the newest that the close statement names, is missing or another one"));
   }
+  if (open.front().manifest.number != 1)
+    return fail(
+        refuse(batch_name(stream.grant, 1) + ", which is chained to the grant, is missing"));
+  if (open.front().manifest.previous != stream.grant_id)
+    return fail(refuse("batch 1 of " + stream_name(stream.grant) + " is of another grant"));
   run_begin = open.size() - 1;
   while (run_begin > 0) {
     const Manifest& next = open[run_begin].manifest;
@@ -92,8 +104,6 @@ Status Verification::check_chain(const CloseStatement::Stream& closed,
     }
     --run_begin;
   }
-  if (open[run_begin].manifest.number == 1 && open[run_begin].manifest.previous != stream.grant_id)
-    return fail(refuse("batch 1 of " + stream_name(stream.grant) + " is of another grant"));
   // What stands before the run gives meters only, and must not be used to hide a hole in it.
   for (size_t i = 0; i < run_begin; ++i) {
     if (!stream.batches[i]->path) {
@@ -103,8 +113,9 @@ Status Verification::check_chain(const CloseStatement::Stream& closed,
   return {};
 }
 
-Status Verification::check_totals(const Batch& before, const Batch& batch) const {
+Status Verification::check_totals(const Batch& before, const Batch& batch) {
   if (!batch.disclosed.withheld.empty()) return {};
+  ++added_up_;
   std::map<uint32_t, Int128> sums;
   for (const auto& [meter, total] : before.manifest.totals) sums[meter] = total;
   const Columns& columns = batch.disclosed.columns;
@@ -115,6 +126,25 @@ Status Verification::check_totals(const Batch& before, const Batch& batch) const
                          " do not add up to the totals that the device signed"));
     }
   }
+  return {};
+}
+
+Status Verification::check_clock(const Batch& batch, bool& boot_shown) const {
+  const Columns& columns = batch.disclosed.columns;
+  size_t from_boot = columns.size();
+  for (const Record& record : columns.records) {
+    if (std::holds_alternative<BootRecord>(record.kind))
+      from_boot = std::min(from_boot, columns.index_of(record.before_seq));
+  }
+  if (!boot_shown) {
+    const WallTimes times = wall_times(columns, batch.anchor);
+    const auto end = times.ms.begin() + static_cast<std::ptrdiff_t>(from_boot);
+    if (std::find(times.ms.begin(), end, kNoTime) != end) {
+      return fail(refuse("readings of " + batch_name(batch.stream->grant, batch.number) +
+                         " are on the clock of a boot whose beginning is not shown"));
+    }
+  }
+  boot_shown = boot_shown || from_boot < columns.size();
   return {};
 }
 
@@ -130,6 +160,8 @@ Status Verification::open_batches(const Stream& stream, const CloseStatement::St
       return fail(refuse(name + ": " + status.error().message()));
     const bool last = part == stream.batches.back();
     if (last && !part->path) return fail(refuse(name + " has no path to the checkpoint"));
+    if (part->received_at < kEarliestPlausible || part->received_at > kLatestReceipt)
+      return fail(refuse("the time of receipt of " + name + " cannot be true"));
     if (part->path && !verify_inclusion(leaf_hash(batch->id.view()), part->path->index,
                                         checkpoint_.size, part->path->hashes, checkpoint_.root))
       return fail(refuse(name + " is not in the log of the checkpoint"));
@@ -141,6 +173,7 @@ Status Verification::open_batches(const Stream& stream, const CloseStatement::St
   MeterRows meters;
   std::optional<ClockAnchor> anchor;
   uint32_t table = 0;
+  bool boot_shown = run_begin == 0;
   for (size_t i = 0; i < open.size(); ++i) {
     const Manifest& manifest = open[i].manifest;
     if (i > 0 && open[i - 1].manifest.number + 1 != manifest.number) anchor.reset();
@@ -159,6 +192,11 @@ Status Verification::open_batches(const Stream& stream, const CloseStatement::St
     }
     batch.disclosed = std::move(*disclosed);
     const auto& records = batch.disclosed.columns.records;
+    if (!batch.in_run && manifest.number != 1 && newest_table(records, 0) == 0) {
+      return fail(refuse(batch_name(stream.grant, manifest.number) +
+                         " stands before a hole and declares no meters"));
+    }
+    if (batch.in_run) TRY_VOID(check_clock(batch, boot_shown));
     table = newest_table(records, table);
     if (table != manifest.meter_table) {
       return fail(refuse("the meter table in force at " +
@@ -168,6 +206,11 @@ Status Verification::open_batches(const Stream& stream, const CloseStatement::St
     follow(records, anchor);
     if (i > run_begin) TRY_VOID(check_totals(batches_.back(), batch));
     batches_.push_back(std::move(batch));
+  }
+  if (run_begin > 0 && run_begin < open.size()) {
+    report_.not_proven.push_back("that no batch before " +
+                                 batch_name(stream.grant, open[run_begin].manifest.number) +
+                                 " holds a reading of the period: the collector says so");
   }
   return {};
 }
@@ -188,12 +231,16 @@ Status Verification::check_batches() {
       return fail(refuse("a batch is of a stream without a grant in the bundle"));
     stream->second.batches.push_back(&part);
   }
-  size_t others = streams_.size();
-  for (const CloseStatement::Stream& closed : close_.streams) {
-    TRY_VOID(check_stream(closed));
-    --others;
+  const auto in_order = [](const CloseStatement::Stream& a, const CloseStatement::Stream& b) {
+    return std::tie(a.device, a.stream) < std::tie(b.device, b.stream);
+  };
+  for (size_t i = 0; i < close_.streams.size(); ++i) {
+    if (i > 0 && !in_order(close_.streams[i - 1], close_.streams[i]))
+      return fail(refuse("the close statement names a stream twice or out of order"));
+    TRY_VOID(check_stream(close_.streams[i]));
   }
-  if (others != 0) return fail(refuse("a stream is shown that the close statement does not name"));
+  if (streams_.size() != close_.streams.size())
+    return fail(refuse("a stream is shown that the close statement does not name"));
   size_t withheld = 0;
   size_t readings = 0;
   for (const Batch& batch : batches_) {
@@ -203,8 +250,8 @@ Status Verification::check_batches() {
   proven("batches: " + std::to_string(batches_.size()) + " of " +
          std::to_string(close_.streams.size()) + " streams with " + std::to_string(readings) +
          " readings, each signed with its device's key, chained without a hole up to the newest "
-         "that the close statement names, which is a leaf of the log; the readings add up to the "
-         "totals that the devices signed");
+         "that the close statement names, which is a leaf of the log; those of " +
+         std::to_string(added_up_) + " batches add up to the totals that the devices signed");
   if (withheld > 0) {
     report_.withheld.push_back(std::to_string(withheld) +
                                " sections of batches, with readings of other subjects: their "
@@ -220,6 +267,9 @@ Result<std::vector<AcceptedGap>> Verification::accepted_gaps() const {
         std::find(close_.gaps.begin(), close_.gaps.end(), one.id) != close_.gaps.end();
     if (one.kind != LeafKind::gap_acceptance || !named) continue;
     TRY(const auto gap, GapAcceptance::parse(one.json));
+    if (gap.tenant != close_.tenant)
+      return fail(refuse("the gap acceptance at leaf " + std::to_string(one.leaf) +
+                         " is of another tenant"));
     out.push_back({one.id, gap.device, gap.from, gap.until});
   }
   return out;
@@ -244,7 +294,14 @@ Result<std::optional<Timestamp>> Verification::promise_of(const CloseStatement::
                        " when it promised to be complete, but those after " +
                        std::to_string(closed.next_seq - 1) + " are missing"));
   }
-  return heartbeat.complete_through;
+  if (closed.batch == 0 && (heartbeat.head_batch != 0 || heartbeat.head_id != stream.grant_id)) {
+    return fail(refuse("the heartbeat of " + stream_name(stream.grant) +
+                       " is of a stream with batches, or of another grant"));
+  }
+  if (!closed.complete_through || heartbeat.complete_through < *closed.complete_through)
+    return fail(refuse("the heartbeat of " + stream_name(stream.grant) +
+                       " does not promise what the close statement says"));
+  return closed.complete_through;
 }
 
 Status Verification::check_ends() const {
@@ -282,13 +339,10 @@ Status Verification::check_complete() {
     }
     // As the collector asked before it closed the period.
     if (waiting_for({need}, gaps).empty()) continue;
-    if (!need.link_ended) {
-      return fail(refuse("device " + need.device + " has not promised that its readings before " +
-                         to_rfc3339(need.required) + " are all there"));
-    }
-    report_.not_proven.push_back("that device " + need.device +
-                                 " had nothing more to say when its link ended");
+    return fail(refuse("device " + need.device + " has not promised that its readings before " +
+                       to_rfc3339(need.required) + " are all there"));
   }
+  note_replaced();
   if (!gaps.empty()) {
     report_.not_proven.push_back("what was measured in the " + std::to_string(gaps.size()) +
                                  " gaps that operators accepted");
@@ -297,10 +351,21 @@ Status Verification::check_complete() {
       "complete: " + std::to_string(promises) +
       " signed promises of the devices cover the period, and every reading before them is in the "
       "batches shown");
-  report_.not_proven.push_back(
-      "that batches before the first one shown hold no reading of the period: a device would have "
-      "to date a reading into the future");
   return {};
+}
+
+void Verification::note_replaced() {
+  for (const auto& [id, stream] : streams_) {
+    if (is_succeeded(id)) {
+      report_.not_proven.push_back("that " + stream_name(stream.grant) +
+                                   ", which was replaced, had no further reading of the period");
+    }
+    const auto& before = stream.grant.predecessor;
+    if (before && !streams_.contains(*before)) {
+      report_.not_proven.push_back("that the stream which " + stream_name(stream.grant) +
+                                   " took the place of has no reading of the period");
+    }
+  }
 }
 
 }  // namespace ledgerline::collector

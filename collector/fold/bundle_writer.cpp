@@ -41,8 +41,17 @@ class BundleWriter {
   Status add_streams();
   Status add_stream(const CloseStatement::Stream& stream);
   Result<BatchNumber> first_batch(const CloseStatement::Stream& stream);
-  /// Batches before the first one, where the meters of the run are declared.
-  Status add_meter_tables(const CloseStatement::Stream& stream, BatchNumber first);
+  /// What of the batches before `first` the run needs.
+  struct Prelude {
+    std::vector<BatchNumber> tables;  // declare meters
+    BatchNumber clock = 1;            // where the newest boot or clock anchor stands
+    MeterRows meters;                 // declared before `first`
+  };
+  Result<Prelude> prelude(const CloseStatement::Stream& stream, BatchNumber first);
+  /// Whether readings of the run are on a monotonic clock before it shows a boot or an anchor.
+  Result<bool> needs_clock(const CloseStatement::Stream& stream, BatchNumber first,
+                           MeterRows meters);
+  /// Errc::not_found where a tombstone stands for it.
   Result<BundleBatch> batch(const StreamId& stream, BatchNumber number, bool with_path);
   [[nodiscard]] std::set<SubjectTag> own_tags(const CloseStatement::Stream& stream) const;
 
@@ -125,6 +134,18 @@ Result<std::set<LineKey>> lines_of(const std::string& body, uint32_t number) {
   }
   if (out.empty()) return fail(Errc::not_found, "the document has no such line");
   return out;
+}
+
+/// A boot ends the clock anchor before it.
+bool tells_time(const Record& record) {
+  return std::holds_alternative<BootRecord>(record.kind) ||
+         std::holds_alternative<ClockAnchor>(record.kind);
+}
+
+Error lost_batch(BatchNumber number) {
+  return Error(Errc::not_found,
+               "a tombstone stands for a batch that the line needs, so it cannot be proven")
+      .with("batch", std::to_string(number));
 }
 
 /// RFC 6962 path in the version's own tree.
@@ -336,15 +357,18 @@ std::set<SubjectTag> BundleWriter::own_tags(const CloseStatement::Stream& stream
 
 Result<BundleBatch> BundleWriter::batch(const StreamId& stream, BatchNumber number,
                                         bool with_path) {
-  TRY(const LeafNumber leaf, store_.batch_leaf(stream, number));
-  TRY(LogEntry entry, store_.leaf(leaf));
+  const auto leaf = store_.batch_leaf(stream, number);
+  if (!leaf && leaf.error().code() == Errc::not_found) return fail(lost_batch(number));
+  if (!leaf) return fail(leaf.error());
+  TRY(LogEntry entry, store_.leaf(*leaf));
+  if (entry.kind != LeafKind::batch) return fail(lost_batch(number));
   BundleBatch out{.stream = stream,
                   .number = number,
                   .received_at = entry.received_at,
                   .path = std::nullopt,
                   .sealed = std::move(entry.sealed)};
   if (with_path) {
-    TRY(out.path, path_of(leaf));
+    TRY(out.path, path_of(*leaf));
   }
   return out;
 }
@@ -371,29 +395,57 @@ Result<BatchNumber> BundleWriter::first_batch(const CloseStatement::Stream& stre
   }
 }
 
-Status BundleWriter::add_meter_tables(const CloseStatement::Stream& stream, BatchNumber first) {
-  MeterRows meters;
+Result<BundleWriter::Prelude> BundleWriter::prelude(const CloseStatement::Stream& stream,
+                                                    BatchNumber first) {
+  Prelude out;
   for (BatchNumber number = 1; number < first; ++number) {
-    TRY(auto part, batch(stream.stream, number, false));
-    TRY(const auto open, open_envelope(part.sealed));
-    const auto columns = open_columns(open, meters);
+    const auto part = batch(stream.stream, number, false);
+    if (!part && part.error().code() == Errc::not_found) continue;
+    if (!part) return fail(part.error());
+    TRY(const auto open, open_envelope(part->sealed));
+    const auto columns = open_columns(open, out.meters);
     if (!columns) continue;  // an exception says so
-    const bool declares = std::any_of(
-        columns->records.begin(), columns->records.end(),
-        [](const Record& record) { return std::holds_alternative<MeterTable>(record.kind); });
-    if (!declares) continue;
-    TRY_VOID(apply_meter_tables(columns->records, meters));
-    TRY(out_.batches.emplace_back(), batch(stream.stream, number, true));
+    bool declares = false;
+    for (const Record& record : columns->records) {
+      declares = declares || std::holds_alternative<MeterTable>(record.kind);
+      if (tells_time(record)) out.clock = number;
+    }
+    TRY_VOID(apply_meter_tables(columns->records, out.meters));
+    if (declares || number == 1) out.tables.push_back(number);
   }
-  return {};
+  return out;
+}
+
+Result<bool> BundleWriter::needs_clock(const CloseStatement::Stream& stream, BatchNumber first,
+                                       MeterRows meters) {
+  for (BatchNumber number = first; number <= stream.batch; ++number) {
+    TRY(const auto part, batch(stream.stream, number, false));
+    TRY(const auto open, open_envelope(part.sealed));
+    TRY(const auto columns, open_columns(open, meters));
+    TRY_VOID(apply_meter_tables(columns.records, meters));
+    const bool monotonic =
+        std::any_of(columns.flags.begin(), columns.flags.end(),
+                    [](uint8_t flags) { return (flags & Columns::kFlagMonotonic) != 0; });
+    if (monotonic) return true;
+    if (std::any_of(columns.records.begin(), columns.records.end(), tells_time)) return false;
+  }
+  return false;
 }
 
 Status BundleWriter::add_stream(const CloseStatement::Stream& stream) {
   TRY(const StreamRow row, store_.stream(stream.stream));
   out_.grants.push_back(row.signed_grant);
   if (stream.batch == 0) return {};
-  TRY(const BatchNumber first, first_batch(stream));
-  TRY_VOID(add_meter_tables(stream, first));
+  TRY(BatchNumber first, first_batch(stream));
+  TRY(const Prelude before, prelude(stream, first));
+  TRY(const bool by_clock, needs_clock(stream, first, before.meters));
+  if (by_clock) first = std::min(first, before.clock);
+  for (const BatchNumber number : before.tables) {
+    if (number >= first) break;
+    TRY(auto part, batch(stream.stream, number, true));
+    TRY(part.sealed, withhold_others(part.sealed, {}));
+    out_.batches.push_back(std::move(part));
+  }
   const auto own = own_tags(stream);
   const bool every =
       std::any_of(catalog_->links().begin(), catalog_->links().end(), [&](const Link& link) {

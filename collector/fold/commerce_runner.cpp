@@ -136,37 +136,47 @@ Result<bool> CommerceRunner::close_next(const Contract& contract, Timestamp now,
     TRY_VOID(hold(contract, *next, needs, waiting, now, report));
     return false;
   }
+  return close_one(
+      contract, {.next = *next, .cursor = fold.cursor, .needs = needs, .told_until = std::nullopt},
+      now, report);
+}
+
+Result<bool> CommerceRunner::close_one(const Contract& contract, const Closable& closable,
+                                       Timestamp now, CommerceReport& report) {
+  const Period next = closable.next;
+  const std::vector<DeviceNeed>& needs = closable.needs;
   CloseInput input{.tenant = tenant_,
-                   .period = *next,
+                   .period = next,
                    .usage = {},
-                   .evidence = evidence_of(needs, fold.cursor),
+                   .evidence = evidence_of(needs, closable.cursor),
                    .zone_database = options_.zone_database,
                    .now = now};
-  auto used = usage().of(contract, *next);
+  auto used = usage().of(contract, next);
   if (!used && used.error().code() != Errc::reject) return fail(used.error());
   if (used && used->empty()) {
-    TRY(input.period, widened_while_empty(contract, *next, now));
+    TRY(input.period, closable.told_until ? widened_as_told(contract, next, *closable.told_until)
+                                          : widened_while_empty(contract, next, now));
   }
   if (used) input.usage = std::move(*used);
   const auto decision = used ? close_period(*catalog_, contract, input) : fail(used.error());
   if (!decision) {
-    TRY_VOID(not_rated(contract, *next, decision.error(), now, report));
+    TRY_VOID(not_rated(contract, next, decision.error(), now, report));
     return false;
   }
 
   CommercialChanges changes;
-  changes.expected_cursor = fold.cursor;
+  changes.expected_cursor = closable.cursor;
   changes.periods.push_back({decision->period, 0});
   if (decision->document) changes.documents.push_back({*decision->document, 0});
   if (decision->delivery) changes.deliveries.push_back(*decision->delivery);
   TRY(changes.statements.emplace_back(), close_leaf(contract, input.period, decision->period, needs,
                                                     input.evidence, decision->document, now));
-  auto look = silence_exceptions(tenant_, contract, *next, needs, {}, now);
-  look.push_back(unrated(contract, *next, UpsertMode::clear, "the period could be rated", now));
+  auto look = silence_exceptions(tenant_, contract, next, needs, {}, now);
+  look.push_back(unrated(contract, next, UpsertMode::clear, "the period could be rated", now));
   changes.exceptions = held_changes(contract, look, now);
   TRY(const bool written, write(changes, report));
   if (!written) return false;
-  hints.held_open.clear();
+  hints_[contract.name].held_open.clear();
   ++report.periods_closed;
   if (decision->document) report.documents.push_back(*decision->document);
   return true;

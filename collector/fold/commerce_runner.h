@@ -46,6 +46,14 @@ struct CommerceOptions {
   Duration hold_retry = std::chrono::seconds(1);  // before a period that waits is looked at again
 };
 
+/// A booking that a close statement tells of.
+struct ToldBooking {
+  std::string tenant;
+  std::string contract;
+  Period period;
+  uint32_t revision = 1;  // 1 closes the period; each later one adjusts it
+};
+
 /// What one step did, for the log and the counters.
 struct CommerceReport {
   struct Held {
@@ -79,6 +87,11 @@ class CommerceRunner {
   /// An error is one to stop for (Store), or Errc::config where the catalog names no tenant and the
   /// store knows several.
   Result<CommerceReport> step(Timestamp now);
+
+  /// For a replay: does again what the statement tells of, with the usage up to the fold's cursor.
+  /// Whether it was due is not decided again; what it comes to is. Nothing is closed or adjusted
+  /// where that cannot be done: report.held says why.
+  Result<CommerceReport> book_again(const ToldBooking& told, Timestamp now);
 
  private:
   struct ContractHints {
@@ -183,6 +196,20 @@ class CommerceRunner {
   Status close_due(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<bool> close_next(const Contract& contract, Timestamp now, CommerceReport& report);
   Result<std::optional<Period>> next_period(const Contract& contract);
+  /// What is read before the usage: a fold in between makes the write a conflict.
+  struct Closable {
+    Period next;
+    LeafNumber cursor = 0;
+    std::vector<DeviceNeed> needs;
+    std::optional<Timestamp> told_until;  // of a replay: how many empty periods close with it
+  };
+  /// True where it was booked.
+  Result<bool> close_one(const Contract& contract, const Closable& closable, Timestamp now,
+                         CommerceReport& report);
+  Result<bool> close_again(const Contract& contract, Period told, Timestamp now,
+                           CommerceReport& report);
+  /// The periods up to there in one, where the first is empty: as far as there is no usage.
+  Result<Period> widened_as_told(const Contract& contract, Period period, Timestamp until);
   Result<Period> widened_while_empty(const Contract& contract, Period period, Timestamp now);
   Status hold(const Contract& contract, Period period, const std::vector<DeviceNeed>& needs,
               const std::vector<Waiting>& waiting, Timestamp now, CommerceReport& report);

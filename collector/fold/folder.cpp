@@ -172,8 +172,10 @@ Status Folder::fold_batch_leaf(const LogEntry& entry, Slice& slice) {
   return {};
 }
 
-Result<Folder::Step> Folder::step() {
-  auto step = fold_slice(options_.slice);
+Result<Folder::Step> Folder::step(uint64_t leaves_max) {
+  ReadLogLimits limits = options_.slice;
+  limits.count = std::min<uint64_t>(limits.count, leaves_max);
+  auto step = fold_slice(limits);
   if (step || step.error().code() != Errc::corrupt) return step;
   // Damage hides the leaves before it in the slice: one at a time they are folded.
   return fold_slice({.count = 1});
@@ -227,10 +229,16 @@ Result<Folder::Step> Folder::fold_slice(const ReadLogLimits& limits) {
 }
 
 Result<Folder::Step> Folder::run_to_end() {
-  TRY(const FoldCursor target, store_.fold_cursor());
-  Step sum{.cursor = target.cursor};
-  while (sum.cursor < target.log_size) {
-    TRY(const Step one, step());
+  TRY(const FoldCursor fold, store_.fold_cursor());
+  return run_to(fold.log_size);
+}
+
+Result<Folder::Step> Folder::run_to(LeafNumber leaf) {
+  TRY(const FoldCursor fold, store_.fold_cursor());
+  CHECK_INVARIANT(leaf <= fold.log_size);
+  Step sum{.cursor = fold.cursor};
+  while (sum.cursor < leaf) {
+    TRY(const Step one, step(leaf - sum.cursor));
     CHECK_INVARIANT(one.cursor > sum.cursor);
     sum.leaves += one.leaves;
     sum.readings += one.readings;

@@ -43,11 +43,15 @@ class Folder {
       : store_(store), options_(options), changed_(changed) {}
   explicit Folder(Store& store) : Folder(store, Options{}) {}
 
-  /// Folds one slice. Errc::conflict where another fold was first: call again. Errc::corrupt where
-  /// what is stored at the cursor is damaged: everything before it is folded.
-  Result<Step> step();
+  /// Folds one slice, of at most so many leaves. Errc::conflict where another fold was first: call
+  /// again. Errc::corrupt where what is stored at the cursor is damaged: everything before it is
+  /// folded.
+  Result<Step> step(uint64_t leaves_max = UINT64_MAX);
   /// Steps until the log is folded as far as it went when this was called.
   Result<Step> run_to_end();
+  /// Steps until the cursor is at `leaf` exactly, which the log has reached: every leaf before it
+  /// is folded, and no other. Nothing where the cursor is there or further.
+  Result<Step> run_to(LeafNumber leaf);
 
  private:
   struct Stream {

@@ -40,6 +40,23 @@ Result<bool> LoggedCatalog::refresh() {
   return true;
 }
 
+Result<bool> LoggedCatalog::refresh_to(const CatalogVersions& versions) {
+  bool news = false;
+  for (const auto& [kind, id] : {std::pair(LeafKind::catalog_version, versions.catalog),
+                                 std::pair(LeafKind::mapping_version, versions.mapping)}) {
+    TRY(const uint64_t count, store_.statement_count(kind));
+    while (state(kind).id() != id && state(kind).number() < count) {
+      TRY_VOID(read_upto(kind, state(kind).number() + 1));
+      news = true;
+    }
+    if (state(kind).id() != id) {
+      return fail(Error(Errc::corrupt, "the log holds no such version, or only before another one")
+                      .with(std::string(statement_word(kind)), id ? id->hex() : "none"));
+    }
+  }
+  return news;
+}
+
 Status LoggedCatalog::read_upto(LeafKind kind, uint64_t number) {
   TRY(const auto operators, store_.operators());
   while (state(kind).number() < number) {

@@ -18,6 +18,10 @@ class LoggedCatalog {
   /// Errc::corrupt names the version that is damaged, not signed by an operator, or does not follow
   /// on the one before: it and all after it are not read.
   Result<bool> refresh();
+  /// Reads up to the versions of these ids and no further; nothing: none. True where there are any
+  /// that were not read. Errc::corrupt also where the log holds no such versions, or what was read
+  /// goes beyond them.
+  Result<bool> refresh_to(const CatalogVersions& versions);
 
   /// What refresh() has read, whole; nothing where no version of the catalog is logged.
   /// Errc::corrupt.

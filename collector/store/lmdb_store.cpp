@@ -73,6 +73,7 @@ Result<std::unique_ptr<Store>> open_lmdb_store(const LmdbStoreOptions& options) 
   io::LmdbEnv::Options env_options;
   env_options.folder = options.folder;
   env_options.map_size_bytes = options.map_size_bytes;
+  env_options.scratch = options.scratch;
   TRY(auto env, io::LmdbEnv::open(env_options));
   return EmbeddedStore::open(std::make_unique<LmdbEngine>(std::move(env)));
 }

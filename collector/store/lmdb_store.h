@@ -12,6 +12,7 @@ namespace ledgerline::collector {
 struct LmdbStoreOptions {
   std::string folder;
   uint64_t map_size_bytes = uint64_t{64} << 30;
+  bool scratch = false;  // not durable: goes with its process, or is made again
 };
 
 /// Errc::config for a folder that cannot be used or a store of a newer version, Errc::corrupt for a

@@ -65,14 +65,12 @@ Result<PublicKey> read_key(const fs::path& path) {
                   .with("file", path.string()));
 }
 
-/// "ann.pem" and "ann.0a1b2c3d.pem" are both Ann's.
-std::string owner_of(const fs::path& path) {
+/// "ann.pem" and, with the beginning of the key's id, "ann.0a1b2c3d.pem" are both Ann's.
+std::string owner_of(const fs::path& path, const PublicKey& key) {
   constexpr size_t kIdDigits = 8;
   const std::string stem = path.stem().string();
-  const size_t dot = stem.rfind('.');
-  const bool has_id = dot != std::string::npos && stem.size() - dot - 1 == kIdDigits &&
-                      stem.find_first_not_of("0123456789abcdef", dot + 1) == std::string::npos;
-  return has_id ? stem.substr(0, dot) : stem;
+  const std::string ending = "." + key.id().hex().substr(0, kIdDigits);
+  return stem.ends_with(ending) ? stem.substr(0, stem.size() - ending.size()) : stem;
 }
 
 Result<std::map<std::string, std::vector<PublicKey>>> read_keys(const fs::path& folder) {
@@ -85,7 +83,7 @@ Result<std::map<std::string, std::vector<PublicKey>>> read_keys(const fs::path& 
     TRY(auto key, read_key(at->path()));
     // A name that itself ends like an id is its own owner, too.
     out[at->path().stem().string()].push_back(key);
-    const std::string owner = owner_of(at->path());
+    const std::string owner = owner_of(at->path(), key);
     if (owner != at->path().stem().string()) out[owner].push_back(std::move(key));
   }
   return out;
@@ -179,5 +177,10 @@ int main(int argc, char** argv) {
     (help ? std::cout : std::cerr) << collector::kUsage;
     return help ? kExitOk : kExitUsage;
   }
-  return collector::run(*options);
+  try {
+    return collector::run(*options);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "ledgerline-verify: the bundle needs more memory than there is\n";
+    return kExitSoftware;
+  }
 }

@@ -202,7 +202,8 @@ Result<LmdbEnv> LmdbEnv::open(const Options& options) {
   }
   // NOTLS ties a reader slot to its transaction and not to the thread: two reads may overlap on one
   // thread.
-  const unsigned flags = MDB_NOTLS | (options.read_only ? MDB_RDONLY : 0U);
+  const unsigned flags =
+      MDB_NOTLS | (options.read_only ? MDB_RDONLY : 0U) | (options.scratch ? MDB_NOSYNC : 0U);
   if (const int r = mdb_env_open(env.get(), options.folder.c_str(), flags, 0600); r != 0) {
     const Errc code = code_of(r) == Errc::internal ? Errc::config : code_of(r);
     return fail(Error(code, std::string("the database cannot be opened: ") + mdb_strerror(r))

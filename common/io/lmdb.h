@@ -1,8 +1,8 @@
 #pragma once
 // The seam to LMDB. Default flags (measured: NOSYNC and NOMETASYNC lose acknowledged commits;
-// WRITEMAP gains nothing), one unnamed database, keys in memcmp order. One thread writes; a view
-// never outlives its transaction. A failed commit is not retried in-process: the caller stops and
-// the next start opens the durable state.
+// WRITEMAP gains nothing) but for a scratch database, one unnamed database, keys in memcmp order.
+// One thread writes; a view never outlives its transaction. A failed commit is not retried
+// in-process: the caller stops and the next start opens the durable state.
 
 #include <functional>
 #include <memory>
@@ -79,6 +79,8 @@ class LmdbEnv {
     uint64_t map_size_bytes =
         0;  // the ceiling of the file; Errc::config where size_t cannot hold it
     bool read_only = false;
+    /// Never waits for the disk: a database that goes with its process, or is made again.
+    bool scratch = false;
     unsigned readers_max = 126;
   };
   /// Clears reader slots of dead processes. Errc::config for a folder that cannot be used,

@@ -60,6 +60,44 @@ inline Bytes with_device_key(Proven& world) {
   return world.sealed_again(forged);
 }
 
+/// The stream named twice, and a second grant so that their number is right.
+inline Bytes with_stream_twice(Proven& world) {
+  Bundle forged = world.opened();
+  auto grant = decode_grant(open_signed(forged.grants.at(0), payload_type::kGrant)->body).value();
+  grant.stream = *StreamId::from(std::string_view("fedcba9876543210"));
+  forged.grants.push_back(sign(payload_type::kGrant, encode(grant), world.collector()).value());
+  return world.sealed_again(
+      world.with_close(std::move(forged), [](CloseStatement& close, std::string& document) {
+        close.streams.push_back(close.streams[0]);
+        close.lines[0].quantity = Decimal::integer(214);
+        close.lines[0].readings *= 2;
+        close.lines[0].amount = *Decimal::parse("2.14");
+        document = with(document, "\"amount\":\"1.07\"", "\"amount\":\"2.14\"");
+      }));
+}
+
+/// Batches 1 and 3, the first of them proven to be in the log by itself.
+inline Bytes with_hole(Proven& world) {
+  Bundle forged = world.opened();
+  forged.batches.erase(forged.batches.begin() + 1);
+  forged.batches[0].path = InclusionPath{};
+  return world.sealed_again(
+      world.with_close(std::move(forged), [](CloseStatement& close, std::string& document) {
+        close.lines[0].quantity = Decimal::integer(67);
+        close.lines[0].readings = 2;
+        close.lines[0].amount = *Decimal::parse("0.67");
+        document = with(document, "\"amount\":\"1.07\"", "\"amount\":\"0.67\"");
+      }));
+}
+
+inline Bytes with_document(Proven& world, const std::string& old_text,
+                           const std::string& new_text) {
+  return world.sealed_again(
+      world.with_close(world.opened(), [&](CloseStatement&, std::string& document) {
+        document = with(document, old_text, new_text);
+      }));
+}
+
 inline std::vector<Forgery> forgeries() {
   std::vector<Forgery> out;
   const auto add = [&](std::string what, std::vector<std::string> refused_with,
@@ -107,6 +145,44 @@ inline std::vector<Forgery> forgeries() {
     return world.sealed_again(forged);
   });
   add("another device's key", {"device app-1"}, with_device_key);
+  add("a stream named twice", {"names a stream twice"}, with_stream_twice);
+  add("a batch hidden behind a hole", {"come to 7 in 1 readings"}, with_hole);
+  add("another time of receipt", {"the time of receipt of batch 2", "cannot be true"},
+      [](Proven& world) {
+        Bundle forged = world.opened();
+        forged.batches[1].received_at = Timestamp(0);
+        return world.sealed_again(forged);
+      });
+  add("part of the period", {"the period ends at 2026-01-05T10:30:00.000Z"}, [](Proven& world) {
+    return world.sealed_again(
+        world.with_close(world.opened(), [](CloseStatement& close, std::string&) {
+          close.period.until = at("2026-01-05T10:30:00Z");
+        }));
+  });
+  add("a period that ends before it begins", {"the period is not one of the contract's"},
+      [](Proven& world) {
+        return world.sealed_again(
+            world.with_close(world.opened(), [](CloseStatement& close, std::string&) {
+              close.period.until = at("2026-01-05T09:00:00Z");
+            }));
+      });
+  add("another currency", {"the document's currency is \"USD\""}, [](Proven& world) {
+    return with_document(world, "\"currency\":\"EUR\"", "\"currency\":\"USD\"");
+  });
+  add("another customer", {"the document's account"}, [](Proven& world) {
+    return with_document(world, "\"external\":\"C-1001\"", "\"external\":\"C-1002\"");
+  });
+  add("another unit in the line", {"line 1 of the document is"}, [](Proven& world) {
+    return with_document(world, "\"meter\":\"api.requests\",\"unit\":\"1\"",
+                         "\"meter\":\"api.requests\",\"unit\":\"k\"");
+  });
+  add("a grant of diagnostics", {"is of no billing stream"}, [](Proven& world) {
+    Bundle forged = world.opened();
+    auto grant = decode_grant(open_signed(forged.grants.at(0), payload_type::kGrant)->body).value();
+    grant.stream_class = StreamClass::diagnostic;
+    forged.grants[0] = sign(payload_type::kGrant, encode(grant), world.collector()).value();
+    return world.sealed_again(forged);
+  });
   add("a withheld own section", {"withheld", "subject \"aqua\" is billed in this line"},
       [](Proven& world) {
         Bundle forged = world.opened();

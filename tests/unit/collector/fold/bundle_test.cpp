@@ -1,4 +1,5 @@
 // Evidence bundles: written from a store, checked with public keys alone.
+#include "collector/core/correction.h"
 #include "tests/unit/collector/fold/bundle_forgeries.h"
 
 namespace ledgerline::collector {
@@ -69,6 +70,64 @@ TEST_CASE("who has the collector's key is refused by name whatever is changed", 
   }
 }
 
+TEST_CASE("a correction shown at two leaves is proven once", "[bundle]") {
+  Proven world;
+  Correction correction;
+  correction.tenant = "demo";
+  correction.action = CorrectionAction::add;
+  correction.device = "app-1";
+  correction.subject = "aqua";
+  correction.meter = "api.requests";
+  correction.unit = "1";
+  correction.from = at("2026-01-05T10:15:00Z");
+  correction.value = Decimal::integer(20);
+  correction.by = "ada";
+  correction.at = at("2026-01-05T10:50:00Z");
+  correction.reason = "by hand";
+  auto made = sign_statement(LeafKind::correction, correction.json(), world.log_.signer()).value();
+  world.log({.kind = made.kind,
+             .id = made.id,
+             .sealed = std::move(made.bytes),
+             .at = correction.at,
+             .expected_count = std::nullopt});
+  world.bill();
+  CHECK_THAT(all_of(world.verified(world.bundle()).proven), Contains("api.requests: 127 1"));
+
+  Bundle forged = world.opened();
+  const auto one = std::find_if(forged.statements.begin(), forged.statements.end(),
+                                [](const auto& s) { return s.kind == LeafKind::correction; });
+  REQUIRE(one != forged.statements.end());
+  const BundleStatement twice = *one;
+  forged.statements.insert(one, twice);
+  forged = world.with_close(std::move(forged), [](CloseStatement& close, std::string&) {
+    close.lines[0].quantity = Decimal::integer(147);
+    close.lines[0].readings += 1;
+    close.lines[0].amount = *Decimal::parse("1.47");
+    close.log_leaves += 1;
+  });
+  CHECK_THAT(world.refused(world.sealed_again(forged)), Contains("come to 127"));
+}
+
+TEST_CASE("readings that the time of receipt makes implausible are named", "[bundle]") {
+  Proven world;
+  world.bill();
+  Bundle forged = world.with_close(world.opened(), [](CloseStatement& close, std::string& body) {
+    close.lines[0].quantity = Decimal::integer(67);
+    close.lines[0].readings = 2;
+    close.lines[0].amount = *Decimal::parse("0.67");
+    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+             {"\"quantity\":\"107\",\"readings\":3", "\"quantity\":\"67\",\"readings\":2"},
+             {"\"billable_quantity\":\"107\"", "\"billable_quantity\":\"67\""},
+             {"\"amount\":\"1.07\"", "\"amount\":\"0.67\""}})
+      body = with(body, from, to);
+  });
+  forged.batches[1].received_at = at("2026-01-01T00:00:00Z");
+  const VerifyReport report = world.verified(world.sealed_again(forged));
+  INFO(report.failure);
+  CHECK(report.holds());
+  CHECK_THAT(all_of(report.not_proven), Contains("why 1 readings of these lines do not count"));
+}
+
 TEST_CASE("an adjustment is proven as the difference to what was booked", "[bundle]") {
   Proven world;
   world.bill();
@@ -79,7 +138,9 @@ TEST_CASE("an adjustment is proven as the difference to what was booked", "[bund
   const VerifyReport report = world.verified(world.bundle());
   INFO(all_of(report.proven));
   CHECK(report.failure.empty());
-  CHECK_THAT(all_of(report.proven), Contains("line 1: 13 1 x 0.01 EUR = 0.13 EUR"));
+  CHECK_THAT(all_of(report.proven), Contains("line 1: 13 1 x 0.01 EUR = 0.13 EUR") &&
+                                        Contains("booked before of aqua-api, api.requests: 107 1"));
+  CHECK_THAT(all_of(report.not_proven), Contains("says what was booked"));
 }
 
 }  // namespace

@@ -10,14 +10,30 @@ namespace ledgerline::collector {
 
 class CatalogLog {
  public:
-  explicit CatalogLog(Store& store) : store_(store) { add("ada"); }
+  /// `collector` signs who the operators are; nullptr: nobody does.
+  explicit CatalogLog(Store& store, Signer* collector = nullptr)
+      : store_(store), collector_(collector) {
+    add("ada");
+  }
 
   void add(const std::string& name) {
     signer_ = signer_from_pem(generate_private_key_pem(KeyAlgorithm::ed25519).value()).value();
     name_ = name;
-    REQUIRE(store_.put_operator(new_operator(name, signer_->public_key(), now_),
-                                {.kind = LeafKind::operator_key, .id = {}, .sealed = Bytes(1, 0)}));
+    const OperatorRow row = new_operator(name, signer_->public_key(), now_);
+    StatementPut put{.kind = LeafKind::operator_key, .id = {}, .sealed = Bytes(1, 0), .at = now_};
+    if (collector_ != nullptr) {
+      const std::string json = statement_of(row, "").json();
+      put = signed_put(LeafKind::operator_key, json, *collector_);
+    }
+    REQUIRE(store_.put_operator(row, put));
   }
+
+  /// As the operator who was added last.
+  StatementPut say(LeafKind kind, const std::string& json) {
+    return signed_put(kind, json, *signer_);
+  }
+  /// When everything is said.
+  [[nodiscard]] Timestamp now() const { return now_; }
 
   /// Both versions in one transaction, as catalog load logs them.
   Status log(const Catalog& catalog) {
@@ -48,7 +64,17 @@ class CatalogLog {
   [[nodiscard]] Signer& signer() { return *signer_; }
 
  private:
+  StatementPut signed_put(LeafKind kind, const std::string& json, Signer& signer) const {
+    auto made = sign_statement(kind, json, signer).value();
+    return {.kind = kind,
+            .id = made.id,
+            .sealed = std::move(made.bytes),
+            .at = now_,
+            .expected_count = std::nullopt};
+  }
+
   Store& store_;
+  Signer* collector_;
   std::unique_ptr<Signer> signer_;
   std::string name_;
   Timestamp now_{1'767'700'000'000};

@@ -46,7 +46,9 @@ const std::string kLine =
 TEST_CASE("a price that a closed period was billed by cannot change", "[catalog_version]") {
   Closed closed;
   const std::string dearer = replaced(kCatalog, "\"0.01\"", "\"0.02\"");
-  const Lines expected{kLine + "quantity 100, amount 1 -> quantity 100, amount 2"};
+  const Lines expected{kLine +
+                       "quantity 100, amount 1 EUR, product API-CALL -> quantity 100, amount 2 "
+                       "EUR, product API-CALL"};
 
   CHECK(closed.altered(kCatalog).empty());
   CHECK(closed.altered(dearer) == expected);
@@ -70,13 +72,15 @@ from = "2026-01-05T11:00:00Z"
   CHECK(closed.altered(replaced(kCatalog, "9.90", "11")).empty());  // no seats were used
   CHECK(closed.altered(replaced(kCatalog, "grace = \"10s\"", "grace = \"1h\"")).empty());
   CHECK(closed.altered(replaced(kCatalog + from_then_on, "05T11:00:00Z", "05T10:00:00Z")) ==
-        Lines{kLine + "quantity 100, amount 1 -> quantity 100, amount 500"});
+        Lines{kLine + "quantity 100, amount 1 EUR, product API-CALL -> quantity 100, amount 500 "
+                      "EUR, product API-CALL"});
 }
 
 TEST_CASE("a contract or subscription with closed lines cannot go", "[catalog_version]") {
   Closed closed;
 
-  CHECK(closed.altered(kMeters) == Lines{kLine + "quantity 100, amount 1 -> no line"});
+  CHECK(closed.altered(kMeters) ==
+        Lines{kLine + "quantity 100, amount 1 EUR, product API-CALL -> no line"});
 }
 
 TEST_CASE("links that move usage of a closed period pass only where that is said",
@@ -85,14 +89,15 @@ TEST_CASE("links that move usage of a closed period pass only where that is said
   const std::string linked = kCatalog + link("other", kFrom);
   const std::string everything = kCatalog + link("*", kFrom);
 
-  CHECK(closed.altered(linked) ==
-        Lines{kLine + "quantity 100, amount 1 -> quantity 140, amount 1.4"});
+  CHECK(closed.altered(linked) == Lines{kLine + "quantity 100, amount 1 EUR, product API-CALL -> "
+                                                "quantity 140, amount 1.4 EUR, product API-CALL"});
   CHECK(closed.altered(everything).size() == 1);
   CHECK(closed.altered(commercial("PT1H")).size() == 1);
   CHECK(closed.altered(linked, LinkChanges::allowed).empty());
   CHECK(closed.altered(kCatalog + link("other", "2026-01-05T11:00:00Z")).empty());
   CHECK(closed.altered(replaced(linked, "\"0.01\"", "\"0.02\""), LinkChanges::allowed) ==
-        Lines{kLine + "quantity 140, amount 1.4 -> quantity 140, amount 2.8"});
+        Lines{kLine + "quantity 140, amount 1.4 EUR, product API-CALL -> quantity 140, amount 2.8 "
+                      "EUR, product API-CALL"});
 }
 
 }  // namespace

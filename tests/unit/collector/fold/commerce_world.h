@@ -72,6 +72,13 @@ class CommerceWorld {
 
   /// One sealed batch, admitted and folded.
   void record(const std::vector<Sample>& samples) {
+    admit(samples);
+    fold();
+  }
+  void fold() { REQUIRE(folder_.run_to_end()); }
+
+  /// One sealed batch, in the log.
+  void admit(const std::vector<Sample>& samples) {
     ColumnsBuilder builder(next_seq_);
     if (number_ == 0) {
       MeterTable table{1, {}};
@@ -108,7 +115,6 @@ class CommerceWorld {
     const auto admitted = store_->admit(std::array{change});
     INFO((admitted ? "" : admitted.error().text()));
     REQUIRE(admitted);
-    REQUIRE(folder_.run_to_end());
   }
 
   /// One statement, logged and folded.
@@ -116,7 +122,7 @@ class CommerceWorld {
     CommercialChanges changes;
     changes.statements = {statement};
     REQUIRE(store_->put_documents(changes));
-    REQUIRE(folder_.run_to_end());
+    fold();
   }
 
   /// The store was put back, and shows it now.

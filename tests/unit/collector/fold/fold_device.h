@@ -23,7 +23,7 @@ class FoldDevice {
     bytes.fill(n);
     stream_ = StreamId(bytes);
     signer_ = *signer_from_pem(*generate_private_key_pem(KeyAlgorithm::ed25519));
-    previous_ = grant_id(stream_.view());
+    granted(grant_id(stream_.view()));
     meters_ = {{1, {.number = 1, .name = "requests", .unit = "1"}},
                {2, {.number = 2, .name = "level", .unit = "By", .kind = MeterKind::gauge}}};
   }
@@ -33,7 +33,9 @@ class FoldDevice {
   [[nodiscard]] Signer& signer() const { return *signer_; }
   [[nodiscard]] BatchNumber number() const { return number_; }
   [[nodiscard]] BatchId head_id() const { return previous_; }
-  [[nodiscard]] BatchId first_previous() const { return grant_id(stream_.view()); }
+  [[nodiscard]] BatchId first_previous() const { return first_previous_; }
+  /// What batch 1 names, where the stream has a real grant.
+  void granted(const BatchId& grant) { first_previous_ = previous_ = grant; }
 
   static Reading reading(int64_t value, int64_t time_ms = kNoon, std::string subject = "a",
                          uint32_t meter = 1) {
@@ -123,6 +125,7 @@ class FoldDevice {
   std::unique_ptr<Signer> signer_;
   MeterRows meters_;
   std::map<uint32_t, Int128> totals_;
+  BatchId first_previous_;
   BatchId previous_;
   BatchNumber number_ = 0;
   Seq next_seq_ = 1;
