@@ -68,6 +68,7 @@ std::string recovery_text(const CustodyCounters& custody) {
            " streams that a receipt covers are still to come back, and no period that needs them "
            "closes";
   }
+  if (custody.rating_halted) out += ", nothing is rated: " + std::string(kHowToResume);
   if (custody.recover_mode) out += ", recover mode: unknown devices are let in by their grants";
   return out;
 }

@@ -63,9 +63,15 @@ void describe_recovery(CLI::App& app, CommandLine& out) {
                "collector's: after the store was lost or put back from an older copy. Without an "
                "option: how it stands, and who was let in",
                "ledgerline-collector recover --reason 'disk lost on 3 May, no backup'");
-  auto* begin = recover->add_option("--reason", out.reason,
-                                    "begin, with a new epoch of the evidence log; kept there");
+  auto* begin = recover->add_option(
+      "--reason", out.reason,
+      "begin, with a new epoch of the evidence log; kept there. With --resume: why");
   recover->add_flag("--end", out.end, "nobody is let in any more")->excludes(begin);
+  recover
+      ->add_flag("--resume", out.resume,
+                 "rate again: what people decided since the copy is made again, and documents are "
+                 "compared with the ERP. The reason is kept")
+      ->needs(begin);
   recover->add_flag("--json", out.json, "answer in JSON");
 }
 

@@ -70,6 +70,7 @@ struct CommandLine {
   uint32_t line = 0;       // prove; 0: every line
   std::string by;          // usage: "quarter", "hour" or "day"
   bool end = false;        // recover: the mode ends
+  bool resume = false;     // recover: rating goes on
   std::string into;        // replay: the new store's folder; empty: one that goes afterwards
   std::optional<int64_t> serviced_after_hours;  // maintenance try
   std::string meter;                            // usage

@@ -92,6 +92,12 @@ class Remedies {
     if (row_.kind == kind::kRollback || row_.kind == kind::kRecovery)
       add("enroll REQUEST --replace --reason WHY");
     if (row_.kind == kind::kRecovery) add("status");
+    if (row_.kind == kind::kLostBatches) add("documents");
+    if (row_.kind == kind::kNewEpoch) {
+      for (const char* words : {"catalog diff", "correct list", "gaps", "operator list",
+                                "documents", "recover --resume --reason WHY"})
+        add(words);
+    }
     if (row_.kind == kind::kUnknownStream) add("recover --reason WHY");
     if (row_.kind == kind::kIntroduced)
       add("revoke " + word(row_.tenant) + " " + word(row_.device) + " --reason WHY");

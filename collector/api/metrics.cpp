@@ -66,6 +66,8 @@ void intake_lines(const IntakeStatus& status, Text& out) {
   out.gauge("log_epoch", custody.log_epoch, "Epoch of the evidence log");
   out.counter("log_epochs_begun_total", custody.epochs_begun,
               "Epochs begun because this store lacks what the collector signed");
+  out.gauge("rating_halted", custody.rating_halted ? 1 : 0,
+            "1 where the store was put back, until recover --resume: nothing is rated");
   out.counter("behind_agent_total", custody.behind_agent,
               "Resumes that show more than the collector holds");
   out.gauge("recovering_streams", custody.recovering.streams,

@@ -17,6 +17,7 @@ namespace ledgerline::collector {
 namespace {
 
 constexpr size_t kReasonMax = 400;
+constexpr const char* kReasonTooLong = "a reason is text of at most 400 bytes";
 
 Result<std::vector<ExceptionRow>> exceptions_of(Store& store, std::string_view kind) {
   std::vector<ExceptionRow> out;
@@ -34,6 +35,7 @@ Result<std::vector<ExceptionRow>> exceptions_of(Store& store, std::string_view k
 struct Standing {
   RecoveryMode mode;
   uint32_t epoch = 0;  // of the evidence log; 0: it has not begun
+  bool rating_halted = false;
   Recovering lost;
   std::vector<ExceptionRow> let_in;   // not looked at yet
   std::vector<ExceptionRow> unknown;  // not let in
@@ -43,6 +45,7 @@ Result<Standing> read_standing(Store& store) {
   Standing out;
   TRY(out.mode, store.recovery_mode());
   TRY(out.epoch, epoch_in_force(store));
+  TRY(out.rating_halted, rating_halted(store));
   TRY(out.lost, store.recovering());
   TRY(out.let_in, exceptions_of(store, exception_kind::kIntroduced));
   TRY(out.unknown, exceptions_of(store, exception_kind::kUnknownStream));
@@ -57,11 +60,38 @@ Status begin_recovery(Store& store, Signer& signer, const std::string& reason, T
       store, signer,
       {.epoch = origin.epoch, .shown = std::nullopt, .reason = reason, .by_itself = false}, now));
   io::log_warn("recover_mode_begun", {io::kv("reason", reason)});
-  return store.put_recovery_mode(
-      {.active = true, .reason = reason, .since = now, .ended_at = std::nullopt});
+  TRY(RecoveryMode mode, store.recovery_mode());
+  mode.active = true;
+  mode.reason = reason;
+  mode.since = now;
+  mode.ended_at = std::nullopt;
+  return store.put_recovery_mode(mode);
+}
+
+/// Of the epoch in force. One that begins meanwhile halts rating again.
+Status resume_rating(Store& store, const std::string& reason, Timestamp now) {
+  if (reason.size() > kReasonMax) return fail(Errc::reject, kReasonTooLong);
+  TRY(const uint32_t epoch, epoch_in_force(store));
+  TRY(RecoveryMode mode, store.recovery_mode());
+  if (epoch <= mode.resumed_epoch)
+    return fail(Errc::conflict, "rating is not halted: there is nothing to resume");
+  mode.resumed_epoch = epoch;
+  mode.resume_reason = reason;
+  mode.resumed_at = now;
+  TRY_VOID(store.put_recovery_mode(mode));
+  io::log_warn("rating_resumed", {io::kv("epoch", epoch), io::kv("reason", reason)});
+  std::vector<ExceptionUpsert> looked_at;
+  TRY(auto rows, exceptions_of(store, exception_kind::kNewEpoch));
+  for (ExceptionRow& row : rows) {
+    row.detail = "rating was resumed: " + reason;
+    row.last_seen = now;
+    looked_at.push_back({UpsertMode::clear, std::move(row)});
+  }
+  return store.upsert_exceptions(looked_at);
 }
 
 Status change_mode(Store& store, Signer* signer, const CommandLine& options, Timestamp now) {
+  if (options.resume) return resume_rating(store, options.reason, now);
   TRY(RecoveryMode mode, store.recovery_mode());
   if (options.end) {
     if (!mode.active) return fail(Errc::conflict, "the collector is not in recover mode");
@@ -71,8 +101,7 @@ Status change_mode(Store& store, Signer* signer, const CommandLine& options, Tim
     return store.put_recovery_mode(mode);
   }
   if (options.reason.empty()) return {};
-  if (options.reason.size() > kReasonMax)
-    return fail(Errc::reject, "a reason is text of at most 400 bytes");
+  if (options.reason.size() > kReasonMax) return fail(Errc::reject, kReasonTooLong);
   if (mode.active) return fail(Errc::conflict, "the collector is in recover mode already");
   CHECK_INVARIANT(signer != nullptr);
   return begin_recovery(store, *signer, options.reason, now);
@@ -94,6 +123,9 @@ Json as_json(const Standing& standing, Timestamp now) {
                        {"since", time(mode.since)},
                        {"ended_at", time(mode.ended_at)},
                        {"log_epoch", Json::number(std::to_string(standing.epoch))},
+                       {"rating_halted", Json::boolean(standing.rating_halted)},
+                       {"resumed_at", time(mode.resumed_at)},
+                       {"resume_reason", Json::string(mode.resume_reason)},
                        {"recovering_streams", Json::number(std::to_string(standing.lost.streams))},
                        {"recovering_batches", Json::number(std::to_string(standing.lost.batches))},
                        {"let_in", as_json(standing.let_in, now)},
@@ -122,6 +154,12 @@ void print(const Standing& standing, Timestamp now, std::ostream& out) {
         << (mode.ended_at ? "; it ended at " + to_rfc3339(*mode.ended_at) : std::string()) << "\n";
   }
   out << "evidence log: epoch " << standing.epoch << "\n";
+  if (standing.rating_halted) {
+    out << "nothing is rated: " << kHowToResume << "\n";
+  } else if (mode.resumed_at) {
+    out << "rating was resumed at " << to_rfc3339(*mode.resumed_at) << ": "
+        << printable(mode.resume_reason) << "\n";
+  }
   out << "still to come back: " << standing.lost.batches << " batches of " << standing.lost.streams
       << " streams; no period that needs them closes\n";
   if (!standing.let_in.empty()) {
@@ -141,7 +179,8 @@ Result<int> recover(const CollectorConfig& config, const CommandLine& options, C
                     std::ostream& out) {
   // There may be no store yet: it was lost. The key must be there, or it is another collector.
   std::unique_ptr<Signer> signer;
-  if (!options.reason.empty()) {
+  const bool begins = !options.reason.empty() && !options.resume;
+  if (begins) {
     const auto key = io::read_private_file(config.key_file());
     if (!key)
       return fail(Error(Errc::config,
@@ -150,7 +189,7 @@ Result<int> recover(const CollectorConfig& config, const CommandLine& options, C
                             key.error().text() + ")"));
     TRY(signer, load_or_make_signer(config));
   }
-  TRY(auto store, options.reason.empty() ? open_existing_store(config) : open_store(config));
+  TRY(auto store, begins ? open_store(config) : open_existing_store(config));
   return recover(*store, signer.get(), options, clock, out);
 }
 

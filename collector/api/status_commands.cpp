@@ -213,6 +213,7 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
   TRY(const StoreUsage usage, store->store_usage());
   TRY(const Recovering lost, store->recovering());
   TRY(const RecoveryMode mode, store->recovery_mode());
+  TRY(const bool halted, rating_halted(*store));
   if (options.json) {
     Json list = Json::array();
     for (const auto& line : streams) list.push(as_json(line));
@@ -228,6 +229,7 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
                 {"recovering_streams", number(lost.streams)},
                 {"recovering_batches", number(lost.batches)},
                 {"recover_mode", Json::boolean(mode.active)},
+                {"rating_halted", Json::boolean(halted)},
                 {"catalog_version", number(catalog.catalog_version)},
                 {"mapping_version", number(catalog.mapping_version)},
                 {"catalog_error", catalog.error.empty() ? Json::null() : string(catalog.error)},
@@ -246,6 +248,7 @@ Result<int> status(const CollectorConfig& config, const CommandLine& options, Cl
         << " streams that a receipt covers are still to come back; no period that needs them "
            "closes (exceptions list --kind recovery)\n";
   }
+  if (halted) out << "RATING HALTED: " << kHowToResume << "\n";
   if (mode.active) out << "recover mode: unknown devices are let in by their grants (recover)\n";
   out << "evidence log: " << log.size << " leaves of epoch " << epoch << ", " << cursor.cursor
       << " folded\n"

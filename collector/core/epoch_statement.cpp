@@ -83,11 +83,13 @@ ExceptionUpsert new_epoch_opened(const EpochStatement& statement, const std::str
   const std::string epoch = std::to_string(statement.epoch);
   ExceptionRow out = new_exception(exception_kind::kNewEpoch, {statement.log, epoch}, {}, now);
   out.count = 1;
-  out.detail = "epoch " + epoch + " of the evidence log began at " +
-               std::to_string(statement.log_leaves) + " leaves: " + why +
-               ". This store was put back from an older copy, or another one took its place. What "
-               "devices sent since comes back by itself; what people decided since (catalog "
-               "versions, corrections, approvals, revocations) does not";
+  out.detail =
+      "epoch " + epoch + " of the evidence log began at " + std::to_string(statement.log_leaves) +
+      " leaves: " + why +
+      ". This store was put back from an older copy, or another one took its place. What "
+      "devices sent since comes back by itself; what people decided since (catalog "
+      "versions, corrections, gap acceptances, approvals, revocations) does not, so nothing is "
+      "rated before recover --resume";
   return {UpsertMode::add, std::move(out)};
 }
 

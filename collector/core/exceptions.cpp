@@ -51,13 +51,20 @@ std::vector<ExceptionPolicy> policies() {
        {Action::assign},
        "bring the device online, so that it sends again what this collector lost. If it never "
        "comes back, enroll what replaces it: that ends the wait and names what is lost"},
-      {kind::kNewEpoch, "operator", kHours4, kByHand,
-       "was the store put back on purpose? Make again what people decided between the copy and "
-       "now: "
-       "catalog load, correct, approve, revoke; then ignore this with the reason"},
+      // Not to be ignored: it would look solved while nobody is billed.
+      {kind::kNewEpoch,
+       "operator",
+       kHours4,
+       {Action::assign},
+       "nothing is rated meanwhile. Make again what people decided between the copy and now: "
+       "catalog "
+       "diff and load, correct, gaps accept, operator add and revoke, revoke of devices; compare "
+       "the "
+       "documents since the copy with the ERP; then recover --resume --reason TEXT"},
       {kind::kLostBatches, "finance", 7 * kDay, kByHand,
-       "neither the collector nor the device has these readings any more: decide whether the "
-       "quantity named is billed by a correction"},
+       "neither the collector nor the device has these readings any more, but they may be billed "
+       "already: look at the documents of their period in the ERP, and bill by a correction only "
+       "what those lack"},
       {kind::kUnknownStream, "operator", kHours4, kByHand,
        "is this the right store? If it was lost or put back from an older copy, let the devices "
        "in with recover; if the device does not belong here, revoke or remove it"},

@@ -320,7 +320,10 @@ void report_lost(const Tombstone& tombstone, const StreamFoldState& state,
          .meter = meter,
          .count = readings,
          .value = sum,
-         .detail = detail + "The totals say what they came to; it is in usage of no period"},
+         .detail = detail +
+                   "The totals say what they came to; it is in usage of no period here, but may be "
+                   "billed already: look at the period's documents in the ERP before "
+                   "it is corrected"},
         context));
   }
   out.exceptions.push_back(

@@ -89,12 +89,16 @@ struct StreamRow {
   [[nodiscard]] bool recovering() const { return missing() != 0; }
 };
 
-/// Whether devices that this store does not know are let in by the grants that they show.
+/// What an operator decided for a store that was lost or put back.
 struct RecoveryMode {
-  bool active = false;
+  bool active = false;             // devices unknown here are let in by the grants that they show
   std::string reason;              // the operator's
   std::optional<Timestamp> since;  // nothing: never
   std::optional<Timestamp> ended_at;
+  /// Newest epoch of the evidence log that may rate; each later one waits for an operator.
+  uint32_t resumed_epoch = 1;
+  std::string resume_reason;
+  std::optional<Timestamp> resumed_at;  // nothing: never
   friend bool operator==(const RecoveryMode&, const RecoveryMode&) = default;
 };
 

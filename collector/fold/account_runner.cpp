@@ -4,6 +4,7 @@
 
 #include "collector/fold/faults.h"
 #include "collector/fold/tenant.h"
+#include "collector/store/log_standing.h"
 
 namespace ledgerline::collector {
 
@@ -60,6 +61,8 @@ void AccountRunner::set_catalog(Catalog catalog) {
 
 Result<AccountReport> AccountRunner::step(Timestamp now) {
   AccountReport report;
+  TRY(const bool halted, rating_halted(store_));
+  if (halted) return report;
   if (rounds_.is_over()) {
     if (!rounds_.is_due(now)) return report;
     TRY(const auto tenant, tenant_of(*catalog_, store_));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "collector/core/exceptions.h"
+#include "collector/store/log_standing.h"
 #include "common/check.h"
 #include "common/io/system.h"
 
@@ -40,6 +41,8 @@ void CommerceRunner::set_catalog(Catalog catalog) {
 
 Result<CommerceReport> CommerceRunner::step(Timestamp now) {
   CommerceReport report;
+  TRY(const bool halted, rating_halted(store_));
+  if (halted) return report;
   TRY(const auto tenant, tenant_of(*catalog_, store_));
   if (!tenant) return report;
   tenant_ = *tenant;

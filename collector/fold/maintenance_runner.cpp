@@ -5,6 +5,7 @@
 
 #include "collector/fold/faults.h"
 #include "collector/fold/tenant.h"
+#include "collector/store/log_standing.h"
 
 namespace ledgerline::collector {
 
@@ -38,6 +39,8 @@ void MaintenanceRunner::set_catalog(Catalog catalog) {
 
 Result<MaintenanceReport> MaintenanceRunner::step(Timestamp now) {
   MaintenanceReport report;
+  TRY(const bool halted, rating_halted(store_));
+  if (halted) return report;
   if (rounds_.is_over()) {
     if (!rounds_.is_due(now)) return report;
     TRY(const auto tenant, tenant_of(*catalog_, store_));

@@ -80,7 +80,8 @@ struct CustodyCounters {
   /// As read from the store a second ago at most while messages come.
   Recovering recovering;
   bool recover_mode = false;
-  uint32_t log_epoch = 0;  // of the evidence log
+  uint32_t log_epoch = 0;      // of the evidence log
+  bool rating_halted = false;  // nobody has looked at that epoch yet
 };
 
 class Custody {

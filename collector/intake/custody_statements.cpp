@@ -272,6 +272,7 @@ Status Custody::read_recovery() {
   TRY(const RecoveryMode mode, store_.recovery_mode());
   counters_.recover_mode = mode.active;
   TRY(counters_.log_epoch, epoch_in_force(store_));
+  TRY(counters_.rating_halted, rating_halted(store_));
   recovery_read_at_ = now;
   return {};
 }

@@ -65,7 +65,8 @@ Result<std::optional<uint32_t>> begin_epoch(Store& store, Signer& signer, const 
     const Status stored = store.begin_epoch(put);
     if (stored) {
       io::log_error("log_epoch_begun", {kv("epoch", statement.epoch), kv("leaves", head.size),
-                                        kv("reason", cause.reason)});
+                                        kv("reason", cause.reason),
+                                        kv("action", "nothing is rated before recover --resume")});
       return statement.epoch;
     }
     if (stored.error().code() != Errc::conflict || attempt == kConflictsMax)
@@ -102,13 +103,6 @@ Result<std::optional<uint32_t>> begin_epoch_if_put_back(Store& store, Signer& si
   if (note.error().code() != Errc::not_found)
     io::log_warn("checkpoint_file_unreadable", {kv("error", note.error())});
   return std::nullopt;
-}
-
-Result<uint32_t> epoch_in_force(Store& store) {
-  const auto origin = store.log_origin();
-  if (origin) return origin->epoch;
-  if (origin.error().code() == Errc::not_found) return 0;
-  return fail(origin.error());
 }
 
 Result<std::optional<Timestamp>> epoch_began(Store& store) {

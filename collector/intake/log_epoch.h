@@ -8,7 +8,7 @@
 #include <string>
 
 #include "collector/core/epoch_statement.h"
-#include "collector/store/store.h"
+#include "collector/store/log_standing.h"
 
 namespace ledgerline::collector {
 
@@ -38,8 +38,6 @@ Status keep_checkpoint(const std::string& file, const std::string& note);
 Result<std::optional<uint32_t>> begin_epoch_if_put_back(Store& store, Signer& signer,
                                                         const std::string& file, Timestamp now);
 
-/// 0 where the log has not begun.
-Result<uint32_t> epoch_in_force(Store& store);
 /// When the epoch in force began; nothing for the first.
 Result<std::optional<Timestamp>> epoch_began(Store& store);
 

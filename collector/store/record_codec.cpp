@@ -42,7 +42,7 @@ void describe(A& a, V& v) {
 }
 template <class A, Is<RecoveryMode> V>
 void describe(A& a, V& v) {
-  a(v.active, v.reason, v.since, v.ended_at);
+  a(v.active, v.reason, v.since, v.ended_at, v.resumed_epoch, v.resume_reason, v.resumed_at);
 }
 template <class A, Is<Heartbeat> V>
 void describe(A& a, V& v) {

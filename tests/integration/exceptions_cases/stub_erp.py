@@ -36,6 +36,8 @@ class StubErp:
                     self.close_connection = True
                 elif account in erp.unknown:
                     self.answer(422, {'error': 'no account ' + account})
+                elif row['id'] in erp.documents:
+                    self.answer(409, {'error': 'created twice: ' + row['id']})
                 else:
                     row['total'] = erp.other_total.get(account, row['total'])
                     erp.documents[row.pop('id')] = row

@@ -90,6 +90,7 @@ def wiped(plant):
 
 
 def older_copy(plant):
+    """What came after the copy is lost here: a part of it is billed already, a part is not."""
     for name in ('keep', 'small'):
         plant.run_agent(name)
         plant.send(name, 400)
@@ -101,6 +102,11 @@ def older_copy(plant):
     plant.send('small', 4000)
     for name in ('keep', 'small'):
         plant.drained(name)
+        plant.until(name + ' is billed', lambda: plant.billed_quantity(name) == plant.sent[name])
+    billed = {name: plant.in_erp(name) for name in ('keep', 'small')}
+    for name in ('keep', 'small'):
+        plant.send(name, 100)
+        plant.drained(name)
     seen = plant.agent_log('keep')
     expect('the epoch before', seen['epoch'], 1)
     plant.kill_collector()
@@ -110,38 +116,53 @@ def older_copy(plant):
     plant.stack.start('collector')
     plant.until('RECOVERY', lambda: (plant.stream('keep') or {}).get('status') == 'recovering')
     plant.signal_agent('keep', STOP)
-    row = plant.exception('recovery', device='keep')
+    row, epoch = plant.exception('recovery', device='keep'), plant.exception('new_epoch')
     asked, health = plant.asked(row), plant.until('RECOVERY in /healthz', lambda: (
         'RECOVERY' in plant.health() and plant.health()))
-    closed = held_over_a_period(plant)
+    expect('/healthz says that nothing is rated', 'nothing is rated' in health, True)
     plant.signal_agent('keep', GO)
-    plant.resolved(row)
-    expect('nothing closed for the device meanwhile', closed, [])
+    pace = sent_again(plant, row)
     lost = plant.until('what small forgot is named', lambda: plant.named_quantity('small', 'lost_batches'))
-    billed = plant.until('keep is billed whole', lambda: (
-        plant.billed_quantity('keep') == plant.sent['keep'] and plant.sent['keep']))
-    plant.until('small: billed and named add up', lambda: (
-        (plant.billed_quantity('small') or 0) + plant.named_quantity('small', 'lost_batches') == plant.sent['small']))
-    named = plant.exception('lost_batches', device='small', meter='requests')
-    epoch = plant.exception('new_epoch')
-    expect('epochs begun', plant.status()['log_epoch'], 2)
+    plant.until('all of small is folded or named', lambda: (
+        plant.stream('small')['readings'] == plant.sent['small']))
+    expect('documents made before anybody looked', made_over_a_period(plant), [])
+    expect('rating is halted', plant.status()['rating_halted'], True)
     log = plant.agent_log('keep')
     expect('the epoch that keep holds', log['epoch'], 2)
     expect('keep holds evidence back', log['contradicts_itself'], False)
     expect('what keep held before', log['earlier'], [seen['checkpoint']])
-    return ('of keep nothing: %d of %d billed; of small, whose journal of 1 MiB had forgotten them, %d of %d' % (
-        billed, plant.sent['keep'], lost, plant.sent['small']),
-        '%s. /healthz: %s. lost_batches: %s %s. new_epoch: %s' % (
-            row['detail'], health.strip(), named['value'], named['detail'], epoch['detail']),
-        '; '.join((asked, plant.asked(named), plant.asked(epoch))))
+    named, epoch_asked = plant.exception('lost_batches', device='small', meter='requests'), plant.asked(epoch)
+    plant.do(epoch, 'recover', 'catalog, operators and documents looked at')
+    plant.resolved(epoch)
+    expect('rating is halted', plant.status()['rating_halted'], False)
+    plant.until('keep is billed whole', lambda: plant.billed_quantity('keep') == plant.sent['keep'])
+    in_conflict = plant.until('documents of small are confirmed or in conflict', lambda: plant.compared('small'))
+    for name, documents in billed.items():
+        there = plant.in_erp(name)
+        expect('what the ERP held of ' + name, {id: there.get(id) for id in documents}, documents)
+    in_erp = sum(plant.in_erp('small').values())
+    if not plant.sent['small'] - lost <= in_erp <= plant.sent['small']:
+        raise Unexpected('small: %d in the ERP, %d named, %d sent' % (in_erp, lost, plant.sent['small']))
+    return ('of keep nothing: %d of %d billed, each once (%s); of small, whose journal of 1 MiB had forgotten them, %d of %d, '
+            'of which the ERP held %d already' % (
+                sum(plant.in_erp('keep').values()), plant.sent['keep'], pace, lost, plant.sent['small'],
+                sum(billed['small'].values())),
+            '%s. /healthz: %s. lost_batches: %s %s. new_epoch: %s. delivery_conflict: %d documents of small' % (
+                row['detail'], health.strip(), named['value'], named['detail'], epoch['detail'], len(in_conflict[0])),
+            '; '.join((asked, plant.asked(named), epoch_asked)))
 
 
-def held_over_a_period(plant):
-    """Documents of the device's contract that came while its stream was recovering and a period ended."""
-    before = [row['id'] for row in plant.stack.collector('documents') if row['contract'] == 'keep']
+def sent_again(plant, row):
+    """How fast what the store lost came back."""
+    began, missing = time.monotonic(), plant.stream('keep')['missing']
+    plant.resolved(row)
+    return '%d batches came back in %.0f s' % (missing, time.monotonic() - began)
+
+
+def made_over_a_period(plant):
+    before = [row['id'] for row in plant.stack.collector('documents')]
     time.sleep(PERIOD_S + 5)  # that a period is held is logged for debugging only
-    return [row['id'] for row in plant.stack.collector('documents')
-            if row['contract'] == 'keep' and row['id'] not in before]
+    return [row['id'] for row in plant.stack.collector('documents') if row['id'] not in before]
 
 
 def nothing_left(plant):
@@ -169,8 +190,11 @@ def nothing_left(plant):
     standing = plant.stack.collector('recover')
     expect('let in', sorted(row['device'] for row in standing['let_in']), ['keep', 'small'])
     # The documents have the ids that they had, so the ERP's are found again.
+    in_erp = plant.in_erp('keep')
+    plant.command('ledgerline-collector recover --resume --reason "all looked at" --config ' + plant.stack.collector_config)
     plant.until('keep is billed as before', lambda: (
         plant.billed_quantity('keep') == plant.sent['keep']))
+    expect('what the ERP holds of keep', plant.in_erp('keep'), in_erp)
     lost = plant.named_quantity('small', 'lost_batches')
     expect('small: rebuilt and named', plant.stream('small')['readings'], plant.sent['small'])
     plant.command('ledgerline-collector recover --end --config ' + plant.stack.collector_config)

@@ -189,6 +189,20 @@ class Plant(Desk):
             return None
         return sum(round(float(total) * 100) for total in self.erp.total_of('C-' + name))
 
+    def in_erp(self, name):
+        """Document -> quantity that the ERP holds, whatever the store says."""
+        return {id: round(float(row['total']) * 100) for id, row in self.erp.documents.items()
+                if row['account'] == 'C-' + name}
+
+    def compared(self, name):
+        """The documents in conflict, in a list within a list; nothing while one is on its way."""
+        rows = [row for row in self.stack.collector('documents') if row['contract'] == name]
+        open_ones = {row['id'] for row in rows if row['state'] != 'confirmed'}
+        conflicts = {row['document'] for row in self.stack.collector('exceptions', 'list', '--kind', 'delivery_conflict')}
+        held = self.in_erp(name)
+        agree = all(row['id'] in held for row in rows)
+        return [sorted(open_ones)] if agree and open_ones <= conflicts else None
+
     def named_quantity(self, name, kind):
         rows = self.stack.collector('exceptions', 'list', '--kind', kind, '--state', 'all')
         return sum(int(row['value']) for row in rows if row['device'] == name and row['meter'] == 'requests')

@@ -5,6 +5,7 @@
 #include "collector/core/enrolling.h"
 #include "collector/core/epoch_statement.h"
 #include "collector/core/recovery.h"
+#include "collector/intake/log_epoch.h"
 #include "common/exit_code.h"
 #include "tests/unit/collector/api/office.h"
 
@@ -18,6 +19,12 @@ struct Desk : Office {
     options.reason = reason;
     options.end = end;
     return ledgerline::collector::recover(config, options, clock, out);
+  }
+  Result<int> resume(const std::string& reason) {
+    options.resume = true;
+    auto code = recover(reason);
+    options.resume = false;
+    return code;
   }
   [[nodiscard]] std::unique_ptr<Store> store() const { return open_store(config).value(); }
 };
@@ -74,6 +81,46 @@ TEST_CASE("recover: twice is refused, and the end is said once") {
   CHECK(desk.recover(std::string(401, 'x')).error().code() == Errc::reject);
   REQUIRE(desk.recover("once more") == kExitOk);
   CHECK(desk.store()->log_origin()->epoch == 3);
+}
+
+TEST_CASE("recover: rating waits for an operator, who says why it goes on") {
+  Desk desk;
+  const auto signer = load_or_make_signer(desk.config).value();
+  REQUIRE(desk.store()->ensure_origin(first_epoch(signer->public_key())));
+  CHECK(desk.resume("nothing happened").error().code() == Errc::conflict);
+  const EpochCause cause{.epoch = 1, .shown = std::nullopt, .reason = "a device shows more"};
+  REQUIRE(begin_epoch(*desk.store(), *signer, cause, Timestamp(7)));
+
+  REQUIRE(desk.recover("") == kExitOk);
+  CHECK_THAT(desk.out.str(), Catch::Contains("nothing is rated: the store was lost or put back"));
+  CHECK(desk.resume(std::string(401, 'x')).error().code() == Errc::reject);
+  CHECK(*rating_halted(*desk.store()));
+  REQUIRE(desk.resume("catalog and ERP compared") == kExitOk);
+
+  CHECK_THAT(desk.out.str(), Catch::Contains("rating was resumed at") &&
+                                 Catch::Contains("catalog and ERP compared"));
+  CHECK_FALSE(*rating_halted(*desk.store()));
+  CHECK_FALSE(desk.store()->recovery_mode()->active);
+  CHECK(desk.store()->list_exceptions({.kind = "new_epoch"})->empty());
+  const auto closed =
+      desk.store()->list_exceptions({.kind = "new_epoch", .state = ExceptionState::resolved});
+  REQUIRE(closed->size() == 1);
+  CHECK_THAT(closed->front().resolution, Catch::Contains("catalog and ERP compared"));
+  CHECK(desk.resume("again").error().code() == Errc::conflict);
+}
+
+TEST_CASE("recover: a store rebuilt from nothing rates nothing either before somebody resumes") {
+  Desk desk;
+  REQUIRE(load_or_make_signer(desk.config));
+  REQUIRE(desk.recover("disk lost") == kExitOk);
+  CHECK(*rating_halted(*desk.store()));
+
+  REQUIRE(desk.resume("all is made again") == kExitOk);
+  CHECK(desk.store()->recovery_mode()->active);
+  REQUIRE(desk.recover("", true) == kExitOk);
+  CHECK_FALSE(*rating_halted(*desk.store()));
+  REQUIRE(desk.recover("lost again") == kExitOk);
+  CHECK(*rating_halted(*desk.store()));
 }
 
 TEST_CASE("recover: lists who was let in and who was not, and JSON says the same") {

@@ -40,7 +40,8 @@ TEST_CASE("every kind in use has an owner and an action") {
 }
 
 TEST_CASE("what holds money cannot be ignored") {
-  for (const auto kind : {exception_kind::kLate, exception_kind::kNotRated}) {
+  for (const auto kind :
+       {exception_kind::kLate, exception_kind::kNotRated, exception_kind::kNewEpoch}) {
     CHECK(allowed(kind, ExceptionActionKind::assign));
     CHECK(allowed(kind, ExceptionActionKind::ignore).error().code() == Errc::reject);
   }

@@ -125,6 +125,22 @@ class CommerceWorld {
     fold();
   }
 
+  /// The store was put back, and shows it now.
+  void begin_epoch(uint32_t epoch) {
+    const auto origin =
+        store_->ensure_origin({.collector = collector_->public_key().id().hex(), .log = "l"});
+    const auto made = sign_statement(LeafKind::epoch, "{}", *collector_).value();
+    REQUIRE(
+        store_->begin_epoch({.expected_epoch = origin->epoch,
+                             .expected_leaves = store_->log_head()->size,
+                             .epoch = epoch,
+                             .statement = {.kind = made.kind, .id = made.id, .sealed = made.bytes},
+                             .exceptions = {}}));
+  }
+  void resume_rating(uint32_t epoch) {
+    REQUIRE(store_->put_recovery_mode({.resumed_epoch = epoch, .resume_reason = "looked at"}));
+  }
+
   void heartbeat(std::string_view complete_through) {
     heartbeat(complete_through, complete_through);
   }

@@ -128,6 +128,8 @@ TEST_CASE("epoch: a checkpoint of ours that the log does not hold begins one, an
   CHECK(after.store->list_exceptions({.kind = "new_epoch"})->size() == 1);
   CHECK(after.custody.counters().epochs_begun == 1);
   CHECK(after.custody.counters().log_epoch == 2);
+  CHECK(after.custody.counters().rating_halted);
+  CHECK_FALSE(before.custody.counters().rating_halted);
 
   after.ask(fleet.second, held);  // accounted for
   after.ask(fleet.device, answer.note);
@@ -180,6 +182,7 @@ TEST_CASE("epoch: one for a store that was put back, however many devices show t
 
   site.show_receipt(fleet.device, 4, lost_life);
   CHECK(site.epoch() == 2);
+  CHECK(*rating_halted(*site.store));
   CHECK(site.statement().shown.empty());
   CHECK(site.statement().reason.find("acme/one shows a receipt") != std::string::npos);
   site.show_receipt(fleet.second, 4, lost_life);
@@ -212,6 +215,7 @@ TEST_CASE("epoch: the file beside the store tells at the start, before anybody i
   REQUIRE(after.custody.compare_with_checkpoint_file());
 
   CHECK(after.epoch() == 2);
+  CHECK(*rating_halted(*after.store));
   CHECK(after.statement().reason.find(file) != std::string::npos);
   CHECK(origin_of(after.ask(fleet.second).note).epoch == 2);
   CHECK(origin_of(*io::read_file(file)).epoch == 2);

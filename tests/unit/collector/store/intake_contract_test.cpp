@@ -240,8 +240,13 @@ TEMPLATE_TEST_CASE("recover mode is what was stored last, for every handle", "[s
   TestType backend;
   auto store = backend.open();
   REQUIRE(must(store->recovery_mode()) == RecoveryMode{});
-  const RecoveryMode mode{
-      .active = true, .reason = "disk lost", .since = Timestamp(7), .ended_at = Timestamp(9)};
+  const RecoveryMode mode{.active = true,
+                          .reason = "disk lost",
+                          .since = Timestamp(7),
+                          .ended_at = Timestamp(9),
+                          .resumed_epoch = 3,
+                          .resume_reason = "looked at",
+                          .resumed_at = Timestamp(11)};
   must(store->put_recovery_mode(mode));
   REQUIRE(must(backend.open()->recovery_mode()) == mode);
 }
