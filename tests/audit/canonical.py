@@ -17,7 +17,7 @@ class ShapeError(ValueError):
     """A text that is not in the canonical form or not of the shape that is asked for."""
 
 
-class _Pairs(list):
+class Pairs(list):
     """An object's members as they stand, which a dict would hide."""
 
 
@@ -29,7 +29,8 @@ def quoted(text):
     return '"' + ''.join(ESCAPES.get(character, character) for character in text) + '"'
 
 
-def _written(value):
+def written(value):
+    """The canonical form of what `parsed` returned."""
     if value is None:
         return 'null'
     if isinstance(value, bool):
@@ -38,17 +39,17 @@ def _written(value):
         return str(value)
     if isinstance(value, str):
         return quoted(value)
-    if isinstance(value, _Pairs):
-        return '{' + ','.join(quoted(name) + ':' + _written(member) for name, member in value) + '}'
-    return '[' + ','.join(map(_written, value)) + ']'
+    if isinstance(value, Pairs):
+        return '{' + ','.join(quoted(name) + ':' + written(member) for name, member in value) + '}'
+    return '[' + ','.join(map(written, value)) + ']'
 
 
 def parsed(body):
     """JSON whose numbers are whole, from bytes that are its canonical form."""
     try:
-        value = json.loads(body.decode('utf-8'), object_pairs_hook=_Pairs, parse_float=_refused_number,
+        value = json.loads(body.decode('utf-8'), object_pairs_hook=Pairs, parse_float=_refused_number,
                            parse_constant=_refused_number)
-        again = _written(value).encode('utf-8')
+        again = written(value).encode('utf-8')
     except ShapeError:
         raise
     except (ValueError, RecursionError) as error:
@@ -60,14 +61,6 @@ def parsed(body):
 
 def read(body, shape):
     return shape(parsed(body), 'it')
-
-
-def loose(body):
-    """Any JSON, its numbers with a fraction as text: a document's body."""
-    try:
-        return json.loads(body.decode('utf-8'), parse_float=str, parse_constant=_refused_number)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError('it is no JSON: %s' % error) from None
 
 
 # ---- Shapes
@@ -99,7 +92,7 @@ def number_from_one(value, where):
 def exactly(expected):
     def shape(value, where):
         if type(value) is not type(expected) or value != expected:
-            raise ShapeError('%s is not %s' % (where, _written(expected)))
+            raise ShapeError('%s is not %s' % (where, written(expected)))
         return value
     return shape
 
@@ -159,7 +152,7 @@ def padded_decimal(value, where):
 
 def listed(inner, most=None):
     def shape(value, where):
-        if not isinstance(value, list) or isinstance(value, _Pairs):
+        if not isinstance(value, list) or isinstance(value, Pairs):
             raise ShapeError('%s is no list' % where)
         if most is not None and len(value) > most:
             raise ShapeError('%s has more than %d members' % (where, most))
@@ -179,7 +172,7 @@ def record(**members):
     names = [name.rstrip('_') for name in members]
 
     def shape(value, where):
-        if not isinstance(value, _Pairs):
+        if not isinstance(value, Pairs):
             raise ShapeError('%s is no object' % where)
         if [name for name, _ in value] != names:
             raise ShapeError('%s has not exactly the members %s in this order' % (where, ', '.join(names)))
