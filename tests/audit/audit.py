@@ -158,8 +158,11 @@ class Audit:
     def _batches(self):
         self._asked_lines = self._find_asked_lines()
         asked = {(line.subscription, line.meter): Tally(self._catalog.meter(line.meter)) for line in self._asked_lines}
-        corrections = [item for item in self._said if item.kind == st.CORRECTION and item.leaf < self._closed.log_leaves]
-        self._usage = Usage(asked, self._catalog, self._period, Corrections(corrections, self._closed.tenant))
+        corrections = [item for item in self._said if item.kind == st.CORRECTION]
+        for item in corrections:
+            require(item.leaf < self._closed.log_leaves, item.part, 'the close rests on the leaves before it')
+            require(item.content.tenant == self._closed.tenant, item.part, "it is another tenant's")
+        self._usage = Usage(asked, self._catalog, self._period, Corrections(corrections))
         self._opened = {stream: [] for stream in self._streams}
         for item in self._bundle.batches:
             require(item.stream in self._streams, item.part, 'its stream is not one that the close names')
@@ -185,6 +188,9 @@ class Audit:
     # 8
     def _complete(self):
         promises = self._promises()
+        self._gaps = [item for item in self._said if item.kind == st.GAP_ACCEPTANCE and item.id in self._closed.gaps]
+        for item in self._gaps:
+            require(item.content.tenant == self._closed.tenant, item.part, "it is another tenant's")
         for device, (begin, until) in self._catalog.device_spans(self._period).items():
             streams = [stream for stream, known in self._streams.items()
                        if known.named.device == device and stream not in self._predecessors]
@@ -214,9 +220,9 @@ class Audit:
         return promises
 
     def _accepted_upto(self, device, reached):
-        gaps = [item.content for item in self._said if item.kind == st.GAP_ACCEPTANCE and item.id in self._closed.gaps]
+        gaps = [item.content for item in self._gaps if item.content.device == device]
         for gap in sorted(gaps, key=lambda gap: gap.from_):
-            if (gap.tenant, gap.device) == (self._closed.tenant, device) and gap.from_ <= reached:
+            if gap.from_ <= reached:
                 reached = max(reached, gap.until)
         return reached
 
@@ -264,7 +270,7 @@ class Audit:
             self._check_lines(line, SimpleNamespace(meter=self._catalog.meter(line.meter), price=price, card=card), expected,
                               booked, part)
         if not self._bundle.question.line:
-            self._document.check_total(currency)
+            self._document.check_total()
 
     def _check_lines(self, line, billed, expected, booked, part):
         ours = self._document.lines_of((line.subscription, line.meter))

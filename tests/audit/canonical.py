@@ -30,7 +30,7 @@ def quoted(text):
 
 
 def written(value):
-    """The canonical form of what `parsed` returned."""
+    """The canonical form of what `parsed` or `loose` returned."""
     if value is None:
         return 'null'
     if isinstance(value, bool):
@@ -39,6 +39,8 @@ def written(value):
         return str(value)
     if isinstance(value, str):
         return quoted(value)
+    if isinstance(value, _Fraction):
+        return value.text
     if isinstance(value, Pairs):
         return '{' + ','.join(quoted(name) + ':' + written(member) for name, member in value) + '}'
     return '[' + ','.join(map(written, value)) + ']'
@@ -61,6 +63,30 @@ def parsed(body):
 
 def read(body, shape):
     return shape(parsed(body), 'it')
+
+
+class _Fraction:
+    """A number that is not whole, as it was written."""
+
+    def __init__(self, text):
+        self.text = text
+
+
+def _each_once(members):
+    if len(dict(members)) != len(members):
+        raise ShapeError('a member of an object is there twice')
+    return Pairs(members)
+
+
+def loose(body):
+    """Any JSON whose members each stand once, for `written`: a document's body."""
+    try:
+        return json.loads(body.decode('utf-8'), object_pairs_hook=_each_once, parse_float=_Fraction,
+                          parse_constant=_refused_number)
+    except ShapeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ShapeError('it is no JSON: %s' % error) from None
 
 
 # ---- Shapes

@@ -53,22 +53,21 @@ def line_of(number, line, billed, tier, booked):
 
 
 class Document:
-    """A body in the canonical form, whose members each stand once."""
+    """A JSON object. What it must say is compared in the canonical form of statements."""
 
     def __init__(self, body):
         try:
-            members = c.parsed(body)
+            members = c.loose(body)
         except c.ShapeError as error:
             raise Refused(PART, str(error)) from None
-        self._members = self._once(members)
+        self._members = self._object(members)
         self.lines = self._members.get('lines')
-        require(isinstance(self.lines, list) and self.lines, PART, 'it has no lines')
-        self._names = [self._once(line) for line in self.lines]
+        require(isinstance(self.lines, list) and not isinstance(self.lines, c.Pairs) and self.lines, PART, 'it has no lines')
+        self._names = [self._object(line) for line in self.lines]
 
     @staticmethod
-    def _once(members):
-        require(isinstance(members, c.Pairs) and len(dict(members)) == len(members), PART,
-                'it or a line is no object whose members each stand once')
+    def _object(members):
+        require(isinstance(members, c.Pairs), PART, 'it or a line is no object')
         return dict(members)
 
     def names(self, number):
@@ -92,7 +91,11 @@ class Document:
         self.require_member('currency', contract.currency)
         self.require_member('period', _period(close.period, contract.time_zone, close.zone_database))
 
-    def check_total(self, currency):
-        """The sum of its lines' amounts, which are checked before."""
-        total = sum(c.padded_decimal(dict(line)['amount'], 'amount') for line in self.lines)
-        self.require_member('untaxed_total', money(total, currency))
+    def check_total(self):
+        """By value the sum of its lines' amounts, which are checked before."""
+        try:
+            said = c.padded_decimal(self._members.get('untaxed_total'), 'untaxed_total')
+        except c.ShapeError as error:
+            raise Refused(PART, str(error)) from None
+        total = sum(c.padded_decimal(line['amount'], 'amount') for line in self._names)
+        require(said == total, PART, 'its untaxed_total is %s, and its lines come to %s' % (shown(said), shown(total)))

@@ -77,7 +77,7 @@ class Signer:
 # part of that type.
 DEFAULTS = dict(
     # close statement and document; `document`: members of its header; `lines`: of each line what is otherwise; `billable`: (quantity, amount) of the line, `before`: of revision 1
-    quantity='300', readings=3, amount='3', document_price='0.01', lines=None, document={}, spaces=b'', before=None, billable=None, asked=1,
+    quantity='300', readings=3, amount='3', document_price='0.01', lines=None, document={}, edit=None, before=None, billable=None, asked=1,
     close_lines=None, close={},
     period_from='2026-01-01T00:00:00.000Z', period_until='2026-02-01T00:00:00.000Z', log_leaves=None, approval=None,
     # streams; `heads`: stream -> what the heartbeat of one without batches says; `batches`: [(last seq, total, [(subject, readings, records)])], `streams`: [(id, device, promise, predecessor)]
@@ -139,7 +139,7 @@ class Bundle:
         if not made.billable:
             del line['booked_quantity']
         lines = [dict(dict(line, number=number), **change) for number, change in enumerate(made.lines or [{}], 1)]
-        return self._json(dict({
+        body = self._json(dict({
             'kind': 'adjustment' if made.billable else 'billing-summary', 'id': 'bs-1', 'tenant': 'acme',
             'account': {'name': 'acme', 'legal_name': 'Acme', 'external': 'C-1'}, 'contract': 'acme-2026',
             'approval': made.contract.get('approval', 'auto'), 'currency': 'EUR',
@@ -147,7 +147,8 @@ class Bundle:
             'period': {'from': made.period_from, 'until': made.period_until, 'local_from': made.period_from[:19] + '+00:00',
                        'local_until': made.period_until[:19] + '+00:00', 'time_zone': 'Europe/London',
                        'zone_database': '2026a'},
-            'lines': lines}, **made.document)) + made.spaces
+            'lines': lines}, **made.document))
+        return made.edit(body) if made.edit else body
 
     def _close(self, catalog, mapping, others, gaps):
         made = self.made

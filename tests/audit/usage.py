@@ -2,7 +2,6 @@
 from fractions import Fraction
 
 import canonical as c
-from statements import CORRECTION
 
 SINCE = c.time_ms('2000-01-01T00:00:00.000Z', 'it')
 DAY_MS = 24 * 3_600_000
@@ -40,9 +39,8 @@ def _addend(text):
 class Corrections:
     """The corrections of one tenant that are in force: adds and voids that nothing withdraws."""
 
-    def __init__(self, statements, tenant):
-        rules = {item.id: item.content for item in statements if item.kind == CORRECTION and
-                 item.content.tenant == tenant and follows_rules(item.content)}
+    def __init__(self, statements):
+        rules = {item.id: item.content for item in statements if follows_rules(item.content)}
         withdrawn = {(content.withdraws, content.device, content.subject, content.meter)
                      for content in rules.values() if content.action == 'withdraw'}
         self.adds, self._voids = [], {}

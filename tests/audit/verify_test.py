@@ -201,12 +201,13 @@ class Bundles(unittest.TestCase):
 
     def test_a_correction_is_of_one_series_and_one_tenant(self):
         added = dict(quantity='307', readings=4, amount='3.07')
-        for change in ({'tenant': 'other'}, {'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}, {'unit': 'GB'},
+        for change in ({'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}, {'unit': 'GB'},
                        {'value': '7.0'}, {'value': '0'}, {'value': str(1 << 63)}, {'reason': ''}, {'at': '2026-01-14T11:59:59.999Z'}):
             self.case('verified', corrections=[('add', change)])
         self.case('verified', corrections=[('add', {'at': '2026-01-14T12:00:00.000Z'})], **added)
-        for change in ({'tenant': 'other'}, {'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}):
+        for change in ({'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}):
             self.case('verified', corrections=['add', ('withdraw', change)], **added)
+        self.case("refused: correction at leaf 5: it is another tenant's", corrections=[('void', {'tenant': 'other'})])
         self.case('verified', corrections=['add', ('withdraw', {'unit': 'GB'})])
 
     def test_an_accepted_gap_takes_the_place_of_a_promise(self):
@@ -315,7 +316,7 @@ class Bundles(unittest.TestCase):
         self.case('verified', contract=contract, period_until='2026-01-20T00:00:00.000Z')
 
     def test_a_close_rests_on_the_corrections_before_it_alone(self):
-        self.case('verified', corrections=['add'], log_leaves=5)
+        self.case('refused: correction at leaf 5: the close rests', corrections=['add'], log_leaves=5)
         self.case('verified', corrections=['add'], log_leaves=6, quantity='307', readings=4, amount='3.07')
 
     def test_an_approval_is_of_this_document_and_does_not_refuse_it(self):
@@ -363,13 +364,20 @@ class Bundles(unittest.TestCase):
                   document=dict(kind='billing-summary'))
         self.case('verified', document=dict(untaxed_total='4.00'))
         self.case('refused: document: its untaxed_total is', document=dict(untaxed_total='4.00'), asked=0)
-        self.case('verified', asked=0)
-        self.case('refused: document: it is not in the canonical form', spaces=b' ')
+        for total in ('3', '3.000'):
+            self.case('verified', document=dict(untaxed_total=total), asked=0)
+        self.case('refused: document: untaxed_total is no text', document=dict(untaxed_total=3), asked=0)
+        for edit in (lambda body: body.replace(b',"lines"', b' ,"x":1.5,"lines"'),
+                     lambda body: body.replace(b'"Calls"', b'"\\u0043alls"')):
+            self.case('verified', edit=edit)
+        for edit in (lambda body: body.replace(b'"lines"', b'"lines":[],"lines"'),
+                     lambda body: body.replace(b'"amount"', b'"amount":"9.00","amount"')):
+            self.case('refused: document: a member of an object is there twice', edit=edit)
 
     def test_a_line_is_all_that_follows_from_the_evidence(self):
         for name, other in (('number', 2), ('subscription', 'another'), ('product', 'X'), ('description', 'X'), ('meter', 'X'),
                             ('unit', 'k'), ('quantity', '30'), ('readings', 4), ('included', '1'), ('tier', {'from': '0', 'to': '9'}),
-                            ('billable_quantity', '300.0'), ('unit_price', '0.010'), ('amount', '3.0'),
+                            ('billable_quantity', '300.0'), ('unit_price', '0.010'), ('amount', '3.0'), ('readings', 3.5),
                             ('rate_card', {'name': 'card', 'version': 2}), ('more', 1)):
             self.case('refused: ', lines=[{name: other}])
         self.case("refused: line api, calls: the document's line 1", lines=[{'booked_quantity': '0'}])
@@ -411,7 +419,7 @@ class Bundles(unittest.TestCase):
     def test_versions_and_gaps_are_of_the_closes_tenant(self):
         self.case("refused: catalog-version at leaf 3: it is another tenant's", version={'tenant': 'other'})
         span = '2026-01-31T12:00:00.000Z', '2026-02-01T00:00:00.000Z'
-        self.case('refused: ', promise=span[0], gap=span, gap_tenant='other')
+        self.case("refused: gap-acceptance at leaf 5: it is another tenant's", gap=span, gap_tenant='other')
 
     def test_a_correction_at_two_leaves_counts_once(self):
         added = dict(quantity='307', readings=4, amount='3.07')
