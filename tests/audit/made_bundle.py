@@ -76,16 +76,20 @@ class Signer:
 # What can be changed in a bundle before it is signed; `edited` is afterwards, under a new seal: (type, place of a byte) of the last
 # part of that type.
 DEFAULTS = dict(
-    # close statement and document; `document`: members of its header; `lines`: of each line what is otherwise; `billable`: (quantity, amount) of the line, `before`: of revision 1
-    quantity='300', readings=3, amount='3', document_price='0.01', lines=None, document={}, edit=None, before=None, billable=None, asked=1,
-    close_lines=None, close={},
+    # close statement and document; `document`: members of its header; `lines`: of each line what is otherwise; `billable`:
+    # (quantity, amount) of the line, `before`: of revision 1
+    quantity='300', readings=3, amount='3', document_price='0.01', lines=None, document={}, edit=None, before=None, billable=None,
+    asked=1, close_lines=None, close={},
     period_from='2026-01-01T00:00:00.000Z', period_until='2026-02-01T00:00:00.000Z', log_leaves=None, approval=None,
-    # streams; `heads`: stream -> what the heartbeat of one without batches says; `batches`: [(last seq, total, [(subject, readings, records)])], `streams`: [(id, device, promise, predecessor)]
+    # streams; `heads`: stream -> what the heartbeat of one without batches says; `batches`: [(last seq, total,
+    # [(subject, readings, records)])], `streams`: [(id, device, promise, predecessor)]
     batches=None, next_seq=5, withhold=None, drop_batch=None, proven=(), monotonic=False, anchored=True, streams=(), predecessor=b'',
-    grant_key='device', grant_class=1, first_previous=None, arrange=None, heads={}, promise='2026-02-01T00:00:00.000Z', heard=None, heard_seq=None,
+    grant_key='device', grant_class=1, first_previous=None, arrange=None, heads={},
+    promise='2026-02-01T00:00:00.000Z', heard=None, heard_seq=None,
     received='2026-01-16T00:00:00.000Z',
     # catalog and mapping; `links`: [([device/]subject, subscription, (from, until) ...)]
-    contract={}, meter={}, price={}, card={}, entries=(), links=None, link='api', version={}, corrections=(), gap=None, gap_tenant='acme',
+    contract={}, meter={}, price={}, card={}, entries=(), links=None, link='api', version={}, corrections=(),
+    gap=None, gap_tenant='acme',
     edited=())
 
 
@@ -93,7 +97,7 @@ class Bundle:
     def __init__(self, **change):
         self.made = SimpleNamespace(**dict(DEFAULTS, **change))
         self._collector, self._ann, self._device = Signer('collector'), Signer('ann'), Signer('device')
-        self._leaves, self._statements, self._batches, self._grants, self._last = [], [], [], [], 0
+        self._leaves, self._statements, self._batches, self._grants, self._last, self._table = [], [], [], [], 0, 0
         self._idle = {}
         others = [self._other_stream(*other) for other in self.made.streams]
         self._chain = self._grant(STREAM, 'gw-1', Signer(self.made.grant_key), self.made.predecessor)
@@ -198,8 +202,8 @@ class Bundle:
         return number
 
     def _grant(self, stream, device, key, predecessor):
-        body = (field(1, 1) + field(2, 'acme') + field(3, device) + field(4, self.made.grant_class) + field(5, stream) + field(7, key.public.id) +
-                field(8, 1) + field(9, 1) + field(10, predecessor))
+        body = (field(1, 1) + field(2, 'acme') + field(3, device) + field(4, self.made.grant_class) + field(5, stream) +
+                field(7, key.public.id) + field(8, 1) + field(9, 1) + field(10, predecessor))
         self._grants.append(self._collector.signed(PROTOBUF % 'grant', body))
         return labelled('ledgerline/grant/v1', body)
 
@@ -247,6 +251,8 @@ class Bundle:
 
     def _batch(self, number, last, total, subjects):
         first, self._last = self._last + 1, last
+        if any(b'calls' in records for _, _, records in subjects):
+            self._table = 1
         said, sections = b'', b''
         for subject, readings, records in subjects:
             plain, salt = self._section(first, subject, readings, records), sha256(b'salt', subject.encode())[:16]
@@ -256,7 +262,7 @@ class Bundle:
             sections += field(4, b'' if subject and subject == self.made.withhold else field(1, salt) + field(2, packed_section))
         totals = field(8, field(1, 1) + field(2, total.to_bytes(total.bit_length() // 8 + 1, 'big', signed=True))) if total else b''
         manifest = (field(1, 1) + field(2, STREAM) + field(3, number) + field(4, first) + field(5, last) +
-                    field(6, number == 1 and self.made.first_previous or self._chain) + said + totals + field(9, 1))
+                    field(6, number == 1 and self.made.first_previous or self._chain) + said + totals + field(9, self._table))
         sealed = field(1, manifest) + field(2, self._device.public.id) + field(
             3, self._device.sign(MANIFEST_TYPE, manifest)) + sections
         self._chain = labelled('ledgerline/batch/v1', manifest)

@@ -454,6 +454,22 @@ class Bundles(unittest.TestCase):
         self.case('refused: batch 3 of stream', batches=batches(b'')[:2] + [
             (4, 113, [('', [(3, 9, 7, 1), (4, NOON, 100)], Bundle.boot(4))])], **dict(hole, next_seq=5))
 
+    def test_before_the_run_only_batch_1_needs_no_meters(self):
+        def batches(first, second):
+            return [(0, 0, [('', [], Bundle.boot(1) + first)]), (1, 1, [('', [(1, NOON, 1)], second)]), (1, 1, [('', [], b'')]),
+                    (2, 101, [('', [(2, NOON, 100)], b'')])]
+        hole = dict(links=[('', 'api')], quantity='100', readings=1, amount='1', next_seq=3, drop_batch=2, proven=(1, 2))
+        self.case('verified', batches=batches(b'', Bundle.table(1)), **hole)
+        self.case('refused: batch 2 of stream 000102030405060708090a0b0c0d0e0f: it stands', batches=batches(Bundle.table(1), b''),
+                  **hole)
+        for drop in (0, slice(2)):
+            self.case('refused: batch %d of stream 000102030405060708090a0b0c0d0e0f: batch 1, chained' % (3 if drop else 2),
+                      batches=batches(b'', Bundle.table(1)), **dict(hole, drop_batch=drop))
+
+    def test_a_reading_that_nothing_places_counts_nothing_where_the_run_begins_at_batch_1(self):
+        self.case('verified', batches=[(2, 10, [('', [(1, 9, 5, 1), (2, NOON, 5)], Bundle.table(1))])], next_seq=3,
+                  links=[('', 'api')], quantity='5', readings=1, amount='0.05')
+
     def test_batch_1_is_chained_to_the_grant(self):
         self.case('refused: batch 1 of stream 000102030405060708090a0b0c0d0e0f: batch 1, chained', first_previous=bytes(32))
 
