@@ -8,7 +8,8 @@ import note
 import rating
 import statements as st
 import wire
-from catalog import Catalog, has_period, proven_entries
+from catalog import Catalog, period_around, proven_entries
+from document import Document, line_of, shown
 from keys import labelled, sha256
 from merkle import included
 from refusal import Refused, require
@@ -33,9 +34,23 @@ class Audit:
             step()
         lines = ['%s, %s: %s in %d readings, %s' % (line.subscription, line.meter, shown(line.quantity), line.readings,
                                                     shown(line.amount)) for line in self._asked_lines]
-        if self._document.get('approval', 'auto') != 'auto' and st.APPROVAL not in (item.kind for item in self._said):
-            lines.append('not proven: that anybody approved the document')
-        return lines
+        return lines + ['not proven: ' + what for what in self._unproven()]
+
+    def _unproven(self):
+        """What a person must know of this bundle beyond what no bundle proves (end of section 8)."""
+        yield 'that no other document bills the period'
+        if self._closed.revision > 1:
+            yield 'that the revision before says what was booked'
+        if self._catalog.contract.approval == 'manual' and st.APPROVAL not in (item.kind for item in self._said):
+            yield 'that anybody approved the document'
+        if self._contract_begin < self._period.from_:
+            yield "what was before the period's begin, which is later than the contract's"
+        for stream, opened in self._opened.items():
+            if opened and opened[run_begin(opened)].number > 1:
+                yield 'that batches of stream %s before batch %d hold nothing of the period' % (
+                    stream.hex(), opened[run_begin(opened)].number)
+        if self._usage.ahead:
+            yield 'that %d readings count nothing: they are dated more than a day after their receipt' % self._usage.ahead
 
     # 1
     def _encoding(self):
@@ -69,10 +84,7 @@ class Audit:
     # 4
     def _close(self):
         question, digest = self._bundle.question, sha256(self._bundle.document)
-        try:
-            self._document = c.loose(self._bundle.document)
-        except c.ShapeError as error:
-            raise Refused('document', str(error)) from None
+        self._document = Document(self._bundle.document)
         closes = [statement for statement in self._said if statement.kind == st.CLOSE]
         named = [statement for statement in closes if statement.content.document and
                  (statement.content.document.id, statement.content.document.revision,
@@ -80,14 +92,14 @@ class Audit:
         require(named, 'document', 'no close statement names its id, revision and hash')
         self._close_part, close = named[0].part, named[0].content
         self._period = close.period
-        document = self._document
-        require(isinstance(document, dict) and document.get('id') == question.document, 'document', 'it has another id')
-        require((document.get('tenant'), document.get('contract')) == (close.tenant, close.contract), 'document',
-                'it is of another tenant or contract than its close statement')
+        for name, value in (('id', question.document), ('tenant', close.tenant), ('contract', close.contract)):
+            self._document.require_member(name, value)
+        require(question.line <= len(self._document.lines), 'question', 'the document has no line %d' % question.line)
         for item in (statement for statement in self._said if statement.kind == st.APPROVAL):
             approval = item.content
             require((approval.tenant, approval.document, approval.revision, approval.sha256) == (
                 close.tenant, question.document, question.revision, digest), item.part, 'it is of another document')
+            require(approval.verdict == 'approved', item.part, 'it refuses the document')
         self._closed, self._before = close, None
         if close.revision > 1:
             before = [other.content for other in closes if self._is_before(other.content)]
@@ -110,13 +122,20 @@ class Audit:
             versions[number] = found[0]
         proven = proven_entries(self._bundle.entries, versions)
         self._catalog = Catalog(proven, self._closed.contract)
-        require(has_period(self._catalog.contract, self._period, self._catalog.part), self._catalog.part,
-                "the contract's rule has no such period")
+        around = period_around(self._catalog.contract, self._period.from_, self._catalog.part)
+        require(around is not None and around[1] == self._period.until, self._catalog.part,
+                "the period does not end where the contract's does")
+        self._contract_begin = around[0]
+        self._document.check_header(self._closed, self._catalog.contract, self._catalog.account())
 
     # 6
     def _grants(self):
         self._streams, self._predecessors = {}, set()
+        places = [(stream.device, stream.stream) for stream in self._closed.streams]
+        require(all(before < after for before, after in zip(places, places[1:])), self._close_part,
+                'its streams are not ascending by device and stream')
         named = {stream.stream: stream for stream in self._closed.streams}
+        require(len(named) == len(places), self._close_part, 'it has a stream of two devices')
         for item in self._bundle.grants:
             require(item.signed.type == GRANT_TYPE, item.part, 'it is no grant')
             require(self._keys.collector.signed_statement(item.signed), item.part, "the signature is not the collector's")
@@ -139,8 +158,11 @@ class Audit:
     def _batches(self):
         self._asked_lines = self._find_asked_lines()
         asked = {(line.subscription, line.meter): Tally(self._catalog.meter(line.meter)) for line in self._asked_lines}
-        corrections = [item for item in self._said if item.kind == st.CORRECTION and item.leaf < self._closed.log_leaves]
-        self._usage = Usage(asked, self._catalog, self._period, Corrections(corrections, self._closed.tenant))
+        corrections = [item for item in self._said if item.kind == st.CORRECTION]
+        for item in corrections:
+            require(item.leaf < self._closed.log_leaves, item.part, 'the close rests on the leaves before it')
+            require(item.content.tenant == self._closed.tenant, item.part, "it is another tenant's")
+        self._usage = Usage(asked, self._catalog, self._period, Corrections(corrections))
         self._opened = {stream: [] for stream in self._streams}
         for item in self._bundle.batches:
             require(item.stream in self._streams, item.part, 'its stream is not one that the close names')
@@ -152,25 +174,23 @@ class Audit:
 
     def _find_asked_lines(self):
         """The close's lines of what is asked for: of the document's n-th line, or of all of them, subscription and meter."""
-        lines, number = self._document_lines(), self._bundle.question.line
-        require(number <= len(lines), 'question', 'the document has no line %d' % number)
-        asked = {}
-        for line in lines[number - 1:number] if number else lines:
-            name = line.get('subscription'), line.get('meter')
+        number, asked = self._bundle.question.line, {}
+        for place in [number] if number else range(1, len(self._document.lines) + 1):
+            name = self._document.names(place)
             found = [close for close in self._closed.lines if (close.subscription, close.meter) == name]
+            if not found and self._before:
+                found = [c.Record({'subscription': name[0], 'meter': name[1], 'unit': self._catalog.meter(name[1]).unit,
+                                   'quantity': 0, 'readings': 0, 'amount': 0})]
             require(len(found) == 1, self._close_part, 'it has not one line of %s, %s' % name)
             asked[name] = found[0]
         return list(asked.values())
 
-    def _document_lines(self):
-        lines = self._document.get('lines')
-        require(isinstance(lines, list) and lines and all(isinstance(line, dict) for line in lines), 'document',
-                'it has no lines')
-        return lines
-
     # 8
     def _complete(self):
         promises = self._promises()
+        self._gaps = [item for item in self._said if item.kind == st.GAP_ACCEPTANCE and item.id in self._closed.gaps]
+        for item in self._gaps:
+            require(item.content.tenant == self._closed.tenant, item.part, "it is another tenant's")
         for device, (begin, until) in self._catalog.device_spans(self._period).items():
             streams = [stream for stream, known in self._streams.items()
                        if known.named.device == device and stream not in self._predecessors]
@@ -191,6 +211,8 @@ class Audit:
             require(len(heartbeat.head_id) == 32 and len(heartbeat.boot_id) == 16 and heartbeat.next_seq >= 1 and
                     heartbeat.number >= 1, item.part, 'it is incomplete')
             require(heartbeat.next_seq <= known.named.next_seq, item.part, 'it speaks of readings that are not there')
+            require(known.named.batch > 0 or (heartbeat.head_batch, heartbeat.head_id) == (0, known.grant_id), item.part,
+                    'it names a batch of a stream that has none')
             if known.named.complete_through is not None:
                 require(known.named.complete_through <= heartbeat.complete_through_ms, item.part,
                         'it promises less than the close says')
@@ -198,9 +220,9 @@ class Audit:
         return promises
 
     def _accepted_upto(self, device, reached):
-        gaps = [item.content for item in self._said if item.kind == st.GAP_ACCEPTANCE and item.id in self._closed.gaps]
+        gaps = [item.content for item in self._gaps if item.content.device == device]
         for gap in sorted(gaps, key=lambda gap: gap.from_):
-            if (gap.tenant, gap.device) == (self._closed.tenant, device) and gap.from_ <= reached:
+            if gap.from_ <= reached:
                 reached = max(reached, gap.until)
         return reached
 
@@ -232,51 +254,41 @@ class Audit:
 
     # 11
     def _amounts(self):
-        lines = self._document_lines()
+        currency = self._catalog.contract.currency
+        require(currency in rating.PLACES, self._catalog.part, 'the minor unit of %s is not known' % currency)
         for line in self._asked_lines:
             part = 'line %s, %s' % (line.subscription, line.meter)
-            price, currency = self._catalog.price(line.subscription, line.meter, self._period.from_)
-            require(currency == self._catalog.contract.currency == self._document.get('currency'), part,
-                    'its currencies are not one')
-            require(currency in rating.PLACES, part, 'the minor unit of %s is not known' % currency)
+            price, card = self._catalog.price(line.subscription, line.meter, self._period.from_)
             require(line.quantity >= 0, part, 'a negative quantity has no price')
-            tiers = rating.rate(line.quantity, price, currency)
+            tiers, booked = rating.rate(line.quantity, price, currency), None
             require(rating.amount(tiers) == line.amount, part, 'rated it comes to %s, and the close says %s' % (
                 shown(rating.amount(tiers)), shown(line.amount)))
             expected = rating.billed(line.quantity, tiers)
             if self._before:
-                expected = rating.difference(tiers, self._tiers_before(line, price, currency, part))
-            ours = [document_line(found) for found in lines
-                    if (found.get('subscription'), found.get('meter')) == (line.subscription, line.meter)]
-            require(ours == [(price.product,) + tuple(tier) for tier in expected], part,
-                    'the document has not exactly the lines that follow')
+                booked, tiers_before = self._rated_before(line, price, currency, part)
+                expected = rating.difference(tiers, tiers_before)
+            self._check_lines(line, SimpleNamespace(meter=self._catalog.meter(line.meter), price=price, card=card), expected,
+                              booked, part)
+        if not self._bundle.question.line:
+            self._document.check_total()
 
-    def _tiers_before(self, line, price, currency, part):
+    def _check_lines(self, line, billed, expected, booked, part):
+        ours = self._document.lines_of((line.subscription, line.meter))
+        require(len(ours) == len(expected), part, 'the document has %d lines, and %d follow' % (len(ours), len(expected)))
+        for (number, found), tier in zip(ours, expected):
+            follows = line_of(number, line, billed, tier, booked)
+            require(c.written(found) == c.written(follows), part, "the document's line %d is %s, and it must be %s" % (
+                number, c.written(found), c.written(follows)))
+
+    def _rated_before(self, line, price, currency, part):
+        """Quantity of the revision before, and its tiers."""
         found = [other for other in self._before.lines
                  if (other.subscription, other.meter) == (line.subscription, line.meter)]
-        tiers = rating.rate(found[0].quantity if found else 0, price, currency)
+        quantity = found[0].quantity if found else 0
+        tiers = rating.rate(quantity, price, currency)
         require(not found or rating.amount(tiers) == found[0].amount, part,
                 'the revision before was booked at another price')
-        return tiers
-
-
-def document_line(line):
-    """(product, billable quantity, unit price, amount), compared as numbers."""
-    try:
-        return (line.get('product'),) + tuple(
-            c.padded_decimal(line.get(name), name) for name in ('billable_quantity', 'unit_price', 'amount'))
-    except c.ShapeError as error:
-        raise Refused('document', 'of a line %s' % error) from None
-
-
-def shown(value):
-    """An exact decimal, as far as it is one."""
-    scale = 0
-    while (value * 10 ** scale).denominator != 1 and scale < 40:
-        scale += 1
-    digits = '%0*d' % (scale + 1, abs(value * 10 ** scale))
-    text = digits[:len(digits) - scale] + ('.' + digits[len(digits) - scale:] if scale else '')
-    return ('-' if value < 0 else '') + text
+        return quantity, tiers
 
 
 def verdict(data, keys):

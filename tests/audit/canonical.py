@@ -17,7 +17,7 @@ class ShapeError(ValueError):
     """A text that is not in the canonical form or not of the shape that is asked for."""
 
 
-class _Pairs(list):
+class Pairs(list):
     """An object's members as they stand, which a dict would hide."""
 
 
@@ -29,7 +29,8 @@ def quoted(text):
     return '"' + ''.join(ESCAPES.get(character, character) for character in text) + '"'
 
 
-def _written(value):
+def written(value):
+    """The canonical form of what `parsed` or `loose` returned."""
     if value is None:
         return 'null'
     if isinstance(value, bool):
@@ -38,17 +39,19 @@ def _written(value):
         return str(value)
     if isinstance(value, str):
         return quoted(value)
-    if isinstance(value, _Pairs):
-        return '{' + ','.join(quoted(name) + ':' + _written(member) for name, member in value) + '}'
-    return '[' + ','.join(map(_written, value)) + ']'
+    if isinstance(value, _Fraction):
+        return value.text
+    if isinstance(value, Pairs):
+        return '{' + ','.join(quoted(name) + ':' + written(member) for name, member in value) + '}'
+    return '[' + ','.join(map(written, value)) + ']'
 
 
 def parsed(body):
     """JSON whose numbers are whole, from bytes that are its canonical form."""
     try:
-        value = json.loads(body.decode('utf-8'), object_pairs_hook=_Pairs, parse_float=_refused_number,
+        value = json.loads(body.decode('utf-8'), object_pairs_hook=Pairs, parse_float=_refused_number,
                            parse_constant=_refused_number)
-        again = _written(value).encode('utf-8')
+        again = written(value).encode('utf-8')
     except ShapeError:
         raise
     except (ValueError, RecursionError) as error:
@@ -62,10 +65,26 @@ def read(body, shape):
     return shape(parsed(body), 'it')
 
 
+class _Fraction:
+    """A number that is not whole, as it was written."""
+
+    def __init__(self, text):
+        self.text = text
+
+
+def _each_once(members):
+    if len(dict(members)) != len(members):
+        raise ShapeError('a member of an object is there twice')
+    return Pairs(members)
+
+
 def loose(body):
-    """Any JSON, its numbers with a fraction as text: a document's body."""
+    """Any JSON whose members each stand once, for `written`: a document's body."""
     try:
-        return json.loads(body.decode('utf-8'), parse_float=str, parse_constant=_refused_number)
+        return json.loads(body.decode('utf-8'), object_pairs_hook=_each_once, parse_float=_Fraction,
+                          parse_constant=_refused_number)
+    except ShapeError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ShapeError('it is no JSON: %s' % error) from None
 
@@ -99,7 +118,7 @@ def number_from_one(value, where):
 def exactly(expected):
     def shape(value, where):
         if type(value) is not type(expected) or value != expected:
-            raise ShapeError('%s is not %s' % (where, _written(expected)))
+            raise ShapeError('%s is not %s' % (where, written(expected)))
         return value
     return shape
 
@@ -159,7 +178,7 @@ def padded_decimal(value, where):
 
 def listed(inner, most=None):
     def shape(value, where):
-        if not isinstance(value, list) or isinstance(value, _Pairs):
+        if not isinstance(value, list) or isinstance(value, Pairs):
             raise ShapeError('%s is no list' % where)
         if most is not None and len(value) > most:
             raise ShapeError('%s has more than %d members' % (where, most))
@@ -179,7 +198,7 @@ def record(**members):
     names = [name.rstrip('_') for name in members]
 
     def shape(value, where):
-        if not isinstance(value, _Pairs):
+        if not isinstance(value, Pairs):
             raise ShapeError('%s is no object' % where)
         if [name for name, _ in value] != names:
             raise ShapeError('%s has not exactly the members %s in this order' % (where, ', '.join(names)))

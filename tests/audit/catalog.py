@@ -88,20 +88,20 @@ def _begins(contract, part):
     return lambda number: _instant_ms(_months_later(local, number * months), zone), months * MONTH_ABOUT_MS
 
 
-def has_period(contract, period, part):
-    """Whether the contract's rule has a period of exactly these instants."""
+def period_around(contract, instant, part):
+    """[begin, until) of the contract's period that holds an instant; None where there is none."""
     begin, about_ms = _begins(contract, part)
-    guess = (period.from_ - contract.anchor) // about_ms
+    guess = (instant - contract.anchor) // about_ms
     for number in range(max(guess - 2, 0), max(guess, 0) + 3):
         try:
             first, until = begin(number), begin(number + 1)
         except (OverflowError, ValueError):
-            return False
+            return None
         if contract.until is not None:
             until = min(until, contract.until)
-        if (first, until) == (period.from_, period.until) and first < until:
-            return True
-    return False
+        if first <= instant < until:
+            return first, until
+    return None
 
 
 def in_force(link, time):
@@ -112,7 +112,7 @@ class Catalog:
     """The proven entries, by what they are looked up with."""
 
     def __init__(self, proven, contract_name):
-        self.contract, self._cards, self._meters, self.links = None, [], {}, {}
+        self.contract, self._cards, self._meters, self._accounts, self.links = None, [], {}, {}, {}
         self.part = 'entry'
         for entry in proven:
             content = entry.content
@@ -122,9 +122,15 @@ class Catalog:
                 self._cards.append(content)
             elif content.kind == 'meter':
                 self._meters[content.name] = content
+            elif content.kind == 'account':
+                self._accounts[content.name] = content
             elif content.kind == 'links':
                 self.links[content.device, content.subject] = content.links
         require(self.contract is not None, 'entry', 'contract %s is not shown' % contract_name)
+
+    def account(self):
+        """The contract's, which check_names has found."""
+        return self._accounts[self.contract.account]
 
     def subscriptions(self):
         return {subscription.name: subscription.rate_card for subscription in self.contract.subscriptions}
@@ -134,7 +140,7 @@ class Catalog:
         return self._meters[name]
 
     def price(self, subscription, meter, at):
-        """The price of a meter by the card that is in force at an instant, and the card's currency."""
+        """The price of a meter by the card that is in force at an instant, and the card."""
         card_name = self.subscriptions().get(subscription)
         require(card_name is not None, self.part, 'the contract has no subscription %s' % subscription)
         cards = [card for card in self._cards if card.name == card_name and card.from_ <= at]
@@ -142,7 +148,7 @@ class Catalog:
         card = max(cards, key=lambda card: (card.from_, card.version))
         prices = [price for price in card.prices if price.meter == meter]
         require(len(prices) == 1, 'entry', 'rate card %s has no price of meter %s' % (card_name, meter))
-        return prices[0], card.currency
+        return prices[0], card
 
     def subscriptions_at(self, device, subject, time):
         """Those that a subject is linked to at an instant: by its own links in force then, else by the device's."""

@@ -76,15 +76,20 @@ class Signer:
 # What can be changed in a bundle before it is signed; `edited` is afterwards, under a new seal: (type, place of a byte) of the last
 # part of that type.
 DEFAULTS = dict(
-    # close statement and document; `billable`: (quantity, amount) of the line, `before`: of revision 1
-    quantity='300', readings=3, amount='3', document_price='0.01', lines=None, currency='EUR', before=None, billable=None, asked=1,
+    # close statement and document; `document`: members of its header; `lines`: of each line what is otherwise; `billable`:
+    # (quantity, amount) of the line, `before`: of revision 1
+    quantity='300', readings=3, amount='3', document_price='0.01', lines=None, document={}, edit=None, before=None, billable=None,
+    asked=1, close_lines=None, close={},
     period_from='2026-01-01T00:00:00.000Z', period_until='2026-02-01T00:00:00.000Z', log_leaves=None, approval=None,
-    # streams; `batches`: [(last seq, total, [(subject, readings, records)])], `streams`: [(id, device, promise, predecessor)]
+    # streams; `heads`: stream -> what the heartbeat of one without batches says; `batches`: [(last seq, total,
+    # [(subject, readings, records)])], `streams`: [(id, device, promise, predecessor)]
     batches=None, next_seq=5, withhold=None, drop_batch=None, proven=(), monotonic=False, anchored=True, streams=(), predecessor=b'',
-    grant_key='device', promise='2026-02-01T00:00:00.000Z', heard=None, heard_seq=None,
+    grant_key='device', grant_class=1, first_previous=None, arrange=None, heads={},
+    promise='2026-02-01T00:00:00.000Z', heard=None, heard_seq=None,
     received='2026-01-16T00:00:00.000Z',
     # catalog and mapping; `links`: [([device/]subject, subscription, (from, until) ...)]
-    contract={}, meter={}, price={}, card={}, entries=(), links=None, link='api', version_by='ann', corrections=(), gap=None,
+    contract={}, meter={}, price={}, card={}, entries=(), links=None, link='api', version={}, corrections=(),
+    gap=None, gap_tenant='acme',
     edited=())
 
 
@@ -92,7 +97,8 @@ class Bundle:
     def __init__(self, **change):
         self.made = SimpleNamespace(**dict(DEFAULTS, **change))
         self._collector, self._ann, self._device = Signer('collector'), Signer('ann'), Signer('device')
-        self._leaves, self._statements, self._batches, self._grants, self._last = [], [], [], [], 0
+        self._leaves, self._statements, self._batches, self._grants, self._last, self._table = [], [], [], [], 0, 0
+        self._idle = {}
         others = [self._other_stream(*other) for other in self.made.streams]
         self._chain = self._grant(STREAM, 'gw-1', Signer(self.made.grant_key), self.made.predecessor)
         for number, (last, total, subjects) in enumerate(self.made.batches or self._three_batches(), 1):
@@ -108,7 +114,13 @@ class Bundle:
         self._close(catalog, mapping, others, gaps)
         if self.made.drop_batch is not None:
             del self._batches[self.made.drop_batch]
-        self._heartbeats = [self._heartbeat()]
+        self._heartbeats = [self._heartbeat()] + [self._idle_heartbeat(stream, *head) for stream, head in self.made.heads.items()]
+
+    def _idle_heartbeat(self, stream, number, head):
+        """Of a stream without batches; head: None for the grant's id."""
+        body = (field(1, stream) + field(2, 9) + field(3, 1) + field(4, number) + field(5, head or self._idle[stream]) +
+                field(7, bytes(16)) + field(10, day(self.made.promise)))
+        return stream + self._device.signed(PROTOBUF % 'heartbeat', body)
 
     def _heartbeat(self):
         body = (field(1, STREAM) + field(2, 9) + field(3, self.made.heard_seq or self.made.next_seq) + field(5, bytes(32)) +
@@ -118,16 +130,29 @@ class Bundle:
     def _gap(self):
         if not self.made.gap:
             return []
-        return [self._say(5, 'gap-acceptance', {'format': 1, 'tenant': 'acme', 'device': 'gw-1', 'from': self.made.gap[0],
+        return [self._say(5, 'gap-acceptance', {'format': 1, 'tenant': self.made.gap_tenant, 'device': 'gw-1', 'from': self.made.gap[0],
                                                 'until': self.made.gap[1], 'by': 'ann', 'at': AT, 'reason': 'burnt'})]
 
     def _make_document(self):
-        quantity, amount = self.made.billable or (self.made.quantity, self.made.amount)
-        line = {'subscription': 'api', 'meter': 'calls', 'product': 'CALL', 'billable_quantity': quantity,
-                'unit_price': self.made.document_price, 'amount': amount, 'number': 1}
-        lines = [{}] if self.made.lines is None else self.made.lines
-        return self._json({'kind': 'billing-summary', 'id': 'bs-1', 'tenant': 'acme', 'contract': 'acme-2026',
-                           'currency': self.made.currency, 'lines': [dict(line, **change) for change in lines]})
+        made = self.made
+        quantity, amount = made.billable or (made.quantity, made.amount)
+        line = {'number': 1, 'subscription': 'api', 'product': 'CALL', 'description': 'Calls', 'meter': 'calls', 'unit': '1',
+                'quantity': made.quantity, 'booked_quantity': made.before[0] if made.before else '0', 'readings': made.readings,
+                'included': made.price.get('included', '0'), 'tier': {'from': '0', 'to': None}, 'billable_quantity': quantity,
+                'unit_price': made.document_price, 'amount': '%.2f' % float(amount), 'rate_card': {'name': 'card', 'version': 1}}
+        if not made.billable:
+            del line['booked_quantity']
+        lines = [dict(dict(line, number=number), **change) for number, change in enumerate(made.lines or [{}], 1)]
+        body = self._json(dict({
+            'kind': 'adjustment' if made.billable else 'billing-summary', 'id': 'bs-1', 'tenant': 'acme',
+            'account': {'name': 'acme', 'legal_name': 'Acme', 'external': 'C-1'}, 'contract': 'acme-2026',
+            'approval': made.contract.get('approval', 'auto'), 'currency': 'EUR',
+            'untaxed_total': '%.2f' % sum(float(line['amount']) for line in lines),
+            'period': {'from': made.period_from, 'until': made.period_until, 'local_from': made.period_from[:19] + '+00:00',
+                       'local_until': made.period_until[:19] + '+00:00', 'time_zone': 'Europe/London',
+                       'zone_database': '2026a'},
+            'lines': lines}, **made.document))
+        return made.edit(body) if made.edit else body
 
     def _close(self, catalog, mapping, others, gaps):
         made = self.made
@@ -141,10 +166,14 @@ class Bundle:
             'lines': [{'subscription': 'api', 'meter': 'calls', 'unit': '1', 'quantity': made.quantity,
                        'readings': made.readings, 'amount': made.amount}],
             'document': {'id': 'bs-1', 'revision': 1, 'sha256': sha256(self._document).hex()}, 'by': 'collector', 'at': AT}
+        if made.arrange:
+            close['streams'] = made.arrange(close['streams'])
         if made.before:
             line = dict(close['lines'][0], quantity=made.before[0], amount=made.before[1])
             self._say(7, 'close', dict(close, lines=[line], document=None))
-        self._say(7, 'close', dict(close, revision=2 if made.billable else 1))
+        if made.close_lines is not None:
+            close['lines'] = made.close_lines
+        self._say(7, 'close', dict(close, revision=2 if made.billable else 1, **made.close))
 
     @staticmethod
     def _json(value):
@@ -173,14 +202,14 @@ class Bundle:
         return number
 
     def _grant(self, stream, device, key, predecessor):
-        body = (field(1, 1) + field(2, 'acme') + field(3, device) + field(4, 1) + field(5, stream) + field(7, key.public.id) +
-                field(8, 1) + field(9, 1) + field(10, predecessor))
+        body = (field(1, 1) + field(2, 'acme') + field(3, device) + field(4, self.made.grant_class) + field(5, stream) +
+                field(7, key.public.id) + field(8, 1) + field(9, 1) + field(10, predecessor))
         self._grants.append(self._collector.signed(PROTOBUF % 'grant', body))
         return labelled('ledgerline/grant/v1', body)
 
     def _other_stream(self, stream, device, promise, predecessor):
         """One without batches, of the same key; what the close says of it."""
-        grant = self._grant(stream, device, self._device, predecessor)
+        grant = self._idle[stream] = self._grant(stream, device, self._device, predecessor)
         return {'stream': stream.hex(), 'device': device, 'batch': 0, 'batch_id': grant.hex(), 'next_seq': 1,
                 'complete_through': promise}
 
@@ -222,6 +251,8 @@ class Bundle:
 
     def _batch(self, number, last, total, subjects):
         first, self._last = self._last + 1, last
+        if any(b'calls' in records for _, _, records in subjects):
+            self._table = 1
         said, sections = b'', b''
         for subject, readings, records in subjects:
             plain, salt = self._section(first, subject, readings, records), sha256(b'salt', subject.encode())[:16]
@@ -231,7 +262,7 @@ class Bundle:
             sections += field(4, b'' if subject and subject == self.made.withhold else field(1, salt) + field(2, packed_section))
         totals = field(8, field(1, 1) + field(2, total.to_bytes(total.bit_length() // 8 + 1, 'big', signed=True))) if total else b''
         manifest = (field(1, 1) + field(2, STREAM) + field(3, number) + field(4, first) + field(5, last) +
-                    field(6, self._chain) + said + totals + field(9, 1))
+                    field(6, number == 1 and self.made.first_previous or self._chain) + said + totals + field(9, self._table))
         sealed = field(1, manifest) + field(2, self._device.public.id) + field(
             3, self._device.sign(MANIFEST_TYPE, manifest)) + sections
         self._chain = labelled('ledgerline/batch/v1', manifest)
@@ -262,15 +293,16 @@ class Bundle:
                     'links': [{'subscription': subscription, 'asset': '' if subscription else 'pump', 'from': begin, 'until': until}
                               for begin, until in spans or [('2026-01-01T00:00:00.000Z', None)]]}
         mapping = self.made.links or [('aqua', self.made.link), ('borealis', 'another')]
-        return (self._version(2, 'catalog-version', catalog, self.made.version_by),
-                self._version(3, 'mapping-version', [links(*one) for one in mapping], self.made.version_by))
+        return (self._version(2, 'catalog-version', catalog),
+                self._version(3, 'mapping-version', [links(*one) for one in mapping]))
 
-    def _version(self, kind, word, entries, by):
+    def _version(self, kind, word, entries):
         texts = sorted(map(self._json, entries))
         salts = [sha256(text)[:16] for text in texts]
         hashes = [labelled('ledgerline/entry/v1', salt, text) for salt, text in zip(salts, texts)]
-        number = self._say(kind, word, {'format': 1, 'tenant': 'acme', 'number': 1, 'previous': None, 'entries': len(texts),
-                                        'root': merkle.root_of(hashes).hex(), 'by': by, 'at': AT, 'reason': ''})
+        number = self._say(kind, word, dict({
+            'format': 1, 'tenant': 'acme', 'number': 1, 'previous': None, 'entries': len(texts),
+            'root': merkle.root_of(hashes).hex(), 'by': 'ann', 'at': AT, 'reason': ''}, **self.made.version))
         for index, (salt, text) in enumerate(zip(salts, texts)):
             self._entries.append((number, index, self._proof(hashes, index) + salt + text))
         return number
@@ -286,7 +318,8 @@ class Bundle:
                 'references': [], 'by': 'ann', 'at': AT, 'reason': 'checked'}, **change))
 
     def encoded(self):
-        newest = self._batches[-1][0]
+        newest, received = self._batches[-1][0], self.made.received
+        received = day(received) if isinstance(received, str) else received
         root = merkle.root_of(self._leaves)
         parts = [(1, self._json({'format': 1, 'document': 'bs-1', 'revision': 1, 'line': self.made.asked})), (2, self._document),
                  (3, self._collector.note(len(self._leaves), root))]
@@ -295,7 +328,7 @@ class Bundle:
         parts += [(6, grant) for grant in sorted(self._grants)]
         for number, leaf, _, sealed in self._batches:
             proof = b'\1' + self._proof(self._leaves, leaf) if number == newest or number in self.made.proven else b'\0'
-            parts.append((7, STREAM + struct.pack('>QQ', number, day(self.made.received)) + proof + sealed))
+            parts.append((7, STREAM + struct.pack('>QQ', number, received) + proof + sealed))
         parts += [(8, heartbeat) for heartbeat in self._heartbeats]
         for kind, place in self.made.edited:
             of_kind = [number for number, part in enumerate(parts) if part[0] == kind]

@@ -1,6 +1,6 @@
 """Quantity x price -> amount, tier by tier."""
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 # ISO 4217: the currencies with a minor unit of two places, and the others.
 PLACES = dict.fromkeys("""
@@ -19,6 +19,8 @@ class Tiered(NamedTuple):
     quantity: Fraction
     unit_price: Fraction
     amount: Fraction
+    lower: Fraction
+    upper: Optional[Fraction]
 
 
 def rounded(amount, currency):
@@ -33,8 +35,8 @@ def rate(quantity, price, currency):
     for tier in price.tiers:
         upper = rest if tier.up_to is None else min(rest, tier.up_to)
         part = max(upper - below, Fraction(0))
-        tiers.append(Tiered(part, tier.unit_price, rounded(part * tier.unit_price, currency)))
-        below = upper if tier.up_to is None else tier.up_to
+        tiers.append(Tiered(part, tier.unit_price, rounded(part * tier.unit_price, currency), below, tier.up_to))
+        below = tier.up_to
     return tiers
 
 
@@ -49,5 +51,5 @@ def billed(quantity, tiers):
 
 def difference(now, before):
     """Of an adjustment: what each tier has more or less than before."""
-    tiers = [Tiered(a.quantity - b.quantity, a.unit_price, a.amount - b.amount) for a, b in zip(now, before)]
+    tiers = [a._replace(quantity=a.quantity - b.quantity, amount=a.amount - b.amount) for a, b in zip(now, before)]
     return [tier for tier in tiers if tier.quantity or tier.amount]

@@ -4,9 +4,13 @@ from collections import Counter
 from typing import NamedTuple, Tuple
 
 import batch as batches_of
+import canonical as c
 import columns
 from merkle import included
 from refusal import require
+
+
+RECEIVED_MIN, RECEIVED_MAX = (c.time_ms(text, 'it') for text in ('2000-01-01T00:00:00.000Z', '9999-12-31T23:59:59.999Z'))
 
 
 class Reading(NamedTuple):
@@ -22,16 +26,21 @@ class Reading(NamedTuple):
 
 
 class Clock:
-    """Monotonic time of one boot -> wall-clock time. A reading before its boot's first anchor waits for it, within its batch."""
+    """Monotonic time of one boot -> wall-clock time. A reading before its boot's first anchor waits for it, within its batch.
+    behind_boot: whether the boot of what comes first is known, so that no anchor of it can have stood before.
+    """
 
-    def __init__(self, take):
-        self._take, self._anchor, self._waiting = take, None, []
+    def __init__(self, take, behind_boot):
+        self.take, self._behind_boot, self._anchor, self._waiting = take, behind_boot, None, []
 
-    def boot(self):
-        self._anchor, self._waiting = None, []
+    def boot(self, part):
+        self.batch_ends(part)
+        self._anchor, self._behind_boot = None, True
 
-    def batch_ends(self):
+    def batch_ends(self, part):
         """What still waits has no place in time: it is no usage."""
+        require(self._behind_boot or not self._waiting, part,
+                'a reading on a monotonic clock has no anchor, and its boot is not in the run')
         self._waiting = []
 
     def anchor(self, anchor):
@@ -44,7 +53,11 @@ class Clock:
         if self._anchor is None:
             self._waiting.append(reading)
         else:
-            self._take(reading._replace(time=self._anchor.wall_ms + reading.time - self._anchor.monotonic_ms))
+            self.take(reading._replace(time=self._anchor.wall_ms + reading.time - self._anchor.monotonic_ms))
+
+
+def _not_counted(_):
+    """What becomes of readings before the run."""
 
 
 def run_begin(batches):
@@ -66,7 +79,6 @@ class StreamWalk:
         """stream: of the close statement; log: size and root of the checkpoint."""
         self._stream, self._grant_id, self._log, self._take = stream, grant_id, log, take
         self._meters = columns.Meters()
-        self._clock = Clock(take)
         self._part = 'stream %s' % stream.stream.hex()
 
     def walk(self, batches):
@@ -80,11 +92,17 @@ class StreamWalk:
                 'its last batch is not the one that the close names')
         require(batches[-1].proof is not None, batches[-1].part, 'it has no path to the log')
         require(batches[-1].manifest.last_seq + 1 == named.next_seq, self._part, "it does not end at the close's next_seq")
+        first = batches[0]
+        require(first.number == 1 and first.manifest.first_seq == 1 and first.manifest.previous_batch_id == self._grant_id,
+                first.part, 'batch 1, chained to the grant, is not there')
+        for batch in batches:
+            require(RECEIVED_MIN <= batch.received <= RECEIVED_MAX, batch.part, 'it was received before 2000 or after 9999')
         begin = run_begin(batches)
         for batch in batches[:begin]:
             self._before_run(batch)
+        clock = Clock(self._take, begin == 0)
         for before, batch in zip([None] + batches[begin:-1], batches[begin:]):
-            self._in_run(before, batch)
+            self._in_run(before, batch, clock)
 
     def _check_path(self, batch):
         if batch.proof is not None:
@@ -95,16 +113,13 @@ class StreamWalk:
         require(batch.proof is not None, batch.part, 'it is not chained to the batches behind it and has no path of its own')
         self._check_path(batch)
         content = batches_of.read_back(batch)
-        require(any(record.kind == 'meter_table' for record in content.records), batch.part,
+        require(batch.number == 1 or any(record.kind == 'meter_table' for record in content.records), batch.part,
                 'it stands before the run and declares no meters')
-        self._read(batch, content, Clock(self._take))
+        self._read(batch, content, Clock(_not_counted, True))
 
-    def _in_run(self, before, batch):
+    def _in_run(self, before, batch, clock):
         self._check_path(batch)
-        if batch.number == 1:
-            require(batch.manifest.previous_batch_id == self._grant_id and batch.manifest.first_seq == 1, batch.part,
-                    'it does not begin with its grant')
-        sums = self._read(batch, batches_of.read_back(batch), self._clock)
+        sums = self._read(batch, batches_of.read_back(batch), clock)
         if any(batch.withheld) or before is None and batch.number > 1:
             return
         totals = Counter(before.totals if before else {})
@@ -116,7 +131,7 @@ class StreamWalk:
         if record.kind == 'meter_table':
             self._meters.declare(record.content, batch.part)
         elif record.kind == 'boot':
-            clock.boot()
+            clock.boot(batch.part)
         elif record.kind == 'clock_anchor':
             clock.anchor(record.content)
 
@@ -131,10 +146,10 @@ class StreamWalk:
             sums[reading.meter] += reading.value
             placed = Reading(self._stream.stream, reading.seq, batch.received, row, reading.subject, reading.dimensions,
                              reading.time, reading.value)
-            (clock.place if reading.flags & columns.MONOTONIC else self._take)(placed)
+            (clock.place if reading.flags & columns.MONOTONIC else clock.take)(placed)
         for record in records[::-1]:
             self._record(batch, record, clock)
-        clock.batch_ends()
+        clock.batch_ends(batch.part)
         require(batch.manifest.meter_table == self._meters.table, batch.part,
                 'its manifest names meter table %d, and the newest declared is %d' % (
                     batch.manifest.meter_table, self._meters.table))

@@ -2,7 +2,6 @@
 from fractions import Fraction
 
 import canonical as c
-from statements import CORRECTION
 
 SINCE = c.time_ms('2000-01-01T00:00:00.000Z', 'it')
 DAY_MS = 24 * 3_600_000
@@ -40,9 +39,8 @@ def _addend(text):
 class Corrections:
     """The corrections of one tenant that are in force: adds and voids that nothing withdraws."""
 
-    def __init__(self, statements, tenant):
-        rules = {item.id: item.content for item in statements if item.kind == CORRECTION and
-                 item.content.tenant == tenant and follows_rules(item.content)}
+    def __init__(self, statements):
+        rules = {item.id: item.content for item in statements if follows_rules(item.content)}
         withdrawn = {(content.withdraws, content.device, content.subject, content.meter)
                      for content in rules.values() if content.action == 'withdraw'}
         self.adds, self._voids = [], {}
@@ -94,29 +92,33 @@ class Usage:
         self.tallies = asked
         self._catalog, self._period, self._corrections = catalog, period, corrections
         self._meters = {meter for _, meter in asked}
+        self.ahead = 0      # readings that do not count because they are dated more than a day after their receipt
 
-    def _add(self, device, subject, name, unit, kind, time, value, scale, place):
+    def _tallies_of(self, device, subject, name, unit, kind, time):
         for subscription in self._catalog.subscriptions_at(device, subject, time):
             tally = self.tallies.get((subscription, name))
             if tally and tally.meter.unit == unit and kind in (None, tally.meter.meter_kind):
-                tally.add(value, scale, place)
+                yield tally
 
     def take(self, device, reading):
         row, time = reading.row, reading.time
         if row.name not in self._meters or not self._period.from_ <= time < self._period.until:
             return
-        if not SINCE <= time <= reading.received + DAY_MS:
+        if time < SINCE:
             return
         if any(name.startswith(RESERVED) for name, _ in reading.dimensions):
             return
         if self._corrections.voided(device, reading.subject, row.name, time):
             return
-        self._add(device, reading.subject, row.name, row.unit, KINDS[row.kind], time, reading.value, row.scale,
-                  (time, reading.stream, reading.seq))
+        for tally in self._tallies_of(device, reading.subject, row.name, row.unit, KINDS[row.kind], time):
+            if time > reading.received + DAY_MS:
+                self.ahead += 1
+            else:
+                tally.add(reading.value, row.scale, (time, reading.stream, reading.seq))
 
     def take_corrections(self):
         for number, add in self._corrections.adds:
             if self._period.from_ <= add.from_ < self._period.until:
-                scale = len(add.value.partition('.')[2])
-                self._add(add.device, add.subject, add.meter, add.unit, None, add.from_, int(add.value.replace('.', '')),
-                          scale, (add.from_, number[:16], 0))
+                value, scale = int(add.value.replace('.', '')), len(add.value.partition('.')[2])
+                for tally in self._tallies_of(add.device, add.subject, add.meter, add.unit, None, add.from_):
+                    tally.add(value, scale, (add.from_, number[:16], 0))

@@ -14,9 +14,10 @@ import merkle  # noqa: E402
 import note  # noqa: E402
 import rating  # noqa: E402
 import wire  # noqa: E402
-from audit import shown, verdict  # noqa: E402
+from audit import verdict  # noqa: E402
 from made_bundle import Bundle, Signer, day  # noqa: E402
-from catalog import has_period  # noqa: E402
+from catalog import period_around  # noqa: E402
+from document import shown  # noqa: E402
 from keys import Keys, pre_authentication_encoding, sha256  # noqa: E402
 from refusal import Refused  # noqa: E402
 
@@ -102,12 +103,15 @@ class Periods(unittest.TestCase):
     def test_months_keep_the_anchors_day_in_the_contracts_zone(self):
         contract = canonical.Record({'anchor': day('2026-01-30T23:00:00.000Z'), 'anchor_text': '2026-01-31', 'period': 'P1M',
                                      'time_zone': 'Europe/Brussels', 'until': None})
-        for begin, until, whole in (('2026-01-30T23:00:00.000Z', '2026-02-27T23:00:00.000Z', True),
-                                    ('2026-02-27T23:00:00.000Z', '2026-03-30T22:00:00.000Z', True),
-                                    ('2026-02-27T23:00:00.000Z', '2026-03-30T23:00:00.000Z', False),
-                                    ('2025-12-30T23:00:00.000Z', '2026-01-30T23:00:00.000Z', False)):
-            period = canonical.Record({'from_': day(begin), 'until': day(until)})
-            self.assertEqual(has_period(contract, period, 'it'), whole, begin)
+        for instant, begin, until in (
+                ('2026-01-30T23:00:00.000Z', '2026-01-30T23:00:00.000Z', '2026-02-27T23:00:00.000Z'),
+                ('2026-02-27T22:59:59.999Z', '2026-01-30T23:00:00.000Z', '2026-02-27T23:00:00.000Z'),
+                ('2026-02-27T23:00:00.000Z', '2026-02-27T23:00:00.000Z', '2026-03-30T22:00:00.000Z')):
+            self.assertEqual(period_around(contract, day(instant), 'it'), (day(begin), day(until)), instant)
+        self.assertIsNone(period_around(contract, day('2026-01-30T22:59:59.999Z'), 'it'))
+        contract.until = day('2026-02-01T00:00:00.000Z')
+        self.assertEqual(period_around(contract, contract.until - 1, 'it'), (contract.anchor, contract.until))
+        self.assertIsNone(period_around(contract, contract.until, 'it'))
 
 
 class Notes(unittest.TestCase):
@@ -152,7 +156,7 @@ class Bundles(unittest.TestCase):
         cases = (
             ('another quantity', dict(quantity='301'), 'line api, calls: the readings come to 300'),
             ('another amount', dict(amount='3.01'), 'line api, calls: rated it comes to 3'),
-            ('another price in the document', dict(document_price='0.02'), 'line api, calls: the document has not exactly'),
+            ('another price in the document', dict(document_price='0.02'), "line api, calls: the document's line 1 is"),
             ('another number of readings', dict(readings=2), 'line api, calls: the readings come to 300 in 3'),
             ('a dropped batch', dict(drop_batch=0), 'batch 2 of stream'),
             ('a period that is none', dict(period_until='2026-02-02T00:00:00.000Z'), 'entry'),
@@ -160,7 +164,7 @@ class Bundles(unittest.TestCase):
             ('a promise that ends too early', dict(promise='2026-01-31T23:59:59.999Z'), 'close at leaf'),
             ('an own section withheld', dict(withhold='aqua'), 'batch 2 of stream'),
             ('a mapping of another subscription', dict(link='another'), 'line api, calls: the readings come to 0'),
-            ('an approval by the collector', dict(version_by='collector'), 'catalog-version at leaf'),
+            ('an approval by the collector', dict(version={'by': 'collector'}), 'catalog-version at leaf'),
         )
         for name, change, expected in cases:
             with self.subTest(name):
@@ -197,12 +201,13 @@ class Bundles(unittest.TestCase):
 
     def test_a_correction_is_of_one_series_and_one_tenant(self):
         added = dict(quantity='307', readings=4, amount='3.07')
-        for change in ({'tenant': 'other'}, {'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}, {'unit': 'GB'},
+        for change in ({'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}, {'unit': 'GB'},
                        {'value': '7.0'}, {'value': '0'}, {'value': str(1 << 63)}, {'reason': ''}, {'at': '2026-01-14T11:59:59.999Z'}):
             self.case('verified', corrections=[('add', change)])
         self.case('verified', corrections=[('add', {'at': '2026-01-14T12:00:00.000Z'})], **added)
-        for change in ({'tenant': 'other'}, {'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}):
+        for change in ({'device': 'gw-2'}, {'subject': 'borealis'}, {'meter': 'bytes'}):
             self.case('verified', corrections=['add', ('withdraw', change)], **added)
+        self.case("refused: correction at leaf 5: it is another tenant's", corrections=[('void', {'tenant': 'other'})])
         self.case('verified', corrections=['add', ('withdraw', {'unit': 'GB'})])
 
     def test_an_accepted_gap_takes_the_place_of_a_promise(self):
@@ -215,7 +220,7 @@ class Bundles(unittest.TestCase):
         def adjustment(**change):
             return self.outcome(Bundle(**dict(dict(before=('250', '2.5'), billable=('50', '0.5')), **change)).encoded())
         self.assertEqual(adjustment(), 'verified')
-        self.assertIn('refused: line api, calls: the document has not', adjustment(billable=('51', '0.5')))
+        self.assertIn("refused: line api, calls: the document's line 1 is", adjustment(billable=('51', '0.5')))
         self.assertIn('refused: line api, calls: the revision before', adjustment(before=('250', '2.4')))
         self.assertIn('refused: close at leaf 5: the close statement of revision 1', adjustment(before=None))
 
@@ -252,11 +257,14 @@ class Bundles(unittest.TestCase):
 
     def test_no_price_is_guessed(self):
         self.one_batch('refused: line api, calls: a negative', (NOON, -5), quantity='-5', readings=1, amount='0')
-        for currency, expected in (('XYZ', 'refused: line api, calls: the minor unit'), ('USD', 'refused: line api, calls: its curr')):
-            self.one_batch(expected, (NOON, 5), quantity='5', readings=1, amount='0.05', currency=currency,
+        for currency, expected in (('XYZ', 'refused: entry 2: the minor unit'), ('USD', 'refused: document: its currency')):
+            self.one_batch(expected, (NOON, 5), quantity='5', readings=1, amount='0.05', document=dict(currency=currency),
                            card=dict(currency='XYZ'), contract=dict(currency='XYZ'))
         self.one_batch('verified', (NOON, 5), quantity='5', readings=1, amount='0', price=dict(included='5'),
                        lines=[dict(billable_quantity='0', amount='0.00')])
+        for included, expected in (('5', 'verified'), ('8', "refused: line api, calls: the document's line 1")):
+            self.one_batch(expected, (NOON, 5), quantity='5', readings=1, amount='0', price=dict(included='8'),
+                           lines=[dict(included=included, billable_quantity='0', amount='0.00')])
 
     def test_a_reading_of_another_day_or_of_a_clock_that_runs_ahead_is_none(self):
         received = day('2026-01-16T00:00:00.000Z')
@@ -308,22 +316,162 @@ class Bundles(unittest.TestCase):
         self.case('verified', contract=contract, period_until='2026-01-20T00:00:00.000Z')
 
     def test_a_close_rests_on_the_corrections_before_it_alone(self):
-        self.case('verified', corrections=['add'], log_leaves=5)
+        self.case('refused: correction at leaf 5: the close rests', corrections=['add'], log_leaves=5)
         self.case('verified', corrections=['add'], log_leaves=6, quantity='307', readings=4, amount='3.07')
 
-    def test_an_approval_is_of_this_document(self):
+    def test_an_approval_is_of_this_document_and_does_not_refuse_it(self):
         self.case('verified', approval={})
         self.case('refused: approval at leaf 5: it is of another', approval={'revision': 2})
         self.case('refused: approval at leaf 5: it is an operator', approval={'by': 'collector'})
+        self.case('refused: approval at leaf 5: it refuses', approval={'verdict': 'refused'})
+
+    def unproven(self, **change):
+        verified, lines = verdict(Bundle(**change).encoded(), self.keys)
+        self.assertTrue(verified, lines)
+        return '; '.join(line[len('not proven: '):] for line in lines if line.startswith('not proven: '))
+
+    def test_what_is_not_proven_is_named(self):
+        self.assertEqual(self.unproven(), 'that no other document bills the period')
+        manual = dict(contract=dict(approval='manual'))
+        self.assertIn('that anybody approved', self.unproven(**manual))
+        self.assertNotIn('that anybody approved', self.unproven(approval={}, **manual))
+        self.assertIn('that the revision before', self.unproven(before=('250', '2.5'), billable=('50', '0.5')))
+        self.assertIn("before the period's begin", self.unproven(period_from='2026-01-10T00:00:00.000Z'))
+        late = dict(received='2026-01-14T12:00:00.000Z', quantity='101', readings=2, amount='1.01')
+        self.assertNotIn('readings count nothing', self.unproven())
+        self.assertIn('that 2 readings count nothing', self.unproven(**dict(late, quantity='100', readings=1, amount='1')))
+        self.assertIn('before batch 3 hold', self.unproven(drop_batch=1, proven=(1,), quantity='100', readings=1, amount='1'))
 
     def test_of_all_lines_each_must_be_of_the_close(self):
         self.case('refused: close at leaf 5: it has not one line of api, other', asked=0, lines=[{}, dict(meter='other')])
         self.case('verified', asked=1, lines=[{}, dict(meter='other')])
         self.case('refused: question: the document has no line 3', asked=3, lines=[{}, {}])
 
-    def test_a_batch_before_the_run_has_a_path_of_its_own(self):
-        self.case('refused: batch 1 of stream', drop_batch=1)
-        self.case('refused: line api, calls: the readings come to 100', drop_batch=1, proven=(1,))
+    def test_the_header_is_that_of_contract_account_and_close(self):
+        period = dict(zip(('from', 'until', 'local_from', 'local_until', 'time_zone', 'zone_database'), (
+            '2026-01-01T00:00:00.000Z', '2026-02-01T00:00:00.000Z', '2026-01-01T00:00:00+00:00', '2026-02-01T00:00:00+00:00',
+            'Europe/London', '2026a')))
+        account = {'name': 'acme', 'legal_name': 'Acme', 'external': 'C-1'}
+        self.case('verified', document=dict(period=period, account=account, more='of it'))
+        for name, other in (('kind', 'adjustment'), ('id', 'bs-2'), ('tenant', 'other'), ('contract', 'other'),
+                            ('approval', 'manual'), ('currency', 'USD')):
+            self.case('refused: document: its %s is' % name, document={name: other})
+        for name in account:
+            self.case('refused: document: its account is', document=dict(account=dict(account, **{name: 'other'})))
+        for name in period:
+            self.case('refused: document: its period is', document=dict(period=dict(period, **{name: 'other'})))
+        self.case('refused: document: its kind is', before=('250', '2.5'), billable=('50', '0.5'),
+                  document=dict(kind='billing-summary'))
+        self.case('verified', document=dict(untaxed_total='4.00'))
+        self.case('refused: document: its untaxed_total is', document=dict(untaxed_total='4.00'), asked=0)
+        for total in ('3', '3.000'):
+            self.case('verified', document=dict(untaxed_total=total), asked=0)
+        self.case('refused: document: untaxed_total is no text', document=dict(untaxed_total=3), asked=0)
+        for edit in (lambda body: body.replace(b',"lines"', b' ,"x":1.5,"lines"'),
+                     lambda body: body.replace(b'"Calls"', b'"\\u0043alls"')):
+            self.case('verified', edit=edit)
+        for edit in (lambda body: body.replace(b'"lines"', b'"lines":[],"lines"'),
+                     lambda body: body.replace(b'"amount"', b'"amount":"9.00","amount"')):
+            self.case('refused: document: a member of an object is there twice', edit=edit)
+
+    def test_a_line_is_all_that_follows_from_the_evidence(self):
+        for name, other in (('number', 2), ('subscription', 'another'), ('product', 'X'), ('description', 'X'), ('meter', 'X'),
+                            ('unit', 'k'), ('quantity', '30'), ('readings', 4), ('included', '1'), ('tier', {'from': '0', 'to': '9'}),
+                            ('billable_quantity', '300.0'), ('unit_price', '0.010'), ('amount', '3.0'), ('readings', 3.5),
+                            ('rate_card', {'name': 'card', 'version': 2}), ('more', 1)):
+            self.case('refused: ', lines=[{name: other}])
+        self.case("refused: line api, calls: the document's line 1", lines=[{'booked_quantity': '0'}])
+        self.case("refused: line api, calls: the document's line 1", before=('250', '2.5'), billable=('50', '0.5'),
+                  lines=[{'booked_quantity': '0'}])
+        self.case('refused: line api, calls: the document has 2 lines', lines=[{}, {}])
+
+    def test_tiers_say_from_where_to_where(self):
+        price = dict(tiers=[{'up_to': '200', 'unit_price': '0.01'}, {'up_to': None, 'unit_price': '0.02'}])
+        lines = [dict(tier={'from': '0', 'to': '200'}, billable_quantity='200', amount='2.00'),
+                 dict(tier={'from': '200', 'to': None}, billable_quantity='100', unit_price='0.02', amount='2.00')]
+        for asked in (0, 1, 2):
+            self.case('verified', price=price, lines=lines, amount='4', asked=asked)
+
+    def test_a_line_that_an_adjustment_takes_back_is_of_quantity_0(self):
+        gone = dict(before=('250', '2.5'), billable=('-250', '-2.5'), close_lines=[], links=[('aqua', 'another')], quantity='0',
+                    readings=0)
+        self.case('verified', **gone)
+        self.case('refused: line api, calls: the readings come to 300', **dict(gone, links=None))
+        self.case('refused: close at leaf 5: it has not one line', close_lines=[])
+
+    def test_the_streams_of_a_close_are_ascending(self):
+        other = dict(streams=[(bytes(range(1, 17)), 'gw-1', '2026-02-01T00:00:00.000Z', b'')])
+        heads = {bytes(range(1, 17)): (0, None)}
+        self.case('verified', heads=heads, **other)
+        self.case('refused: close at leaf 5: its streams are not ascending', heads=heads, arrange=lambda streams: streams[::-1], **other)
+        self.case('refused: close at leaf 5: its streams are not ascending', arrange=lambda streams: streams * 2)
+
+    def test_a_stream_without_batches_promises_from_its_grant(self):
+        stream = bytes(range(1, 17))
+        other = dict(streams=[(stream, 'gw-1', '2026-02-01T00:00:00.000Z', b'')])
+        for head in ((1, None), (0, bytes(32))):
+            self.case('refused: heartbeat 2: it names a batch', heads={stream: head}, **other)
+        self.case('refused: close at leaf 5: device gw-1', **other)
+
+    def test_a_grant_is_of_class_billing(self):
+        self.case('refused: grant 1: its stream is of another', grant_class=2)
+
+    def test_versions_and_gaps_are_of_the_closes_tenant(self):
+        self.case("refused: catalog-version at leaf 3: it is another tenant's", version={'tenant': 'other'})
+        span = '2026-01-31T12:00:00.000Z', '2026-02-01T00:00:00.000Z'
+        self.case("refused: gap-acceptance at leaf 5: it is another tenant's", gap=span, gap_tenant='other')
+
+    def test_a_correction_at_two_leaves_counts_once(self):
+        added = dict(quantity='307', readings=4, amount='3.07')
+        self.case('verified', corrections=['add', 'add'], **added)
+        self.case('verified', corrections=['add', ('add', {'reason': 'again'})], quantity='314', readings=5, amount='3.14')
+
+    def test_times_of_receipt_have_bounds(self):
+        one = dict(quantity='5', readings=1, amount='0.05')
+        for received, expected in (('1999-12-31T23:59:59.999Z', 'refused: batch 1 of'), ('9999-12-31T23:59:59.999Z', 'verified'),
+                                   (day('9999-12-31T23:59:59.999Z') + 1, 'refused: batch 1 of')):
+            self.one_batch(expected, (NOON, 5), received=received, **one)
+        self.one_batch('refused: line api, calls: the readings come to 0', (NOON, 5), received='2000-01-01T00:00:00.000Z', **one)
+
+    def test_a_batch_before_the_run_has_a_path_of_its_own_and_counts_nothing(self):
+        one = dict(quantity='100', readings=1, amount='1')
+        self.case('refused: batch 1 of stream', drop_batch=1, **one)
+        self.case('verified', drop_batch=1, proven=(1,), **one)
+        self.case('refused: batch 3 of stream', drop_batch=slice(2), **one)
+        self.case('refused: batch 2 of stream', drop_batch=0)
+
+        def batches(first):
+            return [(1, 5, [('', [(1, NOON, 5)], Bundle.boot(1) + Bundle.table(1) + first)]), (2, 6, [('', [(2, NOON, 1)], b'')]),
+                    (3, 106, [('', [(3, NOON, 100)], b'')])]
+        hole = dict(one, links=[('', 'api')], next_seq=4, drop_batch=1, proven=(1,))
+        self.case('verified', batches=batches(b''), **hole)
+        self.case('refused: batch 3 of stream', batches=batches(b'')[:2] + [
+            (3, 106, [('', [(3, 9, 100, 1)], b'')])], **hole)
+        self.case('refused: batch 3 of stream', batches=batches(Bundle.anchor(2, 0, NOON))[:2] + [
+            (3, 106, [('', [(3, 9, 100, 1)], b'')])], **hole)
+        self.case('verified', batches=batches(b'')[:2] + [
+            (4, 113, [('', [(3, NOON, 100), (4, 9, 7, 1)], Bundle.boot(4))])], **dict(hole, next_seq=5))
+        self.case('refused: batch 3 of stream', batches=batches(b'')[:2] + [
+            (4, 113, [('', [(3, 9, 7, 1), (4, NOON, 100)], Bundle.boot(4))])], **dict(hole, next_seq=5))
+
+    def test_before_the_run_only_batch_1_needs_no_meters(self):
+        def batches(first, second):
+            return [(0, 0, [('', [], Bundle.boot(1) + first)]), (1, 1, [('', [(1, NOON, 1)], second)]), (1, 1, [('', [], b'')]),
+                    (2, 101, [('', [(2, NOON, 100)], b'')])]
+        hole = dict(links=[('', 'api')], quantity='100', readings=1, amount='1', next_seq=3, drop_batch=2, proven=(1, 2))
+        self.case('verified', batches=batches(b'', Bundle.table(1)), **hole)
+        self.case('refused: batch 2 of stream 000102030405060708090a0b0c0d0e0f: it stands', batches=batches(Bundle.table(1), b''),
+                  **hole)
+        for drop in (0, slice(2)):
+            self.case('refused: batch %d of stream 000102030405060708090a0b0c0d0e0f: batch 1, chained' % (3 if drop else 2),
+                      batches=batches(b'', Bundle.table(1)), **dict(hole, drop_batch=drop))
+
+    def test_a_reading_that_nothing_places_counts_nothing_where_the_run_begins_at_batch_1(self):
+        self.case('verified', batches=[(2, 10, [('', [(1, 9, 5, 1), (2, NOON, 5)], Bundle.table(1))])], next_seq=3,
+                  links=[('', 'api')], quantity='5', readings=1, amount='0.05')
+
+    def test_batch_1_is_chained_to_the_grant(self):
+        self.case('refused: batch 1 of stream 000102030405060708090a0b0c0d0e0f: batch 1, chained', first_previous=bytes(32))
 
     def test_an_anchor_places_earlier_readings_of_its_boot(self):
         self.assertEqual(self.outcome(Bundle(monotonic=True).encoded()), 'verified')
