@@ -58,7 +58,8 @@ struct CheckpointVerdict {
 Result<CheckpointVerdict> judge_checkpoint(const LogSightings& held, const CheckpointAnswer& answer,
                                            const PublicKey& collector_key, Timestamp now);
 
-/// Once after each connect and then every hour, whether or not an answer came.
+/// Once after each connect and then every hour, whether or not an answer came; and where the
+/// collector did not know the stream, because it answers nothing about the log then.
 class CheckpointSchedule {
  public:
   static constexpr Duration kPeriod = std::chrono::hours(1);
@@ -66,6 +67,7 @@ class CheckpointSchedule {
 
   void on_connected(Monotonic now);
   void on_disconnected() { due_.reset(); }
+  void on_unknown(Monotonic now) { on_connected(now); }
   /// True where it is time to ask: it counts as asked then.
   bool ask(Monotonic now);
   /// When to call ask() again; nothing while not connected.

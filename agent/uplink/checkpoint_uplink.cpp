@@ -44,6 +44,11 @@ void CheckpointUplink::on_disconnected() {
   timer_.cancel();
 }
 
+void CheckpointUplink::on_unknown() {
+  schedule_.on_unknown(clock_.monotonic());
+  ask_when_due();
+}
+
 void CheckpointUplink::ask_when_due() {
   if (!stream_) return;
   if (schedule_.ask(clock_.monotonic())) ask();

@@ -37,6 +37,8 @@ class CheckpointUplink {
   void stop();
   void on_connected();
   void on_disconnected();
+  /// The collector said that it does not know the stream: it may let it in now.
+  void on_unknown();
   /// Its signature verified.
   void on_answer(const CheckpointAnswer& answer);
 

@@ -199,6 +199,8 @@ void Uplink::on_answer(const io::MqttMessage& message) {
   const auto answer = read();
   if (!answer) return refuse("answer", answer.error());
   if (StreamUplink* stream = find(answer->stream)) stream->on_answer(*answer);
+  const bool billing = answer->stream == at(StreamClass::billing).stream();
+  if (billing && answer->verdict == Verdict::unknown_stream) checkpoints_.on_unknown();
 }
 
 void Uplink::refuse(const std::string& what, const Error& error) {

@@ -206,6 +206,10 @@ TEST_CASE("checkpoint schedule: once after each connect, then hourly", "[checkpo
   schedule.on_connected(later + hours(5) + std::chrono::seconds(1));
   REQUIRE_FALSE(schedule.ask(later + hours(5) + std::chrono::seconds(1)));
   REQUIRE(schedule.ask(later + hours(5) + minutes(1)));
+  // Nor does a collector that does not know the stream, but then it is asked again.
+  schedule.on_unknown(later + hours(5) + minutes(1) + std::chrono::seconds(9));
+  REQUIRE_FALSE(schedule.ask(later + hours(5) + minutes(1) + std::chrono::seconds(9)));
+  REQUIRE(schedule.ask(later + hours(5) + minutes(2)));
 }
 
 }  // namespace ledgerline::agent

@@ -85,6 +85,17 @@ TEST_CASE("checkpoints: what the collector shows is kept and named in the next q
   CHECK(desk.uplink.counters().verified == 1);
 }
 
+TEST_CASE("checkpoints: a collector that did not know the stream is asked again") {
+  Desk desk;
+  desk.clock.ms += 100'000;
+
+  desk.uplink.on_unknown();
+
+  REQUIRE(desk.until([&] { return desk.requests.size() == 2; }));
+  desk.answer(desk.note(8));
+  CHECK(desk.uplink.counters().verified == 1);
+}
+
 TEST_CASE("checkpoints: a log that is another one is kept as a contradiction") {
   Desk desk;
   desk.answer(desk.note(8));

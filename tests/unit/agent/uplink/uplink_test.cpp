@@ -292,9 +292,12 @@ TEST_CASE("uplink: a verdict other than continue stops sending and tells the ope
 TEST_CASE(
     "uplink: to a collector that does not know the stream it shows its grant, and asks again") {
   Desk desk(std::chrono::hours(1), true);
+  REQUIRE(desk.until([&] { return desk.client->checkpoint_requests.size() == 1; }));
+  desk.clock.ms += 2 * 60'000;
   desk.answer(Verdict::unknown_stream);
   REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
   REQUIRE(desk.client->introductions.size() == 1);
+  REQUIRE(desk.until([&] { return desk.client->checkpoint_requests.size() == 2; }));
   const auto message = open_signed(desk.client->introductions.front(), payload_type::kIntroduction);
   CHECK(verify(*message, desk.device.signer->public_key()));
   const auto introduction = decode_introduction(message->body);
