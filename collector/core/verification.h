@@ -71,7 +71,7 @@ class Verification {
   Status open_batches(const Stream& stream, const CloseStatement::Stream& closed);
   Status check_chain(const CloseStatement::Stream& closed, const std::vector<OpenBatch>& open,
                      const Stream& stream, size_t& run_begin);
-  Status check_totals(const Batch& before, const Batch& batch);
+  Status check_totals(const Totals& before, const Batch& batch);
   /// A monotonic reading that no anchor places must follow on a boot that is shown.
   Status check_clock(const Batch& batch, bool& boot_shown) const;
   Status check_complete();

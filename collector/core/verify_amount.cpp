@@ -242,6 +242,13 @@ Status Verification::check_lines() {
     if (asked) keys.insert({member_text(line, "subscription"), member_text(line, "meter")});
   }
   if (keys.empty()) return fail(refuse("the document has no such line"));
+  if (bundle_.question.line == 0 && !before_) {
+    for (const CloseStatement::Line& line : close_.lines) {
+      if (line.quantity.is_zero() || keys.contains({line.subscription, line.meter})) continue;
+      return fail(refuse("the document leaves out " + line_name({line.subscription, line.meter}) +
+                         ", which the close statement has"));
+    }
+  }
   for (const LineKey& key : keys) TRY_VOID(check_line(key));
   if (implausible_ > 0) {
     report_.not_proven.push_back(

@@ -113,11 +113,11 @@ Status Verification::check_chain(const CloseStatement::Stream& closed,
   return {};
 }
 
-Status Verification::check_totals(const Batch& before, const Batch& batch) {
+Status Verification::check_totals(const Totals& before, const Batch& batch) {
   if (!batch.disclosed.withheld.empty()) return {};
   ++added_up_;
   std::map<uint32_t, Int128> sums;
-  for (const auto& [meter, total] : before.manifest.totals) sums[meter] = total;
+  for (const auto& [meter, total] : before) sums[meter] = total;
   const Columns& columns = batch.disclosed.columns;
   for (size_t i = 0; i < columns.size(); ++i) sums[columns.meters[i]] += columns.values[i];
   for (const auto& [meter, total] : batch.manifest.totals) {
@@ -204,7 +204,8 @@ Status Verification::open_batches(const Stream& stream, const CloseStatement::St
     }
     TRY_VOID(apply_meter_tables(records, meters));
     follow(records, anchor);
-    if (i > run_begin) TRY_VOID(check_totals(batches_.back(), batch));
+    if (i > run_begin) TRY_VOID(check_totals(batches_.back().manifest.totals, batch));
+    if (i == run_begin && manifest.number == 1) TRY_VOID(check_totals({}, batch));
     batches_.push_back(std::move(batch));
   }
   if (run_begin > 0 && run_begin < open.size()) {

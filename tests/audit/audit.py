@@ -183,6 +183,9 @@ class Audit:
                                    'quantity': 0, 'readings': 0, 'amount': 0})]
             require(len(found) == 1, self._close_part, 'it has not one line of %s, %s' % name)
             asked[name] = found[0]
+        for close in self._closed.lines if not number and not self._before else ():
+            billed = (close.subscription, close.meter) in asked or close.quantity == 0
+            require(billed, self._document_part, 'it leaves out %s, %s, which the close has' % (close.subscription, close.meter))
         return list(asked.values())
 
     # 8
