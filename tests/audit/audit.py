@@ -185,7 +185,7 @@ class Audit:
             asked[name] = found[0]
         for close in self._closed.lines if not number and not self._before else ():
             billed = (close.subscription, close.meter) in asked or close.quantity == 0
-            require(billed, self._document_part, 'it leaves out %s, %s, which the close has' % (close.subscription, close.meter))
+            require(billed, 'document', 'it leaves out %s, %s, which the close has' % (close.subscription, close.meter))
         return list(asked.values())
 
     # 8
