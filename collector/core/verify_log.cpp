@@ -33,7 +33,7 @@ Status Verification::check_checkpoint() {
   if (!ours) return fail(refuse("the checkpoint is not signed by the collector"));
   checkpoint_ = note->checkpoint;
   std::string text = "checkpoint: the collector signed its log of " +
-                     count_text(checkpoint_.size, "leaf") + ", " + checkpoint_.origin;
+                     std::to_string(checkpoint_.size) + " leaves, " + checkpoint_.origin;
   bool witnessed = false;
   for (const Witness& witness : keys_.witnesses) {
     TRY(const auto signatures, cosignatures_of(*note, witness));

@@ -251,8 +251,9 @@ Status Verification::check_batches() {
   proven("batches: " + std::to_string(batches_.size()) + " of " +
          std::to_string(close_.streams.size()) + " streams with " + std::to_string(readings) +
          " readings, each signed with its device's key, chained without a hole up to the newest "
-         "that the close statement names, which is a leaf of the log; those of " +
-         std::to_string(added_up_) + " batches add up to the totals that the devices signed");
+         "that the close statement names, which is a leaf of the log; " +
+         std::to_string(added_up_) +
+         " batches withhold nothing, and add up to the totals that the devices signed");
   if (withheld > 0) {
     report_.withheld.push_back(std::to_string(withheld) +
                                " sections of batches, with readings of other subjects: their "
