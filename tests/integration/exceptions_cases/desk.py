@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 WHO = 'Ann'         # whom work is given to
 OPERATOR = 'demo'   # whose key signs what is done
 PERIOD_MS = 600_000
-PATIENCE_S = 120  # that it happens is tested, not how soon: also with sanitizers, on a busy machine
+PATIENCE_S = 300  # that it happens is tested, not how soon: also with sanitizers, on a busy machine
 COLLECTOR = '''state = "state"
 catalog = "@CATALOG@"
 listen = "127.0.0.1:@COLLECTOR_PORT@"
