@@ -121,6 +121,7 @@ prepare_collector() {
     fill "$TEMPLATES/collector.toml.in" "$STATE/collector/collector.toml"
     run "$COLLECTOR" check --config "$STATE/collector/collector.toml"
     prepare_operator
+    # shellcheck disable=SC2119
     load_catalog
 }
 
@@ -131,6 +132,7 @@ prepare_operator() {
 }
 
 # load_catalog OPTION...: what the files of the catalog folder say comes into force.
+# shellcheck disable=SC2120 # tests pass options
 load_catalog() {
     run "$COLLECTOR" catalog load --key "$OPERATOR_KEY" --config "$STATE/collector/collector.toml" "$@"
 }
