@@ -345,6 +345,14 @@ LISTS = {
 }
 
 
+def external_id_command(client, number):
+    """The document's id of ours, by the number that the invoice got when it was posted."""
+    rows = client.search_read('account.invoice', [['number', '=', number]], ['external_id'], 1)
+    if not rows or not rows[0]['external_id']:
+        raise ErpError('no invoice of ours has the number "%s"' % number)
+    print(rows[0]['external_id'])
+
+
 def close_command(client, key):
     found = client.find_id('project.work', ['external_id', '=', key])
     if found is None:
@@ -365,6 +373,8 @@ def parse_options():
         commands.add_parser(name, help=text).add_argument('--json', action='store_true')
     posting = commands.add_parser('post', help='validate and post one invoice')
     posting.add_argument('key', metavar='EXTERNAL_ID|ID')
+    naming = commands.add_parser('external-id', help="our id of an invoice, by its number")
+    naming.add_argument('number', metavar='NUMBER')
     closing = commands.add_parser('close', help='close one maintenance order, as field service does')
     closing.add_argument('key', metavar='EXTERNAL_ID')
     waiting = commands.add_parser('wait', help='until the server answers a login')
@@ -389,6 +399,8 @@ def main():
                 show(rows)
         elif options.command == 'post':
             post_command(client, options.key)
+        elif options.command == 'external-id':
+            external_id_command(client, options.number)
         elif options.command == 'close':
             close_command(client, options.key)
     except (ErpError, OSError) as error:
