@@ -78,8 +78,8 @@ Status resume_rating(Store& store, const std::string& reason, Timestamp now) {
   mode.resumed_epoch = epoch;
   mode.resume_reason = reason;
   mode.resumed_at = now;
-  TRY_VOID(store.put_recovery_mode(mode));
-  io::log_warn("rating_resumed", {io::kv("epoch", epoch), io::kv("reason", reason)});
+  // The exception first: killed in between, rating is still halted and this command can be given
+  // again; the other way round nothing would ever close the exception.
   std::vector<ExceptionUpsert> looked_at;
   TRY(auto rows, exceptions_of(store, exception_kind::kNewEpoch));
   for (ExceptionRow& row : rows) {
@@ -87,7 +87,10 @@ Status resume_rating(Store& store, const std::string& reason, Timestamp now) {
     row.last_seen = now;
     looked_at.push_back({UpsertMode::clear, std::move(row)});
   }
-  return store.upsert_exceptions(looked_at);
+  TRY_VOID(store.upsert_exceptions(looked_at));
+  TRY_VOID(store.put_recovery_mode(mode));
+  io::log_warn("rating_resumed", {io::kv("epoch", epoch), io::kv("reason", reason)});
+  return {};
 }
 
 Status change_mode(Store& store, Signer* signer, const CommandLine& options, Timestamp now) {

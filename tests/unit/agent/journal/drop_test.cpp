@@ -293,12 +293,8 @@ TEST_CASE("a tombstone begins behind what the collector has, where that skeleton
   Device& device = forgetful.device;
   const auto status = device.status();
   const BatchNumber after = status.oldest_batch - 3;
-  if (status.oldest_skeleton <= after) {
-    CHECK(tombstone_of(first_after(device, after)).first_batch == after + 1);
-  }
-  if (status.oldest_skeleton > 2) {
-    CHECK(tombstone_of(first_after(device, 1)).first_batch == 1);
-  }
+  REQUIRE(status.oldest_skeleton <= after);
+  CHECK(tombstone_of(first_after(device, after)).first_batch == after + 1);
   device.open();  // it survives a restart
   CHECK(tombstone_of(first_after(device, 0)).last_batch == status.oldest_batch - 1);
 }
