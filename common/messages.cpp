@@ -44,6 +44,11 @@ Result<Message> parsed(ByteView body) {
 std::string str(const Bytes& bytes) { return string_of(bytes); }
 Bytes bytes(const std::string& text) { return copy_of(bytes_of(text)); }
 
+Result<std::optional<Challenge>> challenge_of(const std::string& bytes) {
+  if (bytes.empty()) return std::nullopt;
+  return Challenge::from(bytes);
+}
+
 Result<KeyAlgorithm> algorithm_of(v1::KeyAlgorithm value) {
   if (value != v1::ED25519 && value != v1::ECDSA_P256_SHA256) return bad("algorithm");
   return static_cast<KeyAlgorithm>(value);
@@ -396,6 +401,7 @@ Bytes encode(const Resume& value) {
   out.set_receipt_number(value.receipt_number);
   if (!value.receipt.empty())
     CHECK_INVARIANT(out.mutable_receipt()->ParseFromString(str(value.receipt)));
+  if (value.challenge) out.set_challenge(value.challenge->str());
   return serialised(out);
 }
 
@@ -409,6 +415,7 @@ Result<Resume> decode_resume(ByteView body) {
   out.acked_upto = in.acked_upto();
   out.receipt_number = in.receipt_number();
   if (in.has_receipt()) out.receipt = serialised(in.receipt());
+  TRY(out.challenge, challenge_of(in.challenge()));
   return out;
 }
 
@@ -438,6 +445,7 @@ Bytes encode(const Answer& value) {
   if (!value.receipt.empty())
     CHECK_INVARIANT(out.mutable_receipt()->ParseFromString(str(value.receipt)));
   out.set_detail(value.detail);
+  if (value.challenge) out.set_challenge(value.challenge->str());
   return serialised(out);
 }
 
@@ -451,6 +459,7 @@ Result<Answer> decode_answer(ByteView body) {
   if (in.has_receipt()) out.receipt = serialised(in.receipt());
   if (in.detail().size() > kDetailMax) return bad("detail");
   out.detail = in.detail();
+  TRY(out.challenge, challenge_of(in.challenge()));
   return out;
 }
 

@@ -136,6 +136,8 @@ struct Heartbeat {
 };
 
 using Nonce = FixedId<struct NonceTag, 16>;
+/// What a collector must hear back before it believes that a resume is of now.
+using Challenge = FixedId<struct ChallengeTag, 16>;
 
 struct Resume {
   StreamId stream;
@@ -145,6 +147,7 @@ struct Resume {
   BatchNumber acked_upto = 0;
   uint64_t receipt_number = 0;
   Bytes receipt;  // Signed Receipt, the newest that the device keeps; empty before the first
+  std::optional<Challenge> challenge = {};  // of the newest answer that had one
 };
 
 /// Of a stream that its collector does not know any more, signed with the key in it.
@@ -170,6 +173,7 @@ struct Answer {
   Verdict verdict = Verdict::continue_;
   Bytes receipt;  // Signed Receipt, or empty
   std::string detail;
+  std::optional<Challenge> challenge = {};  // the device is to ask again and repeat it
 };
 
 struct CheckpointRequest {

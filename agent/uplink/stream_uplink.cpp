@@ -125,7 +125,7 @@ void StreamUplink::send_resume() {
                asked_ = std::move(*state);
                const Resume resume{asked_.stream,  *nonce_,           asked_.head_batch,
                                    asked_.head_id, asked_.acked_upto, asked_.receipt_number,
-                                   asked_.receipt};
+                                   asked_.receipt, challenge_};
                auto bytes = sign(payload_type::kResume, encode(resume), signer_);
                if (!bytes) return halt("the device key does not sign: " + bytes.error().text());
                ++status_.resumes;
@@ -246,6 +246,10 @@ void StreamUplink::on_answer(const Answer& answer) {
   if (!nonce_ || answer.nonce != *nonce_) return;
   nonce_.reset();
   ++status_.answers;
+  if (answer.challenge && answer.challenge != challenge_) {
+    challenge_ = answer.challenge;
+    return perform(window_.ask_again(moment()));
+  }
   status_.verdict = answer.verdict;
   if (unknown && !introduced_ && introduce()) {
     introduced_ = true;

@@ -119,9 +119,10 @@ class StreamUplink {
       std::make_shared<bool>(true);  // handlers posted by others ask it first
   SendWindow window_;
   StreamId stream_;
-  std::optional<Nonce> nonce_;   // of the resume that waits for its answer
-  ResumeState asked_;            // what that resume said
-  uint64_t receipt_number_ = 0;  // of the newest receipt stored
+  std::optional<Nonce> nonce_;          // of the resume that waits for its answer
+  std::optional<Challenge> challenge_;  // that the collector wants to hear back
+  ResumeState asked_;                   // what that resume said
+  uint64_t receipt_number_ = 0;         // of the newest receipt stored
   size_t waiting_ = 0;
   bool beating_ = false;
   bool introduced_ = false;  // since the collector knew the stream last, or refused it

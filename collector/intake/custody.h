@@ -96,7 +96,9 @@ class Custody {
       : store_(store),
         signer_(signer),
         clock_(clock),
-        checkpoint_file_(std::move(checkpoint_file)) {}
+        checkpoint_file_(std::move(checkpoint_file)) {
+    random_bytes(challenge_secret_);
+  }
 
   /// At start: where the store lacks what the file's checkpoint says, it was put back from an older
   /// copy, and another epoch of the log begins before anything is shown to anybody.
@@ -183,7 +185,11 @@ class Custody {
   Status report_unknown(const StreamGrant& grant, const std::string& why, Timestamp now);
   Status read_recovery();
   Status answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
-                std::string detail, std::vector<Outbound>& out);
+                std::string detail, std::vector<Outbound>& out,
+                std::optional<Challenge> challenge = {});
+  /// Nobody can know it before it was answered, and it is good until the stream goes on or a proof
+  /// with it was believed.
+  [[nodiscard]] Challenge challenge_of(const StreamRow& row) const;
   /// The stream's newest receipt, numbered above `newest_issued` where that is not ours: a store
   /// that was put back from a backup numbers on from what its agents hold.
   Result<Bytes> receipt_of(StreamRow row, uint64_t newest_issued);
@@ -208,6 +214,7 @@ class Custody {
   std::map<StreamId, Monotonic> asked_who_;
   std::map<StreamId, Monotonic> reported_;  // and when an exception was written about them
   std::optional<Monotonic> recovery_read_at_;
+  std::array<uint8_t, 32> challenge_secret_{};
 };
 
 }  // namespace ledgerline::collector

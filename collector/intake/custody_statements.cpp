@@ -146,7 +146,10 @@ Status Custody::take_resume(const Arrival& arrival, const Topic& topic,
   const bool may_number_on =
       verdict.verdict == Verdict::continue_ && resume->receipt_number <= kReceiptNumberMax;
   TRY(auto receipt, receipt_of(noted, may_number_on ? resume->receipt_number : 0));
-  return answer(*resume, topic, verdict.verdict, std::move(receipt), verdict.detail, out);
+  std::optional<Challenge> challenge;
+  if (verdict.verdict == Verdict::rollback || noted.rolled_back) challenge = challenge_of(noted);
+  return answer(*resume, topic, verdict.verdict, std::move(receipt), verdict.detail, out,
+                challenge);
 }
 
 Result<StreamRow> Custody::note_resume(const Resume& resume, StreamRow row) {
@@ -156,7 +159,9 @@ Result<StreamRow> Custody::note_resume(const Resume& resume, StreamRow row) {
     const Verdict verdict = judged(row, resume).verdict;
     const bool rolled_back = verdict == Verdict::rollback;
     if (row.status != StreamStatus::open) return row;
-    if (rolled_back != row.rolled_back) {
+    // Anybody may have sent an old resume again; only of one that answers us it is known to be new.
+    const bool turned = rolled_back != row.rolled_back && resume.challenge == challenge_of(row);
+    if (turned) {
       change.rolled_back = rolled_back;
       change.exceptions.push_back(rolled_back ? rollback_opened(row, resume, clock_.now())
                                               : rollback_ended(row, clock_.now()));
@@ -174,7 +179,9 @@ Result<StreamRow> Custody::note_resume(const Resume& resume, StreamRow row) {
     const bool again = !admitted && admitted.error().code() == Errc::conflict;
     if (!admitted && (!again || attempt == kConflictsMax)) return fail(admitted.error());
     TRY(row, store_.stream(row.grant.stream));
-    if (!again) return row;
+    if (again) continue;
+    if (turned) random_bytes(challenge_secret_);
+    return row;
   }
 }
 
@@ -278,13 +285,22 @@ Status Custody::read_recovery() {
 }
 
 Status Custody::answer(const Resume& resume, const Topic& topic, Verdict verdict, Bytes receipt,
-                       std::string detail, std::vector<Outbound>& out) {
+                       std::string detail, std::vector<Outbound>& out,
+                       std::optional<Challenge> challenge) {
   Topic to = topic;
   to.leaf = TopicLeaf::answer;
-  const Answer answer{resume.stream, resume.nonce, verdict, std::move(receipt), std::move(detail)};
+  const Answer answer{resume.stream,      resume.nonce,      verdict,
+                      std::move(receipt), std::move(detail), challenge};
   TRY(auto bytes, sign(payload_type::kAnswer, encode(answer), signer_));
   out.push_back({to.text(), std::move(bytes), false});
   return {};
+}
+
+Challenge Custody::challenge_of(const StreamRow& row) const {
+  Bytes text(challenge_secret_.begin(), challenge_secret_.end());
+  text.insert(text.end(), row.grant.stream.view().begin(), row.grant.stream.view().end());
+  append_big_endian64(text, row.head_number);
+  return *Challenge::from(sha256(text).view().first(Challenge::kSize));
 }
 
 }  // namespace ledgerline::collector

@@ -84,17 +84,19 @@ struct Desk {
     client->handlers.on_message(
         {device.topic(TopicLeaf::receipt), encode_receipt_set({bytes}), true});
   }
-  void answer(Verdict verdict, const Nonce& nonce, Signer& signer, const Receipt& receipt) const {
+  void answer(Verdict verdict, const Nonce& nonce, Signer& signer, const Receipt& receipt,
+              std::optional<Challenge> challenge = {}) const {
     const Answer answer{device.grant.stream,
                         nonce,
                         verdict,
                         *sign(payload_type::kReceipt, encode(receipt), *collector),
-                        {}};
+                        {},
+                        challenge};
     client->handlers.on_message({device.topic(TopicLeaf::answer),
                                  *sign(payload_type::kAnswer, encode(answer), signer), false});
   }
-  void answer(Verdict verdict) const {
-    answer(verdict, client->resume->nonce, *collector, receipt(1, 0));
+  void answer(Verdict verdict, std::optional<Challenge> challenge = {}) const {
+    answer(verdict, client->resume->nonce, *collector, receipt(1, 0), challenge);
   }
   bool until(const std::function<bool()>& condition) { return run_until(runtime, condition); }
   void settle() {
@@ -260,6 +262,24 @@ TEST_CASE("uplink: a receipt of a frozen stream says that readings cannot be del
   desk.say(frozen, *desk.collector);
   REQUIRE(desk.until([&] { return desk.uplink->undeliverable(); }));
   CHECK_THAT(desk.uplink->status().alarm, Catch::Contains("cannot be delivered"));
+}
+
+TEST_CASE("uplink: an answer with a challenge is followed by a resume that repeats it") {
+  Desk desk;
+  const Challenge challenge(std::array<uint8_t, Challenge::kSize>{7});
+  CHECK_FALSE(desk.client->resume->challenge);
+
+  desk.answer(Verdict::rollback, challenge);
+  REQUIRE(desk.until([&] { return desk.client->resumes == 2; }));
+  CHECK(desk.client->resume->challenge == challenge);
+  CHECK(desk.uplink->status().alarm.empty());
+  CHECK_FALSE(desk.uplink->undeliverable());
+
+  desk.answer(Verdict::rollback, challenge);
+  REQUIRE(desk.until([&] { return desk.uplink->status().verdict == Verdict::rollback; }));
+  desk.settle();
+  CHECK(desk.client->resumes == 2);
+  CHECK(desk.uplink->undeliverable());
 }
 
 TEST_CASE("uplink: a verdict other than continue stops sending and tells the operator what to do") {

@@ -73,7 +73,15 @@ class Desk {
     resume.acked_upto = acked;
     resume.receipt_number = number;
     resume.receipt = std::move(shown);
-    return answer_in(accept(TopicLeaf::resume, device.resume(resume))).verdict;
+    resume.challenge = challenge;
+    last_resume = device.resume(resume);
+    return hear(last_resume);
+  }
+  /// As an agent does: what the collector wants to hear back goes into the next resume.
+  Verdict hear(const Bytes& resume) {
+    const Answer answer = answer_in(accept(TopicLeaf::resume, resume));
+    challenge = answer.challenge;
+    return answer.verdict;
   }
   static Answer answer_in(const std::vector<Outbound>& out) {
     REQUIRE(out.size() == 1);
@@ -97,6 +105,8 @@ class Desk {
   SteppedClock clock;
   Custody custody{*store, *signer, clock};
   Bytes signed_grant;
+  Bytes last_resume;
+  std::optional<Challenge> challenge;  // of the newest answer
 };
 
 }  // namespace
@@ -227,6 +237,8 @@ TEST_CASE("rollback: what is held beyond the device is said, until the device go
   desk.send(chain, 1, 5);
 
   REQUIRE(desk.resume(chain, 3, 3, 3) == Verdict::rollback);
+  CHECK(desk.exceptions("rollback").empty());
+  REQUIRE(desk.resume(chain, 3, 3, 3) == Verdict::rollback);
 
   const auto open = desk.exceptions("rollback");
   REQUIRE(open.size() == 1);
@@ -238,6 +250,48 @@ TEST_CASE("rollback: what is held beyond the device is said, until the device go
   desk.send(chain, 6, 6);
   CHECK(desk.exceptions("rollback").empty());
   CHECK_FALSE(desk.row().rolled_back);
+}
+
+TEST_CASE("rollback: a resume of the past that comes again says nothing about now") {
+  Desk desk;
+  desk.enroll();
+  const auto chain = desk.device.chain(6);
+  desk.send(chain, 1, 3);
+  REQUIRE(desk.resume(chain, 3, 3, 3) == Verdict::continue_);
+  const Bytes old = desk.last_resume;
+  desk.send(chain, 4, 5);
+
+  for (int again = 0; again < 3; ++again) REQUIRE(desk.hear(old) == Verdict::rollback);
+  CHECK(desk.exceptions("rollback").empty());
+
+  // What a device that was put back proved about itself is no proof once it has gone on.
+  REQUIRE(desk.resume(chain, 3, 3, 3) == Verdict::rollback);
+  const Bytes proof = desk.last_resume;
+  REQUIRE(desk.exceptions("rollback").size() == 1);
+  desk.send(chain, 6, 6);
+  REQUIRE(desk.exceptions("rollback").empty());
+  REQUIRE(desk.hear(proof) == Verdict::rollback);
+  CHECK(desk.exceptions("rollback").empty());
+}
+
+TEST_CASE("rollback: ends where the device proves that it has all again, and not by a replay") {
+  Desk desk;
+  desk.enroll();
+  const auto chain = desk.device.chain(5);
+  desk.send(chain, 1, 5);
+  REQUIRE(desk.resume(chain, 5, 5, 5) == Verdict::continue_);
+  const Bytes whole = desk.last_resume;
+  REQUIRE(desk.resume(chain, 3, 3, 3) == Verdict::rollback);
+  REQUIRE(desk.resume(chain, 3, 3, 3) == Verdict::rollback);
+  const Bytes proof = desk.last_resume;
+  REQUIRE(desk.exceptions("rollback").size() == 1);
+
+  REQUIRE(desk.hear(whole) == Verdict::continue_);
+  CHECK(desk.exceptions("rollback").size() == 1);
+  REQUIRE(desk.resume(chain, 5, 5, 5) == Verdict::continue_);
+  CHECK(desk.exceptions("rollback").empty());
+  REQUIRE(desk.hear(proof) == Verdict::rollback);
+  CHECK(desk.exceptions("rollback").empty());
 }
 
 TEST_CASE("fork: says which batch, how many starts of the agent, and what to do") {
