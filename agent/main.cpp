@@ -12,6 +12,7 @@
 #include "agent/ops/command_line.h"
 #include "agent/ops/commands.h"
 #include "agent/ops/config.h"
+#include "agent/ops/diag.h"
 #include "agent/ops/enrolment.h"
 #include "agent/ops/report.h"
 #include "agent/uplink/uplink.h"
@@ -428,9 +429,11 @@ Result<int> run(const AgentConfig& config, PreparedInputs inputs, Clock& clock) 
 Result<int> perform(const CommandLine& options) {
   TRY_VOID(io::set_log_level(options.log_level));
   const auto names = input_names();
+  io::SystemClock clock;
+  if (options.verb == CommandLine::Verb::diag)
+    return diag(read_config(options.config, names), options, clock, std::cout);
   TRY(const AgentConfig config, read_config(options.config, names));
   TRY(auto inputs, prepare_inputs(config));
-  io::SystemClock clock;
   switch (options.verb) {
     case CommandLine::Verb::run:
       return run(config, std::move(inputs), clock);
@@ -442,6 +445,8 @@ Result<int> perform(const CommandLine& options) {
       return enroll(config, options, clock, std::cout);
     case CommandLine::Verb::record:
       return record(config, options, std::cout);
+    case CommandLine::Verb::diag:  // above: whatever the configuration is like
+      break;
   }
   return kExitConfig;
 }

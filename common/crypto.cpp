@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "common/certificate.h"
 #include "common/check.h"
 
 namespace ledgerline {
@@ -289,6 +290,32 @@ Result<Bytes> issue_certificate(ByteView certificate_request, std::string_view c
     return failure(Errc::internal, "a certificate cannot be issued");
   }
   return der_of(certificate.get(), [](X509* c, unsigned char** out) { return i2d_X509(c, out); });
+}
+
+Result<CertificateFacts> certificate_facts(std::string_view pem) {
+  const Bio in = memory(pem);
+  const Certificate certificate(PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr));
+  if (!certificate) return failure(Errc::reject, "there is no certificate in PEM text");
+  const auto name = [](const X509_NAME* of) {
+    const Bio bio(BIO_new(BIO_s_mem()));
+    X509_NAME_print_ex(bio.get(), of, 0, XN_FLAG_ONELINE);
+    return content(bio.get());
+  };
+  const auto time = [](const ASN1_TIME* of) {
+    const Bio bio(BIO_new(BIO_s_mem()));
+    ASN1_TIME_print(bio.get(), of);
+    return content(bio.get());
+  };
+  const Bio serial(BIO_new(BIO_s_mem()));
+  i2a_ASN1_INTEGER(serial.get(), X509_get0_serialNumber(certificate.get()));
+  const Bytes der =
+      der_of(certificate.get(), [](X509* c, unsigned char** out) { return i2d_X509(c, out); });
+  return CertificateFacts{.subject = name(X509_get_subject_name(certificate.get())),
+                          .issuer = name(X509_get_issuer_name(certificate.get())),
+                          .serial = content(serial.get()),
+                          .not_before = time(X509_get0_notBefore(certificate.get())),
+                          .not_after = time(X509_get0_notAfter(certificate.get())),
+                          .fingerprint = sha256(der).hex()};
 }
 
 std::string pem_encode(const std::string& label, ByteView bytes) {

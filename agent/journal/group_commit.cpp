@@ -12,23 +12,28 @@ bool GroupGate::admits(const RecordRequest& request) const {
          readings_ + request.items.size() <= options_.queue_readings_max;
 }
 
-void GroupGate::enqueue(const RecordRequest& request, Monotonic now) {
-  if (sizes_.empty()) oldest_ = now;
+void GroupGate::enqueue(const RecordRequest& request) {
+  catching_up_ =
+      catching_up_ || (request.bookmark && request.items.size() >= options_.catch_up_readings);
   sizes_.push_back(request.items.size());
   readings_ += request.items.size();
 }
 
 std::optional<Duration> GroupGate::start_in(Monotonic now) const {
   if (in_flight_ || sizes_.empty()) return std::nullopt;
-  const Duration waited = now - oldest_;
-  const bool full = readings_ >= options_.group_readings_max;
-  return full || waited >= options_.commit_interval ? Duration(0)
-                                                    : options_.commit_interval - waited;
+  // Half of the queue is left for those who come while the group is in flight.
+  const bool full =
+      readings_ >= options_.group_readings_max || sizes_.size() >= options_.queue_requests_max / 2;
+  if (full || catching_up_ || !begun_) return Duration(0);
+  const Duration since = now - *begun_;
+  return since >= options_.commit_interval ? Duration(0) : options_.commit_interval - since;
 }
 
-size_t GroupGate::begin() {
+size_t GroupGate::begin(Monotonic now) {
   CHECK_INVARIANT(!in_flight_ && !sizes_.empty());
   in_flight_ = true;
+  begun_ = now;
+  catching_up_ = false;
   size_t requests = 0;
   size_t readings = 0;
   while (!sizes_.empty()) {
@@ -91,7 +96,7 @@ void GroupCommit::Impl::record(RecordRequest request, std::function<void(RecordR
          .message = stopped ? "the agent is stopping" : "too many readings wait to be recorded"}));
     return;
   }
-  gate.enqueue(request, clock.monotonic());
+  gate.enqueue(request);
   queue.push_back({std::move(request), std::move(done)});
   start_when_due();
 }
@@ -113,7 +118,7 @@ void GroupCommit::Impl::start_when_due() {
 }
 
 void GroupCommit::Impl::start_group() {
-  const size_t count = gate.begin();
+  const size_t count = gate.begin(clock.monotonic());
   // Shared because std::function, which carries the work, must be copyable.
   auto requests = std::make_shared<std::vector<RecordRequest>>();
   Callbacks callbacks;

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "agent/journal/journal.h"
@@ -13,23 +14,29 @@
 namespace ledgerline::agent {
 
 struct GroupCommitOptions {
-  Duration commit_interval{0};       // waits this long after the first request for others to join
+  /// Commits begin at least this far apart: each costs the disk whole pages, however little is in
+  /// it. After a longer pause a request is committed at once; those behind it wait, and their
+  /// answers.
+  Duration commit_interval{0};
   size_t queue_requests_max = 1024;  // beyond either, record() answers Errc::retry at once
   size_t queue_readings_max = 65'536;
   size_t group_readings_max = 1024;  // of one transaction: bounds the pages that it copies
+  /// Of an input with a bookmark: it is behind, and reads on when this is recorded.
+  size_t catch_up_readings = 128;
 };
 
-/// Decides when a group starts. Pure: time comes in.
+/// Decides when a group starts: when the interval is over, or earlier where as many wait as a group
+/// takes, or an input catches up. Pure: time comes in.
 class GroupGate {
  public:
   explicit GroupGate(const GroupCommitOptions& options) : options_(options) {}
   /// False where the queue is full.
   [[nodiscard]] bool admits(const RecordRequest& request) const;
-  void enqueue(const RecordRequest& request, Monotonic now);
+  void enqueue(const RecordRequest& request);
   /// Nothing: wait for the commit in flight or for requests. Else how long to wait (0: start now).
   [[nodiscard]] std::optional<Duration> start_in(Monotonic now) const;
   /// How many requests from the front the group takes; it is in flight until end().
-  size_t begin();
+  size_t begin(Monotonic now);
   void end() { in_flight_ = false; }
   [[nodiscard]] bool in_flight() const { return in_flight_; }
   [[nodiscard]] size_t requests() const { return sizes_.size(); }
@@ -38,7 +45,8 @@ class GroupGate {
   GroupCommitOptions options_;
   std::deque<size_t> sizes_;  // readings of each waiting request
   size_t readings_ = 0;
-  Monotonic oldest_;
+  std::optional<Monotonic> begun_;  // the last group
+  bool catching_up_ = false;
   bool in_flight_ = false;
 };
 

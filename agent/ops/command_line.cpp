@@ -50,7 +50,12 @@ void describe(CLI::App& app, CommandLine& out) {
   CLI::App* record = add_verb(
       app, out, Verb::record, "record", "record one reading through the running agent",
       "ledgerline-agent record api.requests 250 --subject aqua --dimension route=/v2/maps");
-  for (CLI::App* sub : {check, status, enroll, record})
+  CLI::App* diag = add_verb(app, out, Verb::diag, "diag",
+                            "write one archive for support, without secrets: a tar file, mode 0600",
+                            "ledgerline-agent diag -o agent.tar; tar -xOf agent.tar");
+  diag->add_option("-o,--out", out.out, "the archive (default: ledgerline-agent-diag.tar)")
+      ->type_name("FILE");
+  for (CLI::App* sub : {check, status, enroll, record, diag})
     sub->add_flag("--json", out.json, "answer in JSON");
   auto* answer =
       enroll->add_option("--answer", out.answer, "the collector's answer, to be installed")

@@ -10,14 +10,15 @@
 namespace ledgerline::agent {
 
 struct CommandLine {
-  enum class Verb { run, check, status, enroll, record };
+  enum class Verb { run, check, status, enroll, record, diag };
   Verb verb = Verb::run;
   std::string config = "/etc/ledgerline/agent.toml";
   std::string log_level = "info";
   bool json = false;
+  /// Of the request (empty: state/enrolment-request.pem), or of the archive.
+  std::string out;
   // enroll
   std::string answer;  // file; empty: write a request
-  std::string out;     // of the request; empty: state/enrolment-request.pem
   std::string reason;
   bool replace = false;
   // record

@@ -143,12 +143,23 @@ Status read_diagnostic_journal(TomlTable& journal, AgentConfig& config) {
   return table.finish();
 }
 
+/// What waits for its commit longer than the promise of completeness waits would be late.
+Status must_be_recorded_in_time(TomlTable& journal, const AgentConfig& config) {
+  if (config.commit_interval < config.lateness || config.commit_interval == Duration(0)) return {};
+  return fail(journal.error_at(
+      "commit_interval",
+      "commit_interval is below lateness of [heartbeat], which is " +
+          std::to_string(config.lateness.count()) +
+          " ms: a reading that waits longer for its commit would be late. Raise lateness to more"));
+}
+
 Status read_journal(TomlTable& root, AgentConfig& config) {
   TRY(auto table, table_or_empty(root, "journal"));
   TRY(config.retention.quota_bytes, quota(table, config.retention.quota_bytes));
   TRY(config.commit_interval, duration_within(table, "commit_interval",
-                                              {milliseconds(0), milliseconds(1000),
-                                               "between 0ms and 1s", config.commit_interval}));
+                                              {milliseconds(0), std::chrono::minutes(1),
+                                               "between 0ms and 1m", config.commit_interval}));
+  TRY_VOID(must_be_recorded_in_time(table, config));
   TRY(config.retention.idempotency_window,
       duration_within(
           table, "idempotency_window",
@@ -232,9 +243,9 @@ Result<AgentConfig> parse_config(const std::string& text, const std::string& fil
     return fail(root.error_at("state", "state is a folder that only the agent writes to"));
   config.state = resolve_path(config.folder, state);
   TRY_VOID(read_broker(root, config));
+  TRY_VOID(read_heartbeat(root, config));
   TRY_VOID(read_journal(root, config));
   TRY_VOID(read_batch(root, config));
-  TRY_VOID(read_heartbeat(root, config));
   TRY_VOID(read_inputs(root, input_names, config));
   TRY_VOID(read_meters(root, config));
   TRY_VOID(root.finish());

@@ -25,49 +25,91 @@ void run_until(io::Runtime& runtime, const std::function<bool()>& done) {
 TEST_CASE("the first request starts a commit at once, those behind it wait for its end") {
   GroupGate gate({});
   REQUIRE(!gate.start_in({0}));
-  gate.enqueue(of_size(1), {0});
+  gate.enqueue(of_size(1));
   REQUIRE(gate.start_in({0}) == Duration(0));
-  REQUIRE(gate.begin() == 1);
+  REQUIRE(gate.begin({0}) == 1);
 
-  gate.enqueue(of_size(1), {1});
-  gate.enqueue(of_size(1), {2});
+  gate.enqueue(of_size(1));
+  gate.enqueue(of_size(1));
   REQUIRE(!gate.start_in({5}));
   gate.end();
   REQUIRE(gate.start_in({5}) == Duration(0));
-  REQUIRE(gate.begin() == 2);
+  REQUIRE(gate.begin({5}) == 2);
 }
 
-TEST_CASE("a commit interval waits for others, but not once the group is full") {
-  GroupGate gate({.commit_interval = Duration(20), .group_readings_max = 100});
-  gate.enqueue(of_size(1), {1'000});
-  REQUIRE(gate.start_in({1'000}) == Duration(20));
-  REQUIRE(gate.start_in({1'015}) == Duration(5));
+TEST_CASE("commits begin an interval apart, and after a longer pause at once") {
+  GroupGate gate({.commit_interval = Duration(20)});
+  gate.enqueue(of_size(1));
+  REQUIRE(gate.start_in({1'000}) == Duration(0));
+  gate.begin({1'000});
+  gate.enqueue(of_size(1));
+  gate.end();
+  REQUIRE(gate.start_in({1'003}) == Duration(17));
   REQUIRE(gate.start_in({1'020}) == Duration(0));
-  gate.enqueue(of_size(99), {1'001});
-  REQUIRE(gate.start_in({1'001}) == Duration(0));
+  gate.begin({1'020});
+  gate.end();
+  gate.enqueue(of_size(1));
+  REQUIRE(gate.start_in({1'041}) == Duration(0));
+}
+
+TEST_CASE(
+    "nothing waits for the interval once a group is full, half the queue is, or an input catches "
+    "up") {
+  const auto waiting = [](GroupCommitOptions options) {
+    options.commit_interval = Duration(20);
+    GroupGate gate(options);
+    gate.enqueue(of_size(1));
+    gate.begin({1'000});
+    gate.end();
+    return gate;
+  };
+  GroupGate by_readings = waiting({.group_readings_max = 100});
+  by_readings.enqueue(of_size(99));
+  REQUIRE(by_readings.start_in({1'001}) == Duration(19));
+  by_readings.enqueue(of_size(1));
+  REQUIRE(by_readings.start_in({1'001}) == Duration(0));
+
+  GroupGate by_requests = waiting({.queue_requests_max = 4});
+  by_requests.enqueue(of_size(1));
+  REQUIRE(by_requests.start_in({1'001}) == Duration(19));
+  by_requests.enqueue(of_size(1));
+  REQUIRE(by_requests.start_in({1'001}) == Duration(0));
+
+  GroupGate behind = waiting({.catch_up_readings = 10});
+  RecordRequest lines = of_size(9);
+  lines.bookmark = Bookmark{.name = "file:/a", .value = {1}};
+  behind.enqueue(lines);
+  REQUIRE(behind.start_in({1'001}) == Duration(19));
+  lines.items.push_back(calls(1));
+  behind.enqueue(lines);
+  REQUIRE(behind.start_in({1'001}) == Duration(0));
+  behind.begin({1'001});
+  behind.end();
+  behind.enqueue(of_size(10));
+  REQUIRE(behind.start_in({1'002}) == Duration(19));
 }
 
 TEST_CASE("a group takes requests up to its size, at least one") {
   GroupGate gate({.group_readings_max = 100});
-  for (const size_t size : {60, 50, 200, 10}) gate.enqueue(of_size(size), {0});
+  for (const size_t size : {60, 50, 200, 10}) gate.enqueue(of_size(size));
   for (const size_t expected : {1, 1, 1, 1}) {
-    REQUIRE(gate.begin() == expected);
+    REQUIRE(gate.begin({0}) == expected);
     gate.end();
   }
-  for (const size_t size : {60, 40, 1}) gate.enqueue(of_size(size), {0});
-  REQUIRE(gate.begin() == 2);
+  for (const size_t size : {60, 40, 1}) gate.enqueue(of_size(size));
+  REQUIRE(gate.begin({0}) == 2);
 }
 
 TEST_CASE("the queue is bounded in requests and in readings") {
   GroupGate by_requests({.queue_requests_max = 2});
-  by_requests.enqueue(of_size(1), {0});
-  by_requests.enqueue(of_size(1), {0});
+  by_requests.enqueue(of_size(1));
+  by_requests.enqueue(of_size(1));
   REQUIRE(!by_requests.admits(of_size(1)));
-  by_requests.begin();
+  by_requests.begin({0});
   REQUIRE(by_requests.admits(of_size(1)));
 
   GroupGate by_readings({.queue_readings_max = 10});
-  by_readings.enqueue(of_size(8), {0});
+  by_readings.enqueue(of_size(8));
   REQUIRE(!by_readings.admits(of_size(3)));
   REQUIRE(by_readings.admits(of_size(2)));
 }
@@ -178,12 +220,13 @@ TEST_CASE("what cannot be asked for again is recorded at the end, also without a
   const auto unexpected = [](const RecordResult&) { FAIL("nobody waits any more"); };
   RecordRequest urgent = of_size(2);
   urgent.can_wait = false;
-  commits.record(of_size(1), unexpected);
+  commits.record(of_size(1), unexpected);  // committed at once; the others wait for the interval
+  commits.record(of_size(5), unexpected);
   commits.record(urgent, unexpected);
 
   runtime.storage().join();
   commits.record_the_rest();
   commits.record_the_rest();
 
-  CHECK(device.status().next_seq == 3);
+  CHECK(device.status().next_seq == 4);
 }
