@@ -20,6 +20,7 @@
 #include "common/io/log.h"
 #include "common/io/mqtt.h"
 #include "common/io/runtime.h"
+#include "common/io/supervisor.h"
 #include "common/io/system.h"
 #include "common/printable.h"
 
@@ -84,6 +85,15 @@ UplinkOptions uplink_options(const AgentConfig& config, const Enrolled& enrolled
   return options;
 }
 
+/// What `systemctl status` shows.
+std::string uplink_line(const UplinkStatus& status) {
+  if (!status.alarm.empty()) return status.alarm;
+  if (status.undeliverable) return "the collector takes nothing more: ledgerline-agent status";
+  if (status.connected) return "connected to the broker";
+  return "recording; not connected to the broker" +
+         (status.connection_failure.empty() ? "" : ": " + status.connection_failure);
+}
+
 UplinkReport report_of(const UplinkStatus& status) {
   return {.connected = status.connected,
           .failure = status.connection_failure,
@@ -123,7 +133,7 @@ class Agent final : public ReportPort {
  public:
   Agent(const AgentConfig& config, PreparedInputs inputs, std::unique_ptr<Signer> signer,
         const Enrolled& enrolled, std::unique_ptr<Journal> journal, DiagnosticStream diagnostic,
-        Clock& clock, const ClockAnchor& first_anchor)
+        Clock& clock, const ClockAnchor& first_anchor, io::SupervisorSettings supervisor)
       : config_(config),
         clock_(clock),
         signer_(std::move(signer)),
@@ -136,6 +146,7 @@ class Agent final : public ReportPort {
         uplink_(runtime_, clock_, {*journal_, diagnostic_journal_.get()}, *signer_,
                 enrolled.collector_key, uplink_options(config, enrolled, holds_),
                 io::mqtt_factory(runtime_), [this](const Error& error) { storage_failed(error); }),
+        supervisor_(runtime_, supervisor_options(std::move(supervisor))),
         inputs_(std::move(inputs)) {
     RecordPort* diagnostic_port = &no_diagnostics_;
     RecordPort* beside_billing = &no_diagnostics_;
@@ -167,7 +178,9 @@ class Agent final : public ReportPort {
     runtime_.on_stop([this] {
       for (const PreparedInput& each : inputs_) each.input->stop();
       uplink_.stop();
+      supervisor_.stop();
     });
+    supervisor_.start();
     every(tick_timer_, std::clamp(config_.batch.age_max / 4, Duration(50), Duration(1000)), [this] {
       commit_.tick();
       if (diagnostic_commit_) diagnostic_commit_->tick();
@@ -268,17 +281,29 @@ class Agent final : public ReportPort {
         });
   }
 
+  io::Supervisor::Options supervisor_options(io::SupervisorSettings settings) {
+    return {.settings = std::move(settings),
+            .work = [this]() -> Status {
+              TRY_VOID(read_journals());
+              return {};
+            },
+            .on_failure = [this](const Error& error) { storage_failed(error); },
+            .status = [this] { return uplink_line(uplink_.status()); }};
+  }
+
+  /// On the storage thread.
+  Result<JournalStatuses> read_journals() {
+    JournalStatuses out;
+    TRY(out.billing, journal_->status());
+    if (diagnostic_journal_) {
+      TRY(out.diagnostic, diagnostic_journal_->status());
+    }
+    return out;
+  }
+
   void with_journal_status(std::function<void(const JournalStatuses&)> then) {
     io::on_storage(
-        runtime_,
-        [this]() -> Result<JournalStatuses> {
-          JournalStatuses out;
-          TRY(out.billing, journal_->status());
-          if (diagnostic_journal_) {
-            TRY(out.diagnostic, diagnostic_journal_->status());
-          }
-          return out;
-        },
+        runtime_, [this] { return read_journals(); },
         [this, then = std::move(then)](const Result<JournalStatuses>& status) {
           if (!status) return storage_failed(status.error());
           then(*status);
@@ -323,6 +348,7 @@ class Agent final : public ReportPort {
   PromiseHolds holds_;
   GroupCommit commit_;
   Uplink uplink_;
+  io::Supervisor supervisor_;
   DeliveryGate gate_{commit_, [this] { return uplink_.undeliverable(); }};
   std::unique_ptr<GroupCommit> diagnostic_commit_;
   std::unique_ptr<DeliveryGate> diagnostic_gate_;
@@ -405,6 +431,7 @@ DiagnosticStream open_diagnostics(const AgentConfig& config, const Enrolled& enr
 }
 
 Result<int> run(const AgentConfig& config, PreparedInputs inputs, Clock& clock) {
+  TRY(auto supervisor, io::supervisor_settings());
   auto keys = load_keys(config);
   TRY(const Enrolled enrolled, required_enrolment(config, keys));
   TRY(auto journal,
@@ -422,7 +449,7 @@ Result<int> run(const AgentConfig& config, PreparedInputs inputs, Clock& clock) 
     meters.rows[i].number = kDiagnosticMeters + 1 + static_cast<uint32_t>(i);
   auto diagnostic = open_diagnostics(config, enrolled, boot, meters, clock);
   Agent agent(config, std::move(inputs), std::move(keys->signer), enrolled, std::move(journal),
-              std::move(diagnostic), clock, boot.anchor);
+              std::move(diagnostic), clock, boot.anchor, std::move(supervisor));
   return agent.run(meters.rows);
 }
 

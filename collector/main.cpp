@@ -22,6 +22,7 @@
 #include "common/io/mqtt.h"
 #include "common/io/private_file.h"
 #include "common/io/runtime.h"
+#include "common/io/supervisor.h"
 #include "common/io/system.h"
 #include "common/printable.h"
 
@@ -77,7 +78,7 @@ std::string recovery_text(const CustodyCounters& custody) {
 class Collector {
  public:
   Collector(const CollectorConfig& config, Clock& clock, std::unique_ptr<Store> store,
-            std::unique_ptr<Signer> signer, const Catalog& none)
+            std::unique_ptr<Signer> signer, const Catalog& none, io::SupervisorSettings supervisor)
       : config_(config),
         clock_(clock),
         store_(std::move(store)),
@@ -89,13 +90,18 @@ class Collector {
         commerce_(*store_, *signer_, none, {.zone_database = read_zone_database()},
                   &changed_series_),
         intake_(runtime_, clock_, *store_, *signer_, intake_options(config),
-                io::mqtt_factory(runtime_), [this](LeafNumber) { fold(); }) {}
+                io::mqtt_factory(runtime_), [this](LeafNumber) { fold(); }),
+        supervisor_(runtime_, supervisor_options(std::move(supervisor))) {}
 
   Result<int> run() {
     TRY_VOID(start_dispatchers());
     TRY_VOID(start_http());
     intake_.start();
-    runtime_.on_stop([this] { intake_.stop(); });
+    runtime_.on_stop([this] {
+      intake_.stop();
+      supervisor_.stop();
+    });
+    supervisor_.start();
     runtime_.spawn("commerce", run_commerce({.runtime = &runtime_,
                                              .clock = &clock_,
                                              .runner = &commerce_,
@@ -151,18 +157,31 @@ class Collector {
     return {};
   }
 
+  io::Supervisor::Options supervisor_options(io::SupervisorSettings settings) {
+    return {.settings = std::move(settings),
+            .work = [this]() -> Status {
+              TRY_VOID(store_->log_head());
+              return {};
+            },
+            .on_failure = [this](const Error& error) { storage_failed(error); },
+            .status = [this] { return health(); }};
+  }
+
+  /// One line: of /healthz, and what `systemctl status` shows.
+  std::string health() {
+    const IntakeStatus status = intake_.status();
+    std::string line = "ok";
+    if (!status.connected) line += ", not connected to the broker: " + status.connection_failure;
+    if (fold_counters_.stalled) line += ", the fold has stopped: " + fold_error_;
+    line += recovery_text(status.custody);
+    if (!catalog_error_.empty()) line += ", nothing is rated: " + catalog_error_;
+    if (!connectors_missing_.empty())
+      line += ", the catalog names connectors that are not configured: " + connectors_missing_;
+    return line;
+  }
+
   io::HttpResponse answer(const io::HttpRequest& request) {
-    if (request.path == "/healthz") {
-      const IntakeStatus status = intake_.status();
-      std::string body = "ok";
-      if (!status.connected) body += ", not connected to the broker: " + status.connection_failure;
-      if (fold_counters_.stalled) body += ", the fold has stopped: " + fold_error_;
-      body += recovery_text(status.custody);
-      if (!catalog_error_.empty()) body += ", nothing is rated: " + catalog_error_;
-      if (!connectors_missing_.empty())
-        body += ", the catalog names connectors that are not configured: " + connectors_missing_;
-      return {.body = body + "\n"};
-    }
+    if (request.path == "/healthz") return {.body = health() + "\n"};
     if (request.path != "/metrics")
       return {.status = 404, .body = "there is /metrics and /healthz\n"};
     std::vector<const Dispatcher*> dispatchers;
@@ -297,6 +316,7 @@ class Collector {
   AccountRunner accounts_;
   CommerceRunner commerce_;
   Intake intake_;
+  io::Supervisor supervisor_;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;
   std::unique_ptr<io::HttpServer> http_;
   boost::asio::steady_timer versions_timer_{runtime_.context()};
@@ -313,13 +333,15 @@ class Collector {
 };
 
 Result<int> run(const CollectorConfig& config, Clock& clock) {
+  TRY(auto supervisor, io::supervisor_settings());
   TRY(const Catalog none, Catalog::read({}));
   TRY_VOID(io::check_private_file(config.broker_private_key));
   TRY(auto store, open_store(config));
   TRY(auto signer, load_or_make_signer(config));
   TRY_VOID(store->ensure_origin(first_epoch(signer->public_key())));
   TRY_VOID(write_access_list(config, *store, clock.now(), true));
-  Collector collector(config, clock, std::move(store), std::move(signer), none);
+  Collector collector(config, clock, std::move(store), std::move(signer), none,
+                      std::move(supervisor));
   return collector.run();
 }
 
