@@ -5,10 +5,10 @@
 
 #include "agent/core/delivery_gate.h"
 #include "agent/core/recorder_by_class.h"
+#include "agent/inputs/boot_id.h"
 #include "agent/inputs/inputs.h"
 #include "agent/journal/group_commit.h"
 #include "agent/journal/journal.h"
-#include "agent/ops/clock_watch.h"
 #include "agent/ops/command_line.h"
 #include "agent/ops/commands.h"
 #include "agent/ops/config.h"
@@ -58,6 +58,13 @@ ClockAnchor read_clocks(Clock& clock) {
   return {.monotonic = clock.monotonic(),
           .wall = clock.now(),
           .synchronised = io::clock_is_synchronised()};
+}
+
+void log_clock(ClockVerdict news, const ClockAnchor& now) {
+  const auto wall = io::kv("wall", to_rfc3339(now.wall));
+  const auto synchronised = io::kv("synchronised", now.synchronised ? "yes" : "no");
+  if (news == ClockVerdict::believed) return io::log_warn("clock_anchored", {wall, synchronised});
+  io::log_warn("clock_not_believed", {wall, synchronised, io::kv("why", to_string(news))});
 }
 
 uint32_t random32() {
@@ -133,14 +140,13 @@ class Agent final : public ReportPort {
  public:
   Agent(const AgentConfig& config, PreparedInputs inputs, std::unique_ptr<Signer> signer,
         const Enrolled& enrolled, std::unique_ptr<Journal> journal, DiagnosticStream diagnostic,
-        Clock& clock, const ClockAnchor& first_anchor, io::SupervisorSettings supervisor)
+        Clock& clock, io::SupervisorSettings supervisor)
       : config_(config),
         clock_(clock),
         signer_(std::move(signer)),
         journal_(std::move(journal)),
         diagnostic_journal_(std::move(diagnostic.journal)),
         no_diagnostics_(diagnostic.why_none),
-        clock_watch_(first_anchor),
         commit_(runtime_, clock_, *journal_, *signer_, {.commit_interval = config.commit_interval},
                 [this](const Error& error) { storage_failed(error); }),
         uplink_(runtime_, clock_, {*journal_, diagnostic_journal_.get()}, *signer_,
@@ -184,8 +190,8 @@ class Agent final : public ReportPort {
     every(tick_timer_, std::clamp(config_.batch.age_max / 4, Duration(50), Duration(1000)), [this] {
       commit_.tick();
       if (diagnostic_commit_) diagnostic_commit_->tick();
+      watch_clock();
     });
-    every(clock_timer_, config_.heartbeat_interval, [this] { watch_clock(); });
     io::log_info("ready", {io::kv("tenant", config_.tenant), io::kv("device", config_.device),
                            io::kv("inputs", inputs_.size()), io::kv("meters", meters.size())});
     const int code = runtime_.run();
@@ -264,20 +270,21 @@ class Agent final : public ReportPort {
         });
   }
 
+  /// Each journal judges for itself; what is news for billing is logged.
   void watch_clock() {
-    const auto anchor = clock_watch_.observe(read_clocks(clock_));
-    if (!anchor) return;
-    io::log_warn("clock_stepped", {io::kv("wall", to_rfc3339(anchor->wall)),
-                                   io::kv("synchronised", anchor->synchronised ? "yes" : "no")});
+    if (watching_clock_) return;
+    watching_clock_ = true;
+    const ClockAnchor now = read_clocks(clock_);
     io::on_storage(
         runtime_,
-        [this, anchor = *anchor]() -> Status {
-          TRY_VOID(journal_->add_anchor(anchor));
-          if (diagnostic_journal_) TRY_VOID(diagnostic_journal_->add_anchor(anchor));
-          return {};
+        [this, now]() -> Result<ClockVerdict> {
+          if (diagnostic_journal_) TRY_VOID(diagnostic_journal_->observe_clocks(now));
+          return journal_->observe_clocks(now);
         },
-        [this](const Status& added) {
-          if (!added) storage_failed(added.error());
+        [this, now](const Result<ClockVerdict>& news) {
+          watching_clock_ = false;
+          if (!news) return storage_failed(news.error());
+          if (*news != ClockVerdict::unchanged) log_clock(*news, now);
         });
   }
 
@@ -344,7 +351,6 @@ class Agent final : public ReportPort {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Journal> diagnostic_journal_;  // nullptr without a diagnostic stream
   NoStream no_diagnostics_;
-  ClockWatch clock_watch_;
   PromiseHolds holds_;
   GroupCommit commit_;
   Uplink uplink_;
@@ -355,7 +361,7 @@ class Agent final : public ReportPort {
   std::unique_ptr<RecorderByClass> recorder_;
   PreparedInputs inputs_;
   boost::asio::steady_timer tick_timer_{runtime_.context()};
-  boost::asio::steady_timer clock_timer_{runtime_.context()};
+  bool watching_clock_ = false;
 };
 
 /// The meters of the configuration, then those of each input, with the journals' numbers.
@@ -442,14 +448,15 @@ Result<int> run(const AgentConfig& config, PreparedInputs inputs, Clock& clock) 
                   .software = kSoftware,
                   .configuration_hash = config.hash,
                   .meters = {},
-                  .anchor = read_clocks(clock)};
+                  .clocks = read_clocks(clock),
+                  .machine = read_boot_id("/proc").value_or("")};
   Meters meters = all_meters(config, inputs);
   TRY_VOID(begin_boot(*journal, boot, meters.billing, 0, meters.rows));
   for (const size_t i : meters.diagnostic)
     meters.rows[i].number = kDiagnosticMeters + 1 + static_cast<uint32_t>(i);
   auto diagnostic = open_diagnostics(config, enrolled, boot, meters, clock);
   Agent agent(config, std::move(inputs), std::move(keys->signer), enrolled, std::move(journal),
-              std::move(diagnostic), clock, boot.anchor, std::move(supervisor));
+              std::move(diagnostic), clock, std::move(supervisor));
   return agent.run(meters.rows);
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "agent/core/anchoring.h"
 #include "common/check.h"
 
 namespace ledgerline::agent {
@@ -68,8 +69,7 @@ class Merger {
 
   [[nodiscard]] int64_t wall_ms(const Reading& reading) const {
     if (!reading.monotonic_time || !context_.anchor) return reading.time_ms;
-    return (context_.anchor->wall + (Monotonic{reading.time_ms} - context_.anchor->monotonic))
-        .unix_ms();
+    return time_by(*context_.anchor, {reading.time_ms}).unix_ms();
   }
 
   [[nodiscard]] bool in_step(const Reading& row, const Reading& reading, Duration step) const {

@@ -5,6 +5,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "agent/core/anchoring.h"
 #include "common/check.h"
 
 namespace ledgerline::agent {
@@ -176,8 +177,7 @@ bool Planner::is_late(const Reading& reading) const {
   if (!state_.promised) return false;
   if (!reading.monotonic_time) return Timestamp(reading.time_ms) < *state_.promised;
   if (!state_.anchor) return false;
-  return state_.anchor->wall + (Monotonic{reading.time_ms} - state_.anchor->monotonic) <
-         *state_.promised;
+  return time_by(*state_.anchor, {reading.time_ms}) < *state_.promised;
 }
 
 /// Raw counter -> consumption since the last raw counter of the series.

@@ -103,6 +103,7 @@ Status Journal::Impl::load(const io::LmdbTxn& txn) {
   if (!grant_body) return {};
   TRY(grant, decode_grant(*grant_body));
   grant_hash = grant_id(*grant_body);
+  TRY_VOID(load_clock(txn));
   TRY(const ByteView state_value, require_checked(txn, keys::stream(keys::StreamPart::state)));
   TRY(state, values::decode_state(state_value));
   TRY(const auto log_value, get_checked(txn, keys::stream(keys::StreamPart::log)));
@@ -206,6 +207,7 @@ Status Journal::install_grant(const StreamGrant& grant, ByteView body) {
   TRY_VOID(j.commit(std::move(txn), next));
   j.grant = grant;
   j.grant_hash = next.head_id;
+  j.floor = grant.issued_at;
   return {};
 }
 
@@ -226,14 +228,24 @@ Result<std::vector<MeterRow>> Journal::begin_boot(const Boot& boot) {
                      .last_receipt_number = j.state.receipt_number,
                      .last_receipt_upto = j.state.acked_upto});
   if (numbered.changed) run.add(numbered.table);
-  run.add(boot.anchor);
+  const auto anchor = first_anchor(j.floor, j.anchor_of(boot.machine), boot.clocks);
+  Boots boots = j.boots_of(boot.machine);
+  const std::vector<Boots::Waiting> placed = anchor ? boots.waiting : std::vector<Boots::Waiting>();
+  if (anchor) {
+    run.add(*anchor);
+    boots.waiting.clear();
+  } else {
+    wait_for_time(boots, {.run = j.state.next_run, .first_seq = j.state.next_seq});
+  }
 
   const auto put = [&]() -> Status {
     StreamState next = j.state;
     next.boot_id = boot.boot_id;
-    next.anchor = boot.anchor;
+    next.anchor = anchor;
     TRY(auto txn, j.begin_growing());
+    if (anchor) TRY_VOID(j.place(txn, placed, *anchor, next));
     TRY_VOID(j.put_run(txn, run.columns(), next));
+    TRY_VOID(put_checked(txn, keys::stream(keys::StreamPart::boots), values::encode(boots)));
     if (numbered.changed) {
       TRY_VOID(
           put_checked(txn, keys::stream(keys::StreamPart::meters), values::encode(numbered.table)));
@@ -243,6 +255,7 @@ Result<std::vector<MeterRow>> Journal::begin_boot(const Boot& boot) {
   };
   TRY_VOID(j.with_room(put));
   j.keep_meters(std::move(numbered.table));
+  j.boots = std::move(boots);
   j.booted = true;
   return std::move(numbered.declared);
 }
@@ -260,21 +273,6 @@ Result<std::map<std::string, Bytes>> Journal::bookmarks() const {
     TRY(entry, cursor.next());
   }
   return out;
-}
-
-Status Journal::add_anchor(const ClockAnchor& anchor) {
-  auto& j = *impl_;
-  TRY_VOID(j.must_be_booted());
-  return j.with_room([&]() -> Status {
-    StreamState next = j.state;
-    next.anchor = anchor;
-    ColumnsBuilder run(next.next_seq);
-    run.add(anchor);
-    TRY(auto txn, j.begin_growing());
-    TRY_VOID(j.put_run(txn, run.columns(), next));
-    TRY_VOID(j.put_state(txn, next));
-    return j.commit(std::move(txn), std::move(next));
-  });
 }
 
 Result<std::vector<StoredBatch>> Journal::batches_after(BatchNumber number,
@@ -337,6 +335,7 @@ Result<ReceiptOutcome> Journal::store_receipt(const Receipt& receipt, ByteView s
     return j.commit(std::move(txn), std::move(next));
   };
   TRY_VOID(j.with_room(put));
+  j.floor = std::max(j.floor, receipt.issued_at);
   return ReceiptOutcome::stored;
 }
 
@@ -347,10 +346,13 @@ Result<Heartbeat> Journal::heartbeat(std::optional<Timestamp> hold) {
   TRY(const Space space, j.space());
   StreamState next = j.state;
   ++next.heartbeat_number;
-  const bool synchronised = next.anchor && next.anchor->synchronised;
-  const Timestamp believed = j.promise_clock.time(now, j.clock.monotonic(), synchronised);
-  const Timestamp complete = std::min(believed, hold.value_or(believed)) - j.options.lateness;
-  next.promised = std::max(next.promised.value_or(Timestamp()), complete);
+  const Monotonic monotonic = j.clock.monotonic();
+  if (next.anchor) {
+    const Timestamp believed = j.promise_clock.time(time_by(*next.anchor, monotonic), monotonic,
+                                                    next.anchor->synchronised);
+    const Timestamp complete = std::min(believed, hold.value_or(believed)) - j.options.lateness;
+    next.promised = std::max(next.promised.value_or(Timestamp()), complete);
+  }
   const auto put = [&]() -> Status {
     TRY(auto txn, j.env.begin_write());
     TRY_VOID(j.put_state(txn, next));
@@ -367,10 +369,10 @@ Result<Heartbeat> Journal::heartbeat(std::optional<Timestamp> hold) {
                    .boot_id = next.boot_id,
                    .acked_upto = next.acked_upto,
                    .receipt_number = next.receipt_number,
-                   .complete_through = *next.promised,
+                   .complete_through = next.promised.value_or(Timestamp()),
                    .free_bytes = quota > space.used_bytes ? quota - space.used_bytes : 0,
                    .sent_at = now,
-                   .monotonic = j.clock.monotonic(),
+                   .monotonic = monotonic,
                    .coarsening = next.coarse.has_value()};
 }
 
@@ -435,6 +437,7 @@ Result<JournalStatus> Journal::Impl::status() {
                        .damaged_forgotten = damaged_forgotten,
                        .seals_put_off = seals_put_off,
                        .coarsening = state.coarse.has_value(),
+                       .clock = clock_status(),
                        .dropped = dropped,
                        .log = log};
 }

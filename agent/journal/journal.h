@@ -19,6 +19,7 @@
 #include <span>
 #include <string>
 
+#include "agent/core/anchoring.h"
 #include "agent/core/batcher.h"
 #include "agent/core/outgoing.h"
 #include "agent/core/recorder.h"
@@ -47,7 +48,19 @@ struct Boot {
   std::string software;
   Digest configuration_hash;
   std::vector<MeterRow> meters;
-  ClockAnchor anchor;
+  ClockAnchor clocks;        // what they show now
+  std::string machine = {};  // the machine's boot as the kernel names it; empty: unknown
+};
+
+/// What the journal thinks of the wall clock.
+struct ClockStatus {
+  bool anchored = true;  // the agent's newest boot has a time
+  ClockVerdict doubt =
+      ClockVerdict::unchanged;  // why the clock is not believed; `unchanged`: it is
+  Duration doubted_for{0};
+  uint64_t doubts = 0;  // of this process: how often a clock began not to be believed
+  Seq waiting = 0;      // readings that are sealed once there is a time
+  Timestamp floor;      // the newest time that the collector signed for this stream
 };
 
 struct JournalStatus {
@@ -72,7 +85,8 @@ struct JournalStatus {
   uint64_t damaged_forgotten = 0;       // values that were damaged when it was time to forget them
   uint64_t seals_put_off = 0;           // for lack of a free page
   bool coarsening = false;              // full: readings that cannot wait are merged
-  Seq dropped = 0;                      // readings that a tombstone without a receipt stands for
+  ClockStatus clock;
+  Seq dropped = 0;  // readings that a tombstone without a receipt stands for
   LogSightings log;
 };
 
@@ -92,20 +106,25 @@ class Journal final : public Outgoing {
   [[nodiscard]] bool enrolled() const;
 
   /// Once after each start, before anything is recorded: boot record, meter table where it changed,
-  /// clock anchor. Returns boot.meters with their numbers. Errc::config where the meters are too
+  /// clock anchor where the clock can be believed; else nothing of this boot is sealed or promised
+  /// before it can. Returns boot.meters with their numbers. Errc::config where the meters are too
   /// many.
   Result<std::vector<MeterRow>> begin_boot(const Boot& boot);
   /// What inputs had read when they were recorded last, by name.
   [[nodiscard]] Result<std::map<std::string, Bytes>> bookmarks() const;
-  Status add_anchor(const ClockAnchor& anchor);
+  /// Records an anchor where `now` says something new that is believed (core/anchoring.h). The
+  /// first one of a boot stands before its readings, and before those of earlier boots of the agent
+  /// that wait in the same boot of the machine. Returns what is news, else `unchanged`.
+  Result<ClockVerdict> observe_clocks(const ClockAnchor& now);
 
   /// One synced transaction for the whole group; one answer per request. A full journal refuses
   /// what can wait (Errc::full) and merges the rest; one of a diagnostic stream gives up its oldest
   /// batches first. An Error means that nothing is known to be durable.
   Result<std::vector<RecordResult>> record(std::span<const RecordRequest> requests);
 
-  /// Seals what is due (or everything), each batch with its runs' removal in one transaction.
-  /// Returns how many batches. What finds no page left stays unsealed for another call.
+  /// Seals what is due (or everything), each batch with its runs' removal in one transaction; of a
+  /// long backlog that is due, a part. Returns how many batches. What finds no page left stays
+  /// unsealed for another call.
   Result<size_t> seal(SealWhen when, Signer& signer);
 
   /// One slice of deletions. True where another call would find more to do.

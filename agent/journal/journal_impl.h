@@ -1,6 +1,7 @@
 #pragma once
 // What the journal's parts share (journal.cpp: opening, boot, receipts, heartbeat;
-// journal_record.cpp, journal_coarse.cpp, journal_seal.cpp, journal_trim.cpp, journal_drop.cpp).
+// journal_clock.cpp, journal_record.cpp, journal_coarse.cpp, journal_seal.cpp, journal_trim.cpp,
+// journal_drop.cpp).
 // Nothing outside this folder includes it.
 //
 // Each change follows one pattern: copy the state, change the copy, put it with everything else
@@ -19,6 +20,9 @@
 #include "common/io/file_lock.h"
 
 namespace ledgerline::agent {
+
+/// Adds a boot that has no anchor; of too many the oldest goes on without a time.
+void wait_for_time(Boots& boots, const Boots::Waiting& boot);
 
 struct Journal::Impl {
   Impl(JournalOptions options_in, Clock& clock_in, io::LmdbEnv env_in,
@@ -46,7 +50,10 @@ struct Journal::Impl {
   uint64_t damaged_forgotten = 0;
   uint64_t seals_put_off = 0;
   PromiseClock promise_clock;  // of this process
-  Monotonic unsealed_since;    // at the latest the time of the oldest unsealed run
+  Timestamp floor;             // the newest time that the collector signed
+  Boots boots;                 // as stored last
+  ClockDoubt doubt;
+  Monotonic unsealed_since;  // at the latest the time of the oldest unsealed run
 
   Status load(const io::LmdbTxn& txn);
   void keep_meters(MeterTable table);
@@ -63,6 +70,18 @@ struct Journal::Impl {
   Status put_run(io::LmdbTxn& txn, const Columns& run, StreamState& next) const;
   /// And the key clock, so that it goes on from here after a restart.
   Status put_state(io::LmdbTxn& txn, const StreamState& next) const;
+  Status load_clock(const io::LmdbTxn& txn);
+  /// The newest anchor, where it is of this boot of the machine.
+  [[nodiscard]] std::optional<ClockAnchor> anchor_of(const std::string& machine) const;
+  /// Those that still wait when the agent boots: none where the machine did too.
+  [[nodiscard]] Boots boots_of(const std::string& machine) const;
+  /// Puts the anchor behind the boot record of each.
+  Status place(io::LmdbTxn& txn, const std::vector<Boots::Waiting>& waiting,
+               const ClockAnchor& anchor, StreamState& next) const;
+  /// Of the newest boot.
+  Status put_anchor(const ClockAnchor& anchor);
+  [[nodiscard]] ClockStatus clock_status() const;
+
   /// For what takes new pages; the last ones are for forgetting. Errc::full.
   Result<io::LmdbTxn> begin_growing();
   /// `change`, and once more after trimming where there was no page left for it.
@@ -101,6 +120,8 @@ struct Journal::Impl {
   /// The coarse run becomes an ordinary one where there is room again.
   Status end_coarsening_where_room();
 
+  /// Behind the last run that may be sealed.
+  [[nodiscard]] uint64_t sealing_end() const;
   /// One batch from the oldest runs, or several where it comes out too large. Returns how many.
   Result<size_t> seal_runs(Signer& signer);
   Result<Columns> take_runs(io::LmdbTxn& txn, StreamState& next) const;

@@ -1,5 +1,7 @@
 // Sealing: runs become batches, once and for ever, in the transaction that removes the runs.
 
+#include <algorithm>
+
 #include "agent/journal/journal_impl.h"
 #include "common/check.h"
 
@@ -24,13 +26,21 @@ uint32_t table_after(uint32_t before, const Columns& columns) {
   return before;
 }
 
+/// More waits for the next call: a backlog of weeks must not keep recording waiting.
+constexpr size_t kBatchesPerCall = 16;
+
 }  // namespace
+
+uint64_t Journal::Impl::sealing_end() const {
+  const uint64_t end = state.next_run - (state.coarse ? 1 : 0);
+  return boots.waiting.empty() ? end : std::min(end, boots.waiting.front().run);
+}
 
 /// Merges the oldest runs, as many as fit one batch and at least one, and removes them.
 Result<Columns> Journal::Impl::take_runs(io::LmdbTxn& txn, StreamState& next) const {
   ColumnsBuilder builder(next.sealed_next_seq);
   Unsealed batch;
-  const uint64_t end = next.next_run - (next.coarse ? 1 : 0);
+  const uint64_t end = sealing_end();
   while (next.first_run < end) {
     const Bytes key = keys::run(next.first_run);
     TRY(const ByteView value, require_checked(txn, key));
@@ -131,8 +141,11 @@ Result<size_t> Journal::seal(SealWhen when, Signer& signer) {
   TRY_VOID(j.end_coarsening_where_room());
   size_t batches = 0;
   const SealReason due = should_seal(j.clock.monotonic(), j.unsealed(), j.options.batch);
-  const bool everything = when == SealWhen::now || due == SealReason::age;
-  while (!j.unsealed().empty()) {
+  // What stands before a boot that waits for its time is of earlier boots, and so is due.
+  const bool everything =
+      when == SealWhen::now || due == SealReason::age || !j.boots.waiting.empty();
+  while (j.state.first_run < j.sealing_end()) {
+    if (when == SealWhen::due && batches >= kBatchesPerCall) break;
     const bool more = everything || should_seal(j.clock.monotonic(), j.unsealed(),
                                                 j.options.batch) != SealReason::none;
     if (!more) break;

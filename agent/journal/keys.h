@@ -7,7 +7,8 @@
 //   table               tuple                       value (values.h), followed by CRC-32C[4]
 //   0x00 meta           "format"                    format[4]
 //   0x10 stream part    stream part[1]              1 grant, 2 state, 3 meter table, 4 receipt,
-//                                                   5 key clock, 6 dropped, 7 log
+//                                                   5 key clock, 6 dropped, 7 log,
+//                                                   8 boots
 //   0x20 run            stream run_number[8]        readings of one commit, not sealed yet
 //   0x30 batch          stream batch_number[8]      sealed bytes
 //   0x31 skeleton       stream batch_number[8]      id, seqs, totals
@@ -34,7 +35,8 @@ enum class StreamPart : uint8_t {
   receipt = 4,
   key_clock = 5,
   dropped = 6,
-  log = 7
+  log = 7,
+  boots = 8
 };
 
 Bytes format();

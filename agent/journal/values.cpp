@@ -362,6 +362,27 @@ Result<LogSightings> decode_log_sightings(ByteView bytes) {
   return in.finished(out, "sight of the collector's log");
 }
 
+Bytes encode(const Boots& boots) {
+  CHECK_INVARIANT(boots.waiting.size() <= Boots::kWaitingMax);
+  Writer out;
+  out.text(boots.machine).u16(static_cast<uint16_t>(boots.waiting.size()));
+  for (const auto& each : boots.waiting) out.u64(each.run).u64(each.first_seq);
+  return out.take();
+}
+
+Result<Boots> decode_boots(ByteView bytes) {
+  Reader in(bytes);
+  Boots out;
+  out.machine = in.text();
+  const uint16_t count = in.u16();
+  if (count > Boots::kWaitingMax) in.refuse();
+  for (uint16_t i = 0; i < count && in.ok(); ++i) {
+    const uint64_t run = in.u64();
+    out.waiting.push_back({.run = run, .first_seq = in.u64()});
+  }
+  return in.finished(std::move(out), "list of boots");
+}
+
 Bytes encode_raw(int64_t raw) { return Writer().i64(raw).take(); }
 
 Result<int64_t> decode_raw(ByteView bytes) {

@@ -21,6 +21,7 @@
 //   log      := epoch[4] size[8] note count[1] { note } has_conflict[1]
 //               [ epoch[4] at[8] text note note ]   why, held, shown
 //   note     := length[4] bytes
+//   boots    := text count[2] { run[8] first_seq[8] }   of the machine; those that wait for a time
 
 #include <array>
 #include <optional>
@@ -93,6 +94,21 @@ struct Dropped {
   StoredRun records;  // the newest boot record among them, and the newest clock anchor since
 };
 
+/// The machine's boot as the kernel names it ("": unknown), and the boots of the agent in it that
+/// have no clock anchor yet, in order. What they recorded is not sealed.
+struct Boots {
+  struct Waiting {
+    uint64_t run = 0;  // of its boot record
+    Seq first_seq = 1;
+    friend bool operator==(const Waiting&, const Waiting&) = default;
+  };
+  /// Older ones go on without a time.
+  static constexpr size_t kWaitingMax = 256;
+  std::string machine;
+  std::vector<Waiting> waiting;
+  friend bool operator==(const Boots&, const Boots&) = default;
+};
+
 struct Seen {
   Hour hour = 0;
   std::vector<SeqRange> ranges;
@@ -113,6 +129,7 @@ Bytes encode(std::span<const KeyHash> hashes);
 Bytes encode(const KeyClock& key_clock);
 Bytes encode(const Dropped& dropped);
 Bytes encode(const LogSightings& sightings);
+Bytes encode(const Boots& boots);
 Bytes encode_raw(int64_t raw);
 
 Result<uint32_t> decode_format(ByteView bytes);
@@ -127,6 +144,7 @@ Result<KeyClock> decode_key_clock(ByteView bytes);
 /// records.section views into `bytes`.
 Result<Dropped> decode_dropped(ByteView bytes);
 Result<LogSightings> decode_log_sightings(ByteView bytes);
+Result<Boots> decode_boots(ByteView bytes);
 Result<int64_t> decode_raw(ByteView bytes);
 
 }  // namespace values

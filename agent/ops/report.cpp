@@ -75,6 +75,15 @@ Json diagnostic_of(const DiagnosticReport& diagnostic) {
   return out;
 }
 
+Json clock_of(const ClockStatus& clock) {
+  const bool doubted = clock.doubt != ClockVerdict::unchanged;
+  return Json::object({{"believed", Json::boolean(clock.anchored && !doubted)},
+                       {"why", Json::string(doubted ? std::string(to_string(clock.doubt)) : "")},
+                       {"seconds", number(static_cast<uint64_t>(clock.doubted_for.count() / 1000))},
+                       {"waiting", number(clock.waiting)},
+                       {"not_before", Json::string(to_rfc3339(clock.floor))}});
+}
+
 bool flag_at(const Json& report, std::string_view name) {
   const Json* found = report.find(name);
   return found != nullptr && found->is(Json::Kind::boolean) && found->as_bool();
@@ -103,6 +112,22 @@ std::string log_text(const Json& log) {
                 "notes (status --json, log.conflict) to who audits the collector; a new epoch of "
                 "its log ends this\n"
               : "; both signed notes are kept\n");
+}
+
+/// Empty where the clock is believed.
+std::string clock_text(const Json& clock) {
+  if (flag_at(clock, "believed")) return "";
+  std::string out = "  CLOCK      NOT BELIEVED for " + text_at(clock, "seconds") + " seconds: ";
+  if (text_at(clock, "why") == to_string(ClockVerdict::unsynchronised_step)) {
+    return out +
+           "it was stepped, but no time source vouches for it; readings go by the time before the "
+           "step. Let NTP set it (timedatectl, chronyc)\n";
+  }
+  return out + "the collector signed this stream's last receipt at " +
+         text_at(clock, "not_before") + "; " + text_at(clock, "waiting") +
+         " readings are kept and wait for a time, nothing of them is sent. Set the clock: NTP, a "
+         "real-time clock or date -s; they are placed then. A reboot before that leaves them "
+         "without a time\n";
 }
 
 std::string totals_text(const Json& report) {
@@ -197,6 +222,7 @@ Json status_report(const AgentConfig& config, const JournalStatus& journal,
        {"quota_bytes", number(journal.quota_bytes)},
        {"disk_free_bytes", number(journal.disk_free_bytes)},
        {"coarsening", Json::boolean(journal.coarsening)},
+       {"clock", clock_of(journal.clock)},
        {"totals", totals_of(journal)}});
   if (!journal.log.newest.empty()) out.set("log", log_of(journal.log));
   if (live) {
@@ -227,6 +253,7 @@ std::string status_text(const Json& report) {
   const std::string promised = text_at(report, "complete_through");
   out += "  complete   " +
          (promised.empty() ? std::string("nothing promised yet") : "through " + promised) + "\n";
+  if (const Json* clock = report.find("clock")) out += clock_text(*clock);
   if (const Json* log = report.find("log")) out += log_text(*log);
   if (const Json* uplink = report.find("uplink"))
     out += "  uplink     " + uplink_text(*uplink) + "\n";
@@ -255,6 +282,10 @@ std::string metrics_text(const JournalStatus& journal, const LiveReport& live,
   out.counter("damaged_values_forgotten_total", journal.damaged_forgotten);
   out.counter("seals_put_off_total", journal.seals_put_off);
   out.gauge("disk_free_bytes", journal.disk_free_bytes);
+  out.gauge("clock_believed",
+            journal.clock.anchored && journal.clock.doubt == ClockVerdict::unchanged ? 1 : 0);
+  out.counter("clock_doubts_total", journal.clock.doubts);
+  out.gauge("readings_without_time", journal.clock.waiting);
   out.gauge("uplink_connected", live.uplink.connected ? 1 : 0);
   out.gauge("uplink_alarm", live.uplink.alarm.empty() ? 0 : 1);
   out.gauge("uplink_undeliverable", live.uplink.undeliverable ? 1 : 0);

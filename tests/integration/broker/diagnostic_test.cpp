@@ -88,7 +88,7 @@ struct Rig {
          .software = "test",
          .configuration_hash = {},
          .meters = {meter},
-         .anchor = {.monotonic = clock.monotonic(), .wall = clock.now()}}));
+         .clocks = {.monotonic = clock.monotonic(), .wall = clock.now()}}));
     stream.commit = std::make_unique<agent::GroupCommit>(
         runtime, clock, *stream.journal, signer(), agent::GroupCommitOptions{},
         [](const Error& error) { FAIL(error.text()); });

@@ -73,7 +73,8 @@ class Device {
              .stream_class = stream_class,
              .stream = *StreamId::from(std::string_view("0123456789abcdef")),
              .partition = 7,
-             .key = signer->public_key().id()};
+             .key = signer->public_key().id(),
+             .issued_at = Timestamp(1'790'000'000'000)};
     grant_body = encode(grant);
     open();
   }
@@ -96,9 +97,19 @@ class Device {
                       .meters = {{.name = "calls", .unit = "1"},
                                  {.name = "bytes", .unit = "By", .kind = MeterKind::register_},
                                  {.name = "level", .unit = "1", .kind = MeterKind::gauge}},
-                      .anchor = {.monotonic = clock.mono, .wall = clock.wall}};
+                      .clocks = clocks(),
+                      .machine = machine};
     const auto numbered = journal->begin_boot(record);
     if (!numbered) FAIL(numbered.error().text());
+  }
+
+  [[nodiscard]] ClockAnchor clocks() const {
+    return {.monotonic = clock.mono, .wall = clock.wall, .synchronised = synchronised};
+  }
+  ClockVerdict observe_clocks() {
+    const auto news = journal->observe_clocks(clocks());
+    if (!news) FAIL(news.error().text());
+    return *news;
   }
 
   RecordResult record(RecordRequest one) {
@@ -150,6 +161,8 @@ class Device {
 
   TemporaryFolder folder;
   FakeClock clock;
+  bool synchronised = false;
+  std::string machine;
   std::unique_ptr<Signer> signer = new_signer();
   JournalOptions options;
   StreamGrant grant;

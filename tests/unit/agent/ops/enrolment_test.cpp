@@ -9,7 +9,6 @@
 #include <sstream>
 
 #include "agent/journal/journal.h"
-#include "agent/ops/clock_watch.h"
 #include "agent/ops/command_line.h"
 #include "agent/ops/commands.h"
 #include "common/check.h"
@@ -410,30 +409,6 @@ TEST_CASE("the command line is read, and a mistake is a usage error") {
     REQUIRE_FALSE(help);
     CHECK(help.error().code == 0);
     CHECK(help.error().text.find("Example:") != std::string::npos);
-  }
-}
-
-TEST_CASE("a clock that was stepped needs an anchor, one that drifts does not") {
-  struct Case {
-    int64_t wall;
-    int64_t monotonic;
-    bool synchronised;
-    bool anchor;
-  };
-  const Case cases[] = {
-      {5'000, 5'000, true, false},      {5'400, 5'000, true, false}, {4'500, 5'000, true, false},
-      {5'501, 5'000, true, true},       {4'499, 5'000, true, true},  {5'000, 5'000, false, true},
-      {-86'400'000, 5'000, true, true},
-  };
-  for (const Case& c : cases) {
-    INFO(c.wall << " " << c.monotonic);
-    const Timestamp start(1'800'000'000'000);
-    ClockWatch watch({.monotonic = {100}, .wall = start, .synchronised = true});
-    const ClockAnchor now{.monotonic = {100 + c.monotonic},
-                          .wall = start + Duration(c.wall),
-                          .synchronised = c.synchronised};
-    CHECK(watch.observe(now).has_value() == c.anchor);
-    CHECK_FALSE(watch.observe(now).has_value());
   }
 }
 
