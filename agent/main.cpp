@@ -20,8 +20,10 @@
 #include "common/io/log.h"
 #include "common/io/mqtt.h"
 #include "common/io/runtime.h"
+#include "common/io/standalone.h"
 #include "common/io/supervisor.h"
 #include "common/io/system.h"
+#include "common/machine.h"
 #include "common/printable.h"
 
 namespace ledgerline::agent {
@@ -438,6 +440,10 @@ DiagnosticStream open_diagnostics(const AgentConfig& config, const Enrolled& enr
 
 Result<int> run(const AgentConfig& config, PreparedInputs inputs, Clock& clock) {
   TRY(auto supervisor, io::supervisor_settings());
+  if (const auto end = clock_end()) {
+    io::log_warn("clock_ends", {io::kv("at", to_rfc3339(*end)),
+                                io::kv("action", "move to a 64-bit system before")});
+  }
   auto keys = load_keys(config);
   TRY(const Enrolled enrolled, required_enrolment(config, keys));
   TRY(auto journal,
@@ -490,6 +496,7 @@ Result<int> perform(const CommandLine& options) {
 
 int main(int argc, char** argv) {
   using namespace ledgerline;
+  io::stand_alone();
   io::guard_memory();
   const auto options = agent::parse_command_line(argc, argv);
   if (!options) {

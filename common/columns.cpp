@@ -381,7 +381,7 @@ const DimensionSet& Columns::dimensions(size_t i) const {
 
 size_t Columns::index_of(Seq seq) const {
   if (seq <= first_seq) return 0;
-  if (seqs.empty()) return std::min<Seq>(seq - first_seq, size());
+  if (seqs.empty()) return static_cast<size_t>(std::min<Seq>(seq - first_seq, size()));
   return static_cast<size_t>(std::lower_bound(seqs.begin(), seqs.end(), seq) - seqs.begin());
 }
 

@@ -8,6 +8,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <utility>
+
 #include "common/certificate.h"
 #include "common/check.h"
 
@@ -146,16 +148,19 @@ bool set_random_serial(X509* certificate) {
   return BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 
+bool set_time(ASN1_TIME* time, int64_t unix_s) {
+  return std::in_range<time_t>(unix_s) &&
+         ASN1_TIME_set(time, static_cast<time_t>(unix_s)) != nullptr;
+}
+
 /// Fills a client certificate for the request's key. False where OpenSSL refuses a part.
 bool fill_certificate(X509* certificate, X509* issuer, EVP_PKEY* key,
                       const CertificateOrder& order) {
   set_common_name(X509_get_subject_name(certificate), order.common_name);
   return X509_set_version(certificate, X509_VERSION_3) == 1 && set_random_serial(certificate) &&
          X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) == 1 &&
-         ASN1_TIME_set(X509_getm_notBefore(certificate),
-                       static_cast<time_t>(order.not_before_unix_s)) != nullptr &&
-         ASN1_TIME_set(X509_getm_notAfter(certificate),
-                       static_cast<time_t>(order.not_after_unix_s)) != nullptr &&
+         set_time(X509_getm_notBefore(certificate), order.not_before_unix_s) &&
+         set_time(X509_getm_notAfter(certificate), order.not_after_unix_s) &&
          X509_set_pubkey(certificate, key) == 1 &&
          add_extension(certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
          add_extension(certificate, issuer, NID_key_usage, "critical,digitalSignature") &&

@@ -66,10 +66,13 @@ Result<Columns> join_sections(std::span<const Columns> sections, Seq first_seq, 
     size_t section = kNone;
     size_t index = 0;
   };
-  std::vector<Place> places(last_seq - (first_seq - 1));
+  // The manifest names at most Columns::kReadingsMax seqs, the sections none beyond them.
+  CHECK_INVARIANT(last_seq - (first_seq - 1) <= Columns::kReadingsMax);
+  const auto index_of = [first_seq](Seq seq) { return static_cast<size_t>(seq - first_seq); };
+  std::vector<Place> places(index_of(last_seq + 1));
   for (size_t s = 0; s < sections.size(); ++s) {
     for (size_t i = 0; i < sections[s].size(); ++i) {
-      Place& place = places.at(sections[s].seq(i) - first_seq);
+      Place& place = places.at(index_of(sections[s].seq(i)));
       if (place.section != kNone)
         return fail(Errc::corrupt, "a batch's sections hold the same reading twice");
       place = {.section = s, .index = i};

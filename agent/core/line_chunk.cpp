@@ -152,7 +152,8 @@ BadLine drop_line(LineChunk& chunk, size_t index, const std::string& reason) {
     }
     ++kept;
   }
-  const std::string_view rest = std::string_view(chunk.bytes).substr(offset - chunk.begin);
+  const auto begin = static_cast<size_t>(offset - chunk.begin);  // one of its lines
+  const std::string_view rest = std::string_view(chunk.bytes).substr(begin);
   chunk.after.counters.readings -= chunk.items.size() - kept;
   ++chunk.after.counters.bad_lines;
   chunk.items.resize(kept);

@@ -35,6 +35,13 @@ uint64_t bytes_wanted(const Space& space, const RetentionLimits& limits) {
 
 }  // namespace
 
+uint64_t map_bytes(const RetentionLimits& limits) {
+  constexpr uint64_t kPage = 4096;
+  constexpr uint64_t kTrimBytes = 1 << 20;
+  const uint64_t size = limits.quota_bytes + limits.reserve_bytes + kTrimBytes;
+  return (size + kPage - 1) / kPage * kPage;
+}
+
 Hour hour_of(Timestamp t) {
   const int64_t hour = std::max<int64_t>(t.unix_ms(), 0) / kHourMs;
   return static_cast<Hour>(std::min<int64_t>(hour, UINT32_MAX));

@@ -29,6 +29,10 @@ struct RetentionLimits {
   size_t slice_keys = 256;
 };
 
+/// The address space that a journal of these limits takes: quota, reserve, and a mebibyte because
+/// forgetting copies pages before it frees any; whole pages.
+uint64_t map_bytes(const RetentionLimits& limits);
+
 /// Hours since 1970 by KeyClock: the buckets of idempotency keys.
 using Hour = uint32_t;
 Hour hour_of(Timestamp t);

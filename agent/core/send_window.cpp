@@ -209,7 +209,8 @@ void SendWindow::plan_fetch(Moment at, Actions& actions) {
   } else {
     while (again_.contains(last + 1)) ++last;
   }
-  const size_t count = std::min<size_t>(limits_.batches_max - in_flight_.size(), last - first + 1);
+  const auto count = static_cast<size_t>(
+      std::min<uint64_t>(limits_.batches_max - in_flight_.size(), last - first + 1));
   fetching_ = true;
   actions.fetch = Fetch{++fetch_, first - 1, count, std::max(room, OpenBatch::kSealedSizeMax)};
 }

@@ -38,7 +38,8 @@ Result<Passed> checkpoints_in(const FileHandle& file, uint64_t size, const Store
 Result<std::optional<uint64_t>> last_line_end(const FileHandle& file, uint64_t from,
                                               uint64_t size) {
   const uint64_t begin = size - std::min(size - from, kLastLineMax);
-  TRY(const std::string text, file.read(begin, size - begin));
+  TRY(const std::string text,
+      file.read(begin, static_cast<size_t>(size - begin)));  // kLastLineMax at most
   const size_t end = text.rfind('\n');
   if (end != std::string::npos) return std::optional<uint64_t>(begin + end + 1);
   return from > 0 ? std::optional<uint64_t>(from) : std::nullopt;

@@ -16,10 +16,12 @@ namespace ledgerline::agent {
 
 namespace {
 
+static_assert(sizeof(off_t) == 8, "files beyond 2 GiB");
+
 FileFacts facts_of(const struct stat& from) {
   return {.id = {.device = from.st_dev, .inode = from.st_ino},
           .size = static_cast<uint64_t>(from.st_size),
-          .modified_ns = from.st_mtim.tv_sec * 1'000'000'000 + from.st_mtim.tv_nsec};
+          .modified_ns = int64_t{from.st_mtim.tv_sec} * 1'000'000'000 + from.st_mtim.tv_nsec};
 }
 
 tl::unexpected<Error> failed(Errc code, const char* what) {

@@ -5,6 +5,7 @@
 
 #include "common/io/log.h"
 #include "common/json.h"
+#include "common/machine.h"
 
 namespace ledgerline::agent {
 
@@ -336,7 +337,10 @@ Result<std::unique_ptr<Input>> prepare_http_input(TomlTable options, const std::
                                  "the input needs socket = \"/run/ledgerline/agent.sock\" or "
                                  "listen = \"127.0.0.1:8787\", or both"));
   }
-  TRY(server.body_max, options.size("body_max", uint64_t{1} << 20));
+  TRY(const uint64_t body_max, options.size("body_max", uint64_t{1} << 20));
+  const auto held = to_size(body_max);  // a body lies in memory as a whole
+  if (!held) return fail(options.error_at("body_max", held.error().text()));
+  server.body_max = *held;
   if (server.body_max < 1024 || server.body_max > (16 << 20))
     return fail(options.error_at("body_max", "between 1KiB and 16MiB"));
   TRY_VOID(options.finish());

@@ -12,6 +12,8 @@
 
 namespace ledgerline::agent {
 
+static_assert(sizeof(off_t) == 8, "a journal's file may be larger than 2 GiB");
+
 Result<FileSpace> FileSpace::open(const std::string& file, Allocate allocate) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
   if (fd >= 0) return FileSpace(fd, std::move(allocate));

@@ -11,15 +11,9 @@ namespace ledgerline::agent {
 
 namespace {
 
-constexpr uint64_t kPage = 4096;
-/// Pages beyond quota and reserve: forgetting copies pages before it frees any.
-constexpr uint64_t kTrimBytes = 1 << 20;
-
 Result<io::LmdbEnv> open_env(const JournalOptions& options, bool read_only) {
-  const uint64_t size =
-      options.retention.quota_bytes + options.retention.reserve_bytes + kTrimBytes;
   return io::LmdbEnv::open({.folder = options.folder,
-                            .map_size_bytes = (size + kPage - 1) / kPage * kPage,
+                            .map_size_bytes = map_bytes(options.retention),
                             .read_only = read_only});
 }
 
@@ -152,9 +146,10 @@ Result<io::LmdbTxn> Journal::Impl::begin_growing() {
 
 Unsealed Journal::Impl::unsealed() const {
   const Seq end = state.coarse ? state.coarse->first_seq : state.next_seq;
-  return {.readings = end - state.sealed_next_seq,
-          .records = state.unsealed_records,
-          .plain_bytes = state.unsealed_bytes,
+  // All of it lies in the map, so its counts are sizes of this machine.
+  return {.readings = static_cast<size_t>(end - state.sealed_next_seq),
+          .records = static_cast<size_t>(state.unsealed_records),
+          .plain_bytes = static_cast<size_t>(state.unsealed_bytes),
           .oldest = unsealed_since};
 }
 

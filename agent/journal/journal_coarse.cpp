@@ -22,7 +22,7 @@ bool can_wait(const RecordRequest& request) {
 void name_rows(std::vector<RecordResult>& answers, const CoarseMerge& merge, Seq first) {
   for (auto& answer : answers) {
     if (!answer) continue;
-    for (Seq& seq : answer->seqs) seq = merge.seqs.at(seq - first);
+    for (Seq& seq : answer->seqs) seq = merge.seqs.at(static_cast<size_t>(seq - first));
   }
 }
 
@@ -61,10 +61,11 @@ Result<bool> Journal::Impl::coarsen_chunk(io::LmdbTxn& txn, std::span<const Reco
   TransactionLookups lookups(txn);
   TRY(RecordPlan plan, plan_record(recorder_state(next), meters, requests, lookups));
   TRY(const Columns open, open_coarse_run(txn, next));
-  const CoarseContext context{.meters = meters,
-                              .anchor = next.anchor,
-                              .now = clock.now(),
-                              .open_bytes = next.coarse ? next.coarse->bytes : 0};
+  const CoarseContext context{
+      .meters = meters,
+      .anchor = next.anchor,
+      .now = clock.now(),
+      .open_bytes = static_cast<size_t>(next.coarse ? next.coarse->bytes : 0)};
   const auto merge = coarsen(open, plan.run, context);
   if (!merge) return false;
   name_rows(plan.answers, *merge, plan.run.first_seq);

@@ -72,6 +72,11 @@ std::string check_text(const AgentConfig& config, const Readiness& ready) {
                                              config.file + "; billing goes on as it is") +
            "\n";
   }
+  if (const auto end = clock_end()) {
+    out += "  clock      ends on " + to_rfc3339(*end) +
+           ": from then on this 32-bit system has no time, readings wait unsealed and no broker's "
+           "certificate is accepted. Move to a 64-bit system before\n";
+  }
   if (ready.journal) {
     out += "  journal    next seq " + std::to_string(ready.journal->next_seq) + ", newest batch " +
            std::to_string(ready.journal->head_batch) + ", receipted up to " +
@@ -85,7 +90,9 @@ std::string check_text(const AgentConfig& config, const Readiness& ready) {
 Json check_json(const AgentConfig& config, const Readiness& ready) {
   Json inputs = Json::array();
   for (const auto& [name, table] : config.inputs) inputs.push(Json::string(name));
+  const auto clock = clock_end();
   return Json::object({{"ok", Json::boolean(true)},
+                       {"clock_end", clock ? Json::string(to_rfc3339(*clock)) : Json()},
                        {"tenant", Json::string(config.tenant)},
                        {"device", Json::string(config.device)},
                        {"inputs", std::move(inputs)},

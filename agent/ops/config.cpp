@@ -153,7 +153,19 @@ Status must_be_recorded_in_time(TomlTable& journal, const AgentConfig& config) {
           " ms: a reading that waits longer for its commit would be late. Raise lateness to more"));
 }
 
-Status read_journal(TomlTable& root, AgentConfig& config) {
+/// 32 bits have no addresses for more: LMDB would end at the first commit beyond them.
+Status check_mappable(const TomlTable& journal, const AgentConfig& config, const Machine& machine) {
+  const uint64_t wanted = map_bytes(config.retention) + map_bytes(config.diagnostic_retention);
+  const uint64_t max = map_bytes_max(machine);
+  if (wanted <= max) return {};
+  return fail(journal.error_at(
+      "quota", "on this machine the journals have at most " + std::to_string(max >> 20) +
+                   "MiB of addresses together; this quota, the one of [journal.diagnostic] and "
+                   "their reserves come to " +
+                   std::to_string((wanted >> 20) + 1) + "MiB. Choose a smaller quota"));
+}
+
+Status read_journal(TomlTable& root, const Machine& machine, AgentConfig& config) {
   TRY(auto table, table_or_empty(root, "journal"));
   TRY(config.retention.quota_bytes, quota(table, config.retention.quota_bytes));
   TRY(config.commit_interval, duration_within(table, "commit_interval",
@@ -165,6 +177,7 @@ Status read_journal(TomlTable& root, AgentConfig& config) {
           table, "idempotency_window",
           {hours(1), hours(24 * 90), "between 1h and 90d", config.retention.idempotency_window}));
   TRY_VOID(read_diagnostic_journal(table, config));
+  TRY_VOID(check_mappable(table, config, machine));
   return table.finish();
 }
 
@@ -229,7 +242,8 @@ std::string resolve_path(const std::string& folder, const std::string& path) {
 }
 
 Result<AgentConfig> parse_config(const std::string& text, const std::string& file,
-                                 std::span<const std::string_view> input_names) {
+                                 std::span<const std::string_view> input_names,
+                                 const Machine& machine) {
   TRY(auto root, TomlTable::parse(text, file));
   AgentConfig config;
   config.file = file;
@@ -244,7 +258,7 @@ Result<AgentConfig> parse_config(const std::string& text, const std::string& fil
   config.state = resolve_path(config.folder, state);
   TRY_VOID(read_broker(root, config));
   TRY_VOID(read_heartbeat(root, config));
-  TRY_VOID(read_journal(root, config));
+  TRY_VOID(read_journal(root, machine, config));
   TRY_VOID(read_batch(root, config));
   TRY_VOID(read_inputs(root, input_names, config));
   TRY_VOID(read_meters(root, config));

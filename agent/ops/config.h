@@ -13,6 +13,7 @@
 #include "agent/core/batcher.h"
 #include "agent/core/retention.h"
 #include "common/ids.h"
+#include "common/machine.h"
 #include "common/meter.h"
 #include "common/time.h"
 #include "common/toml.h"
@@ -51,9 +52,11 @@ struct AgentConfig {
   [[nodiscard]] std::string keys_folder() const { return state + "/keys"; }
 };
 
-/// `text` is the file's; the clock and the disk are not asked. Errc::config.
+/// `text` is the file's; the clock and the disk are not asked. Errc::config, also for journals that
+/// `machine` cannot map.
 Result<AgentConfig> parse_config(const std::string& text, const std::string& file,
-                                 std::span<const std::string_view> input_names);
+                                 std::span<const std::string_view> input_names,
+                                 const Machine& machine = {});
 /// Errc::not_found where there is no such file.
 Result<AgentConfig> read_config(const std::string& file,
                                 std::span<const std::string_view> input_names);

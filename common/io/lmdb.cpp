@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <limits>
 #include <utility>
 
 #include "common/check.h"
+#include "common/machine.h"
 
 namespace ledgerline::io {
 
@@ -182,18 +182,18 @@ Status LmdbCursor::erase() {
 }
 
 Result<LmdbEnv> LmdbEnv::open(const Options& options) {
-  // A larger size_t would wrap silently on a 32-bit machine.
-  if (options.map_size_bytes > std::numeric_limits<size_t>::max()) {
-    return fail(Error(Errc::config, "the map size is beyond this machine's address space")
-                    .with("map_size", std::to_string(options.map_size_bytes)));
+  TRY(const size_t map_size, to_size(options.map_size_bytes));
+  if (map_size > map_bytes_max()) {
+    return fail(Error(Errc::config, "a database of this size cannot be mapped on this machine")
+                    .with("map_size", std::to_string(map_size))
+                    .with("map_size_max", std::to_string(map_bytes_max())));
   }
   if (!options.read_only) TRY_VOID(make_private_folder(options.folder));
 
   MDB_env* raw = nullptr;
   if (const int r = mdb_env_create(&raw); r != 0) return failure(r, "LMDB cannot be started");
   std::unique_ptr<MDB_env, CloseEnv> env(raw);
-  if (const int r = mdb_env_set_mapsize(env.get(), static_cast<size_t>(options.map_size_bytes));
-      r != 0) {
+  if (const int r = mdb_env_set_mapsize(env.get(), map_size); r != 0) {
     return fail(Error(Errc::config, std::string("the map size is refused: ") + mdb_strerror(r))
                     .with("map_size", std::to_string(options.map_size_bytes)));
   }

@@ -18,9 +18,11 @@ namespace ledgerline::io {
 
 namespace {
 
+/// A time that time_t cannot hold (4 bytes, from 2038 on) is an error of the C library's; it counts
+/// as 1970, which nobody takes for the time.
 int64_t clock_ms(clockid_t id) {
   timespec now{};
-  clock_gettime(id, &now);
+  if (clock_gettime(id, &now) != 0) return 0;
   return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
 }
 

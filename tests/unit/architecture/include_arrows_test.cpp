@@ -58,7 +58,7 @@ struct Seam {
   Names files;
 };
 const std::vector<Seam> kSeams = {
-    {"boost/asio/ssl", {"common/io/http_client", "common/io/tls_probe"}},
+    {"boost/asio/ssl", {"common/io/http_client", "common/io/standalone", "common/io/tls_probe"}},
     {"boost/asio", {"common/io/", "agent/", "collector/"}},
     {"boost/system", {"common/io/", "agent/", "collector/"}},
     {"boost/beast", {"common/io/http_server", "common/io/http_client"}},
@@ -67,7 +67,8 @@ const std::vector<Seam> kSeams = {
     {"lmdb.h", {"common/io/lmdb"}},
     {"mqtt/", {"common/io/mqtt"}},
     {"MQTT", {"common/io/mqtt"}},
-    {"openssl/", {"common/crypto", "common/io/http_client", "common/io/tls_probe"}},
+    {"openssl/",
+     {"common/crypto", "common/io/http_client", "common/io/standalone", "common/io/tls_probe"}},
     {"zstd.h", {"common/compress"}},
     {"toml++/", {"common/toml"}},
     {"CLI/", {"agent/ops/command_line", "collector/api/command_line"}},

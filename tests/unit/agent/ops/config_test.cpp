@@ -77,6 +77,26 @@ TEST_CASE("a diagnostic meter has a journal with a quota of its own") {
   CHECK_FALSE(parse(text + "[journal.diagnostic]\nqouta = \"1MiB\"\n"));
 }
 
+TEST_CASE("journals that a 32-bit machine cannot map are refused with their line") {
+  const std::string quota = "quota = \"64MiB\"";
+  const auto on_32_bits = [&](const std::string& wanted) {
+    std::string text = kGood;
+    text.replace(text.find(quota), quota.size(), "quota = \"" + wanted + "\"");
+    return parse_config(text, "/etc/ledgerline/agent.toml", kInputs, {.pointer_bytes = 4});
+  };
+
+  CHECK(on_32_bits("64MiB"));
+  // 16 MiB of diagnostics, both reserves and room for forgetting: 28 MiB beside the quota.
+  CHECK(on_32_bits("2019MiB"));
+  for (const char* too_much : {"2020MiB", "2GiB", "4GiB", "1024GiB"}) {
+    const auto refused = on_32_bits(too_much);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == Errc::config);
+    CHECK(refused.error().text().find("agent.toml:10:1: ") != std::string::npos);
+    CHECK(refused.error().text().find("at most 2047MiB") != std::string::npos);
+  }
+}
+
 TEST_CASE("a configuration is read as written") {
   const auto config = parse(kGood);
 
