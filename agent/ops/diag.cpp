@@ -1,9 +1,13 @@
 #include "agent/ops/diag.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <sstream>
 #include <thread>
@@ -208,6 +212,52 @@ Result<std::string> memory_text(const AgentConfig& config) {
          or_reason(io::read_file(folder + "io", kFileSizeMax));
 }
 
+using Source = Result<std::string> (*)(const AgentConfig&);
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = ::write(fd, text.data(), text.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return;
+    text.remove_prefix(static_cast<size_t>(done));
+  }
+}
+
+std::string read_to_the_end(int fd) {
+  std::string out;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t got = ::read(fd, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return out;
+    out.append(buffer, static_cast<size_t>(got));
+  }
+}
+
+/// In a process of its own: a journal that was cut short ends whoever reads its mapping, and what
+/// memory holds of it may break an invariant.
+Result<std::string> apart(Source source, const AgentConfig& config) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail(Errc::internal, "there is no pipe");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto text = source(config);
+    write_all(ends[1], text ? "+" + *text : "-" + text.error().text());
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  const std::string told = child > 0 ? read_to_the_end(ends[0]) : "";
+  ::close(ends[0]);
+  int status = 0;
+  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (told.empty() || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    return fail(Errc::corrupt, "reading it ended the process that tried (wait status " +
+                                   std::to_string(status) + "): the journal is damaged");
+  }
+  if (told.front() == '+') return told.substr(1);
+  return fail(Errc::internal, told.substr(1));
+}
+
 constexpr const char* kLog =
     "The agent writes its log to standard error; where systemd runs it, the journal has it:\n"
     "  journalctl -u ledgerline-agent --since -1d --no-pager\n"
@@ -216,10 +266,9 @@ constexpr const char* kLog =
 }  // namespace
 
 std::vector<DiagPart> diag_parts(const Result<AgentConfig>& config, Clock& clock) {
-  using Source = Result<std::string> (*)(const AgentConfig&);
   const auto of = [&config](Source source) -> Result<std::string> {
     if (!config) return fail(Errc::config, "the configuration cannot be read");
-    return source(*config);
+    return apart(source, *config);
   };
   const auto settings = [&]() -> Result<std::string> {
     if (!config) return fail(config.error());

@@ -220,6 +220,18 @@ TEST_CASE("a device that is not enrolled, or whose journal is damaged, still get
   CHECK(holds(archive, "device key id "));
 }
 
+TEST_CASE("a journal that was cut short does not end the archive") {
+  Device device;
+  device.meter_something();
+  fs::resize_file(device.config()->journal_folder() + "/data.mdb", 8192);
+
+  const std::string archive = device.archive();
+
+  CHECK(holds(archive, "status.json: "));
+  CHECK(holds(archive, "MISSING: reading it ended the process that tried"));
+  CHECK(holds(archive, "device key id "));
+}
+
 TEST_CASE("of a status only listed members leave, wherever they stand") {
   const Json status = *parse_json(
       R"({"next_seq":5,"totals":[{"meter":"m","total":"9"}],"token":"t","uplink":{"failure":"f","x":"t"},
