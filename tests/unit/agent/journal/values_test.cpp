@@ -66,6 +66,9 @@ TEST_CASE("the other values come back as they went") {
   REQUIRE(*values::decode_raw(values::encode_raw(-7)) == -7);
   const KeyClock key_clock{.at = Timestamp(5), .read_at = {6}};
   REQUIRE(*values::decode_key_clock(values::encode(key_clock)) == key_clock);
+  const Boots boots{.machine = "b", .waiting = {{.run = 7, .first_seq = 8}, {.run = 9}}};
+  REQUIRE(*values::decode_boots(values::encode(boots)) == boots);
+  REQUIRE(*values::decode_boots(values::encode(Boots())) == Boots());
 }
 
 TEST_CASE("a value that is cut short or has bytes behind it is corrupt") {

@@ -55,6 +55,33 @@ TEST_CASE("a report reads as words") {
   CHECK(status_text(Json::object()).find("not enrolled") != std::string::npos);
 }
 
+TEST_CASE("a clock that is not believed is reported with what waits and what to do") {
+  CHECK(status_text(status_report(config(), journal(), LiveReport{})).find("CLOCK") ==
+        std::string::npos);
+  JournalStatus doubted = journal();
+  doubted.clock = {.anchored = false,
+                   .doubt = ClockVerdict::impossible,
+                   .doubted_for = std::chrono::seconds(90),
+                   .doubts = 1,
+                   .waiting = 812,
+                   .floor = Timestamp(1'800'000'000'000)};
+
+  const std::string text = status_text(status_report(config(), doubted, LiveReport{}));
+  const std::string metrics = metrics_text(doubted, LiveReport{});
+
+  for (const char* part :
+       {"NOT BELIEVED for 90 seconds", "2027-01-15T08:00:00.000Z", "812 readings", "NTP"}) {
+    INFO(part);
+    CHECK(text.find(part) != std::string::npos);
+  }
+  CHECK(metrics.find("ledgerline_agent_clock_believed 0\n") != std::string::npos);
+  CHECK(metrics.find("ledgerline_agent_clock_doubts_total 1\n") != std::string::npos);
+  CHECK(metrics.find("ledgerline_agent_readings_without_time 812\n") != std::string::npos);
+  doubted.clock = {.doubt = ClockVerdict::unsynchronised_step};
+  CHECK(status_text(status_report(config(), doubted, LiveReport{})).find("no time source") !=
+        std::string::npos);
+}
+
 TEST_CASE("a diagnostic stream is reported beside the billing one") {
   DiagnosticReport diagnostic{.journal = journal(), .live = StreamReport{}};
   diagnostic.journal.head_batch = 41;

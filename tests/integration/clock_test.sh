@@ -1,0 +1,3 @@
+#!/bin/bash
+# tests/integration/clock for tests/run.
+exec "$(dirname "${BASH_SOURCE[0]}")/clock" "$@"
