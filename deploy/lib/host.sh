@@ -29,11 +29,11 @@ require_root_on_debian_12() {
     fi
 }
 
-require_free_disk() { # FOLDER MEBIBYTES
+require_free_disk() { # FOLDER MEBIBYTES [REMEDY]
     local free_kib
     free_kib=$(df -Pk "$1" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)
     [ "$free_kib" -ge $(($2 * 1024)) ] ||
-        refuse "$1 has $((free_kib / 1024)) MiB free, and $2 MiB are needed" "free some space, or choose another --state"
+        refuse "$1 has $((free_kib / 1024)) MiB free, and $2 MiB are needed" "${3:-free some space, or choose another --state}"
 }
 
 # packages_of FILE...: the names in package lists, without comments.

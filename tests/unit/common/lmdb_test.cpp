@@ -230,7 +230,7 @@ TEST_CASE("a read-only environment reads and refuses to write") {
   REQUIRE(!env->begin_write().has_value());
 }
 
-TEST_CASE("a writer killed inside its transaction does not lock out the next one", "[robust]") {
+TEST_CASE("a writer killed inside its transaction does not lock out the next one", "[native]") {
   const TemporaryFolder folder;
   {
     LmdbEnv env = open_env(folder.sub("db"));

@@ -204,7 +204,7 @@ TEST_CASE("a socket that a living process reads is not taken over") {
   CHECK_FALSE(io::Datagrams::open_local(runtime.context(), std::string(120, 'p'), ignore));
 }
 
-TEST_CASE("datagrams that the kernel dropped are noticed with the next one") {
+TEST_CASE("datagrams that the kernel dropped are noticed with the next one", "[native]") {
   io::Runtime runtime;
   size_t received = 0;
   auto opened = io::Datagrams::open_udp(runtime.context(), "127.0.0.1:0",

@@ -66,7 +66,7 @@ std::vector<Acknowledged> read_all(int pipe) {
 TEST_CASE(
     "100 kills at random moments: every acknowledged event is there once, without holes, and adds "
     "up",
-    "[robust]") {
+    "[native]") {
   Device device({.batch = {.readings_max = 50}});
   device.journal.reset();
   std::mt19937 random(20'260'101);

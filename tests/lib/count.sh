@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Runs test programs and scripts and counts what passed. Sourced after screen.sh; LOGS is a folder that exists.
+
+PASSED=0
+FAILED=0
+
+report() { # NAME PASSED FAILED BEGAN_US LOG
+    PASSED=$((PASSED + $2))
+    FAILED=$((FAILED + $3))
+    printf '    %-34s %4d passed %s %7s s\n' "$1" "$2" \
+        "$([ "$3" = 0 ] && echo '          ' || printf '%3d FAILED' "$3")" "$(seconds_since "$4")"
+    if [ "$3" != 0 ]; then
+        # What failed first: the end of a program's log may be far from it.
+        { grep -n -E -B 3 -A 12 'FAILED:$|error: |ERROR: ' "$5" || true; } | sed -n -e 's/^/        /' -e '1,60p'
+        printf '        ...\n'
+        tail -n 20 "$5" | sed 's/^/        /'
+        printf '        (all of it: %s)\n' "$5"
+    fi
+}
+
+# A Catch2 program counts its own cases; one that dies, leaks or says nothing is one more failure.
+run_program() { # NAME COMMAND...
+    local name=$1 log began_us status=0 passed failed
+    shift
+    log=$LOGS/$name.log
+    began_us=$(now_us)
+    timeout -k 10 900 "$@" >"$log" 2>&1 </dev/null 8>&- || status=$?
+    passed=$(sed -n -E 's/^All tests passed \(.* in ([0-9]+) test cases?\)$/\1/p; s/^test cases: .*\| *([0-9]+) passed.*/\1/p' "$log" | tail -n 1)
+    failed=$(sed -n -E 's/^test cases: .*\| *([0-9]+) failed.*/\1/p' "$log" | tail -n 1)
+    if [ "$status" != 0 ] && [ "${failed:-0}" = 0 ]; then failed=1; fi
+    if [ "$status" = 0 ] && [ -z "$passed" ]; then failed=1; fi
+    report "$name" "${passed:-0}" "${failed:-0}" "$began_us" "$log"
+}
+
+# A script is one test: it passed where it ended with 0.
+run_script() { # NAME COMMAND...
+    local name=$1 log began_us status=0
+    shift
+    log=$LOGS/$name.log
+    began_us=$(now_us)
+    timeout -k 30 1800 "$@" >"$log" 2>&1 </dev/null 8>&- || status=$?
+    report "$name" $((status == 0)) $((status != 0)) "$began_us" "$log"
+}
