@@ -12,7 +12,6 @@ A setting that is neither done nor named below as left out is an error, so that 
 import argparse
 import collections
 import ctypes
-import grp
 import os
 import pwd
 import re
@@ -24,10 +23,16 @@ import subprocess
 import sys
 import time
 
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_KEEPCAPS, PR_SET_PDEATHSIG = 38, 22, 24, 8, 1
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_PDEATHSIG = 38, 22, 24, 1
+SYS_PIVOT_ROOT, MNT_DETACH = 155, 2
 FAMILIES = {'AF_UNIX': 1, 'AF_INET': 2, 'AF_INET6': 10}
+DONE = {
+    'Description', 'Documentation', 'After', 'WantedBy', 'ConditionPathExists', 'StartLimitIntervalSec', 'ExecStart', 'User', 'Group',
+    'StateDirectory', 'StateDirectoryMode', 'RuntimeDirectory', 'RuntimeDirectoryMode', 'ReadWritePaths', 'UMask', 'LimitCORE',
+    'CapabilityBoundingSet', 'NoNewPrivileges', 'PrivateUsers', 'PrivateDevices', 'PrivateTmp', 'ProtectProc', 'ProcSubset',
+    'RestrictAddressFamilies', 'RestrictNamespaces', 'MemoryDenyWriteExecute', 'SystemCallFilter', 'SystemCallErrorNumber', 'ProtectSystem'}
 LEFT_OUT = {
     # Told to systemd alone: when to start, what to do after the end.
     'Type', 'NotifyAccess', 'TimeoutStartSec', 'TimeoutStopSec', 'Restart', 'RestartSec', 'RestartPreventExitStatus', 'WatchdogSec',
@@ -35,7 +40,7 @@ LEFT_OUT = {
     # What the lack of capabilities and the read-only file system do already, or has to be believed.
     'ProtectHostname', 'ProtectControlGroups', 'ProtectKernelLogs', 'ProtectKernelModules', 'ProtectKernelTunables', 'ProtectClock',
     'ProtectHome', 'RestrictRealtime', 'RestrictSUIDSGID', 'LockPersonality', 'KeyringMode', 'RemoveIPC', 'DevicePolicy',
-    'SystemCallArchitectures', 'PrivateMounts', 'ProtectSystem'}
+    'SystemCallArchitectures', 'PrivateMounts'}
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -57,6 +62,8 @@ def read_unit(path):
             if '=' in line and not line.startswith(('#', ';', '[')):
                 key, _, value = line.strip().partition('=')
                 settings[key].append(value)
+    if unknown := set(settings) - DONE - LEFT_OUT:
+        sys.exit('service_manager: %s: what is to be done about %s?' % (path, ', '.join(sorted(unknown))))
     return settings
 
 
@@ -71,7 +78,7 @@ def call_numbers():
     return numbers
 
 
-def members(name, seen=()):
+def members(name):
     if not name.startswith('@'):
         return {name}
     text = subprocess.run(['systemd-analyze', 'syscall-filter', name], check=True, capture_output=True, text=True).stdout
@@ -152,21 +159,27 @@ def private_root(root, unit, writable):
     mount('proc', root + '/proc', 'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
 
 
-def confine(unit, user, groups, ready, mapped):
+def enter(root):
+    """Not chroot: whoever is in one may not have users of their own."""
+    os.chdir(root)
+    kernel(libc.syscall(SYS_PIVOT_ROOT, b'.', b'.'), 'pivot_root')
+    kernel(libc.umount2(b'.', MNT_DETACH), 'umount the old root')
+    os.chdir('/')
+
+
+def confine(unit, user, filtered, ready, mapped):
     """From here on nothing is left but what the unit allows."""
     if unit['PrivateUsers'] == ['yes']:
         kernel(libc.unshare(CLONE_NEWUSER), 'unshare users')
         os.write(ready, b'.')
         os.read(mapped, 1)
-    else:
-        os.setgroups(groups)
     for capability in range(41):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     os.umask(int(unit['UMask'][0], 8))
     kernel(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'no new privileges')
-    program, length = seccomp_program(unit) if unit['SystemCallFilter'] else (b'', 0)
+    program, length = filtered
     buffer = ctypes.create_string_buffer(program)
     header = ctypes.create_string_buffer(struct.pack('HxxxxxxP', length, ctypes.addressof(buffer)))
     kernel(libc.prctl(PR_SET_SECCOMP, 2, header, 0, 0), 'seccomp')
@@ -176,7 +189,7 @@ def start(options, unit, user, environment):
     ready_read, ready = os.pipe()
     mapped, mapped_write = os.pipe()
     writable = make_folders(options.root, unit, user)
-    allowed_calls(unit['SystemCallFilter'])  # asks systemd-analyze while that is in sight
+    filtered = seccomp_program(unit)
     child = os.fork()
     if child == 0:
         try:
@@ -185,15 +198,9 @@ def start(options, unit, user, environment):
             kernel(libc.unshare(CLONE_NEWNS), 'unshare mounts')
             private_root(options.root, unit, writable + [os.path.dirname(environment['NOTIFY_SOCKET'])])
             arguments = unit['ExecStart'][0].split()
-            global seccomp_program  # made before the root changes: it reads the host's files
-            made = seccomp_program(unit)
-            seccomp_program = lambda _: made  # noqa: E731
-            os.chroot(options.root)
-            os.chdir('/')
-            if unit['PrivateUsers'] != ['yes']:
-                os.close(ready)
+            enter(options.root)
             os.setgroups([])
-            confine(unit, user, [], ready, mapped)
+            confine(unit, user, filtered, ready, mapped)
             environment['WATCHDOG_PID'] = str(os.getpid())
             os.execve(arguments[0], arguments, environment)
         except BaseException as error:  # pylint: disable=broad-except
