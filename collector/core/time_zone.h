@@ -5,6 +5,7 @@
 // transitions up to 2037 only and the library would answer wrongly after that.
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,7 @@ using LocalDate = std::chrono::year_month_day;
 class TimeZone {
  public:
   static constexpr int kYearMin = 1970;
-  static constexpr int kYearMax = 2036;
+  static constexpr int kYearMax = 9998;
 
   /// Errc::reject where there is no such zone.
   static Result<TimeZone> find(std::string_view name);
@@ -35,8 +36,9 @@ class TimeZone {
   [[nodiscard]] Result<std::string> local_text(Timestamp t) const;
 
  private:
-  explicit TimeZone(const void* zone) : zone_(zone) {}
-  const void* zone_;  // date::time_zone, which lives as long as the process
+  class Zone;
+  explicit TimeZone(std::shared_ptr<const Zone> zone) : zone_(std::move(zone)) {}
+  std::shared_ptr<const Zone> zone_;
 };
 
 std::vector<std::string> time_zone_names();
