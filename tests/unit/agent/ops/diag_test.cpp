@@ -83,7 +83,7 @@ class Device {
                                              .software = "test",
                                              .configuration_hash = own.hash,
                                              .meters = own.meters,
-                                             .anchor = {}});
+                                             .clocks = {.wall = clock.now()}});
     REQUIRE(meters.has_value());
     RecordRequest request;
     request.items.push_back({.reading = {.meter = meters->front().number,
