@@ -2,7 +2,7 @@
 import time
 
 from desk import Unexpected
-from gateway import DAY_MS
+from gateways import DAY_MS
 
 DEVICE = {'quota': '64MiB', 'readings_max': 100, 'age_max': '1s'}
 DEVICES = {name: DEVICE for name in ('nineteen70', 'restarted', 'rebooted', 'ahead', 'behind', 'vouched')}
