@@ -18,6 +18,7 @@
 #include "common/certificate.h"
 #include "common/io/http_server.h"
 #include "common/io/system.h"
+#include "common/machine.h"
 
 namespace ledgerline::agent {
 
@@ -80,8 +81,9 @@ std::string clock_text(Clock& clock) {
   out << "wall " << to_rfc3339(clock.now()) << "\n"
       << "since boot " << clock.monotonic().ms << " ms\n"
       << "synchronised " << (io::clock_is_synchronised() ? "yes" : "no") << "\n"
-      << "time_t " << sizeof(time_t) * 8 << " bits"
-      << (sizeof(time_t) == 4 ? ": until 2038-01-19T03:14:07Z" : "") << "\n";
+      << "time_t " << sizeof(time_t) * 8 << " bits";
+  if (const auto end = clock_end()) out << ": until " << to_rfc3339(*end);
+  out << "\n";
   return out.str();
 }
 
