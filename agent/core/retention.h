@@ -66,14 +66,14 @@ Status may_coarsen(const Space& space, const RetentionLimits& limits);
 struct Holdings {
   BatchNumber oldest_batch = 1;  // the first whose sealed bytes are kept
   BatchNumber acked_upto = 0;
-  std::optional<Hour> oldest_key_hour;  // by KeyClock
+  std::optional<Hour> oldest_key_hour;  // by KeyClock: of the newest key of the oldest pack
   Timestamp key_time;                   // KeyClock::at now
   BatchNumber oldest_skeleton = 1;
   std::optional<Timestamp> oldest_skeleton_sealed_at;
   /// The newest sealed batch of a diagnostic stream; 0: nothing may go without a receipt.
   BatchNumber droppable_upto = 0;
   Seq oldest_batch_seq = 1;           // of a diagnostic stream: the first of oldest_batch
-  std::optional<Seq> oldest_key_seq;  // and of the oldest list of idempotency keys there
+  std::optional<Seq> oldest_key_seq;  // and the last that the oldest pack of keys there is for
   /// The collector's log contradicts itself (checkpoint_watch.h): nothing goes for lack of room or
   /// for its age, only idempotency keys beyond their window.
   bool keep_evidence = false;

@@ -20,7 +20,8 @@ Result<io::LmdbEnv> open_env(const JournalOptions& options, bool read_only) {
 Status check_format(const io::LmdbTxn& txn) {
   TRY(const ByteView value, require_checked(txn, keys::format()));
   TRY(const uint32_t format, values::decode_format(value));
-  if (format == values::kFormat) return {};
+  // An older one is rewritten by who opens it to write; a look at it needs none of what changed.
+  if (format <= values::kFormat) return {};
   return fail(Error(Errc::config, "the journal was written by a newer version of the agent")
                   .with("format", std::to_string(format)));
 }
@@ -65,6 +66,7 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, Clock& cl
   TRY(auto lock, lock_for_writing(options.folder));
   TRY(auto env, open_env(options, false));
   TRY_VOID(put_format(env));
+  TRY_VOID(upgrade(env));
   auto impl = std::make_unique<Impl>(std::move(options), clock, std::move(env), std::move(lock));
   {
     TRY(const auto txn, impl->env.begin_read());
@@ -92,6 +94,7 @@ Result<JournalStatus> Journal::read_status(const JournalOptions& options) {
 
 Status Journal::Impl::load(const io::LmdbTxn& txn) {
   TRY_VOID(check_format(txn));
+  TRY_VOID(load_keys(txn));
   TRY(key_clock, load_key_clock(txn));
   TRY(const auto grant_body, get_checked(txn, keys::stream(keys::StreamPart::grant)));
   if (!grant_body) return {};
@@ -405,7 +408,6 @@ Result<JournalStatus> Journal::status() const { return impl_->status(); }
 
 Result<JournalStatus> Journal::Impl::status() {
   TRY(const Space used, space());
-  TRY(const Holdings held, holdings());
   Seq dropped = 0;
   if (has_tombstone()) {
     TRY(const auto txn, env.begin_read());
@@ -428,7 +430,7 @@ Result<JournalStatus> Journal::Impl::status() {
                        .used_bytes = used.used_bytes,
                        .quota_bytes = options.retention.quota_bytes,
                        .disk_free_bytes = used.disk_free_bytes,
-                       .oldest_key_hour = held.oldest_key_hour,
+                       .oldest_key_hour = oldest_key_hour(),
                        .damaged_forgotten = damaged_forgotten,
                        .seals_put_off = seals_put_off,
                        .coarsening = state.coarse.has_value(),

@@ -58,7 +58,8 @@ Result<Columns> Journal::Impl::open_coarse_run(const io::LmdbTxn& txn,
 Result<bool> Journal::Impl::coarsen_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests,
                                           StreamState& next,
                                           std::vector<RecordResult>& answers) const {
-  TransactionLookups lookups(txn);
+  const FreshKeys none;  // what cannot wait has no keys
+  TransactionLookups lookups(txn, none, fresh, packs);
   TRY(RecordPlan plan, plan_record(recorder_state(next), meters, requests, lookups));
   TRY(const Columns open, open_coarse_run(txn, next));
   const CoarseContext context{

@@ -1,7 +1,7 @@
 #pragma once
 // What the journal's parts share (journal.cpp: opening, boot, receipts, heartbeat;
-// journal_clock.cpp, journal_record.cpp, journal_coarse.cpp, journal_seal.cpp, journal_trim.cpp,
-// journal_drop.cpp).
+// journal_clock.cpp, journal_record.cpp, journal_keys.cpp, journal_coarse.cpp, journal_seal.cpp,
+// journal_trim.cpp, journal_drop.cpp; journal_upgrade.cpp: what an older agent left).
 // Nothing outside this folder includes it.
 //
 // Each change follows one pattern: copy the state, change the copy, put it with everything else
@@ -45,6 +45,9 @@ struct Journal::Impl {
   MeterRows meters;  // of meter_table, by number
   LogSightings log;
   KeyClock key_clock;  // as of opening
+  FreshKeys fresh;
+  KeyPacks packs;                 // as stored last
+  uint64_t keys_since_slice = 0;  // recorded since the last slice of a merge
   bool booted = false;
   bool commit_failed = false;  // nobody knows what it left: nothing more is written
   uint64_t damaged_forgotten = 0;
@@ -99,15 +102,27 @@ struct Journal::Impl {
 
   Result<std::vector<RecordResult>> put_group(io::LmdbTxn& txn,
                                               std::span<const RecordRequest> requests,
-                                              StreamState& next) const;
+                                              FreshKeys& pending, StreamState& next) const;
   [[nodiscard]] RecorderState recorder_state(const StreamState& next) const;
   /// Last raw counters and totals of what was planned.
   Status put_counters(io::LmdbTxn& txn, const RecordPlan& plan, StreamState& next) const;
   static Status put_bookmarks(io::LmdbTxn& txn, std::span<const RecordRequest> requests,
                               const std::vector<RecordResult>& answers);
   /// As many requests from the front as fit one run; one answer for each.
-  Status record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests, StreamState& next,
-                      std::vector<RecordResult>& answers) const;
+  Status record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests, FreshKeys& pending,
+                      StreamState& next, std::vector<RecordResult>& answers) const;
+
+  Status load_keys(const io::LmdbTxn& txn);
+  [[nodiscard]] std::optional<Hour> oldest_key_hour() const;
+  /// `pending`: of this transaction, to be added to `fresh` once it is committed.
+  Status put_keys(io::LmdbTxn& txn, const RecordPlan& plan, FreshKeys& pending,
+                  StreamState& next) const;
+  Status tidy_keys(KeyWork work, Hour now);
+  Status pack_fresh();
+  Status merge_slice(KeyPacks next);
+  Status remove_doomed_slice();
+  Status forget_oldest_keys(Hour before);
+  Status commit_packs(io::LmdbTxn txn, KeyPacks next);
 
   Status put_coarse(std::span<const RecordRequest> urgent, std::vector<RecordResult>& answers);
   /// For a full journal: what can wait is refused with `why`, the rest is merged.
@@ -133,7 +148,6 @@ struct Journal::Impl {
   Result<Holdings> holdings() const;
   static Result<Skeleton> skeleton_of(const io::LmdbTxn& txn, BatchNumber number);
   void forget_damaged(ByteView key, const Error& error);
-  Status trim_keys(Hour before);
   Status trim_batches(const TrimStep& step);
   /// From next.oldest_batch on, noting what a tombstone for them would say.
   Status forget_batches(io::LmdbTxn& txn, const TrimStep& step, StreamState& next);
@@ -160,6 +174,16 @@ struct Journal::Impl {
   /// Gives up batches until there is room to record, or nothing more to give up.
   Status make_room();
 };
+
+/// Into a pack; those of a call go behind those of the last one.
+Status put_key_blocks(io::LmdbTxn& txn, uint64_t pack, std::span<const KeyEntry> sorted);
+
+/// Where what has this key was recorded; empty: in no pack.
+Result<std::vector<SeqRange>> find_in_packs(const io::LmdbTxn& txn, const KeyPacks& packs,
+                                            const KeyHash& hash);
+
+/// Rewrites a journal of format 1, in small transactions; it may be interrupted.
+Status upgrade(io::LmdbEnv& env);
 
 /// The coarse run, if there is one, becomes an ordinary run.
 void end_coarsening(StreamState& state);

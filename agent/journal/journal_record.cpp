@@ -8,54 +8,21 @@
 
 namespace ledgerline::agent {
 
-namespace {
-
-/// Hashes that expire together are listed in slices, so that one slice is one small transaction.
-Status put_expiry(io::LmdbTxn& txn, std::span<const KeyHash> hashes, Hour hour, uint64_t list,
-                  size_t slice) {
-  for (size_t at = 0, part = 0; at < hashes.size(); at += slice, ++part) {
-    const auto some = hashes.subspan(at, std::min(slice, hashes.size() - at));
-    const Bytes key = keys::seen_by_hour(hour, list, static_cast<uint16_t>(part));
-    TRY_VOID(put_checked(txn, key, values::encode(some)));
-  }
-  return {};
-}
-
-Status put_seen(io::LmdbTxn& txn, const RecordPlan& plan, Hour hour, uint64_t list, size_t slice) {
-  std::vector<KeyHash> hashes;
-  hashes.reserve(plan.ids.size() + plan.requests.size());
-  const auto put = [&](const KeyHash& hash, std::vector<SeqRange> ranges) {
-    hashes.push_back(hash);
-    const Seen seen{.hour = hour, .ranges = std::move(ranges)};
-    return put_checked(txn, keys::seen(hash), values::encode(seen));
-  };
-  for (const auto& [hash, seq] : plan.ids) {
-    TRY_VOID(put(hash, {SeqRange{.first = seq, .count = 1}}));
-  }
-  for (const auto& [hash, ranges] : plan.requests) TRY_VOID(put(hash, ranges));
-  return put_expiry(txn, hashes, hour, list, slice);
-}
-
-}  // namespace
-
 std::vector<RecordResult> refuse_all(size_t count, const Error& why) {
   const RecordRefusal refusal{.code = why.code(), .index = 0, .field = "", .message = why.text()};
   return std::vector<RecordResult>(count, tl::unexpected<RecordRefusal>(refusal));
 }
 
 Status Journal::Impl::record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests,
-                                   StreamState& next, std::vector<RecordResult>& answers) const {
+                                   FreshKeys& pending, StreamState& next,
+                                   std::vector<RecordResult>& answers) const {
   const auto chunk = requests.first(chunk_size(requests));
   CHECK_INVARIANT(!chunk.empty());
-  TransactionLookups lookups(txn);
+  TransactionLookups lookups(txn, pending, fresh, packs);
   TRY(RecordPlan plan, plan_record(recorder_state(next), meters, chunk, lookups));
 
   if (plan.run.size() > 0) TRY_VOID(put_run(txn, plan.run, next));
-  if (!plan.ids.empty() || !plan.requests.empty()) {
-    TRY_VOID(put_seen(txn, plan, hour_of(key_clock_now().at), next.next_key_list,
-                      options.retention.slice_keys));
-    ++next.next_key_list;
-  }
+  TRY_VOID(put_keys(txn, plan, pending, next));
   TRY_VOID(put_counters(txn, plan, next));
   TRY_VOID(put_bookmarks(txn, chunk, plan.answers));
   std::move(plan.answers.begin(), plan.answers.end(), std::back_inserter(answers));
@@ -95,11 +62,12 @@ Status Journal::Impl::put_counters(io::LmdbTxn& txn, const RecordPlan& plan,
 
 Result<std::vector<RecordResult>> Journal::Impl::put_group(io::LmdbTxn& txn,
                                                            std::span<const RecordRequest> requests,
+                                                           FreshKeys& pending,
                                                            StreamState& next) const {
   std::vector<RecordResult> answers;
   answers.reserve(requests.size());
   while (answers.size() < requests.size()) {
-    TRY_VOID(record_chunk(txn, requests.subspan(answers.size()), next, answers));
+    TRY_VOID(record_chunk(txn, requests.subspan(answers.size()), pending, next, answers));
   }
   TRY_VOID(put_state(txn, next));
   return answers;
@@ -118,7 +86,8 @@ Result<std::vector<RecordResult>> Journal::record(std::span<const RecordRequest>
   }
   StreamState next = j.state;
   TRY(auto txn, j.env.begin_write());
-  auto answers = j.put_group(txn, requests, next);
+  FreshKeys pending;
+  auto answers = j.put_group(txn, requests, pending, next);
   // A full map, here or at the commit: the transaction is given up and nothing was promised.
   if (!answers && answers.error().code() == Errc::full) {
     return refuse_all(requests.size(), answers.error());
@@ -130,6 +99,8 @@ Result<std::vector<RecordResult>> Journal::record(std::span<const RecordRequest>
   const Status done = j.commit(std::move(txn), std::move(next));
   if (!done && done.error().code() == Errc::full) return refuse_all(requests.size(), done.error());
   if (!done) return fail(done.error());
+  j.fresh.add(pending);
+  j.keys_since_slice += pending.entries().size();
   return answers;
 }
 

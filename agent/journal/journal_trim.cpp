@@ -11,36 +11,9 @@ namespace ledgerline::agent {
 
 namespace {
 
-struct KeyList {
-  Bytes key;
-  Hour hour = 0;
-  Bytes stored;
-};
-
-/// The oldest list of idempotency keys, by the hour in which they were recorded.
-Result<std::optional<KeyList>> oldest_key_list(const io::LmdbTxn& txn) {
-  TRY(auto cursor, io::LmdbCursor::open(txn));
-  TRY(const auto entry, cursor.seek(keys::seen_by_hour(0, 0, 0)));
-  if (!entry) return std::nullopt;
-  const auto hour = keys::hour_of_key(entry->key);
-  if (!hour) return std::nullopt;
-  return KeyList{.key = copy_of(entry->key), .hour = *hour, .stored = copy_of(entry->value)};
-}
-
-/// What a damaged list still names, as far as the keys themselves say that they are of its hour: a
-/// younger key that went by mistake would let an event count twice.
-Result<std::vector<KeyHash>> left_of(const KeyList& list, const io::LmdbTxn& txn) {
-  const ByteView stored(list.stored);
-  TRY(const auto named,
-      values::decode_hashes(stored.first(stored.size() / KeyHash::kSize * KeyHash::kSize)));
-  std::vector<KeyHash> out;
-  for (const KeyHash& hash : named) {
-    const auto value = get_checked(txn, keys::seen(hash));
-    if (!value || !*value) continue;
-    const auto seen = values::decode_seen(**value);
-    if (seen && seen->hour == list.hour) out.push_back(hash);
-  }
-  return out;
+Result<bool> did(const Status& step) {
+  if (!step) return fail(step.error());
+  return true;
 }
 
 }  // namespace
@@ -51,18 +24,19 @@ Result<KeyClock> Journal::Impl::load_key_clock(const io::LmdbTxn& txn) const {
     const auto known = values::decode_key_clock(**stored);
     if (known) return advanced(*known, clock.monotonic());
   }
-  TRY(auto cursor, io::LmdbCursor::open(txn));
-  TRY(const auto newest, cursor.before(keys::seen_by_hour(UINT32_MAX, UINT64_MAX, UINT16_MAX)));
-  const auto hour = newest ? keys::hour_of_key(newest->key) : std::nullopt;
-  return KeyClock{.at = hour ? start_of(*hour) : clock.now(), .read_at = clock.monotonic()};
+  if (packs.packs.empty() && fresh.facts().entries == 0) {
+    return KeyClock{.at = clock.now(), .read_at = clock.monotonic()};
+  }
+  const Hour packed = packs.packs.empty() ? 0 : packs.packs.back().to;
+  return KeyClock{.at = start_of(std::max(packed, fresh.newest())), .read_at = clock.monotonic()};
 }
 
 Result<Holdings> Journal::Impl::holdings() const {
   TRY(const auto txn, env.begin_read());
-  TRY(const auto list, oldest_key_list(txn));
+  const KeyPack* oldest = packs.packs.empty() ? nullptr : &packs.packs.front();
   Holdings out{.oldest_batch = state.oldest_batch,
                .acked_upto = state.acked_upto,
-               .oldest_key_hour = list ? std::optional(list->hour) : std::nullopt,
+               .oldest_key_hour = oldest ? std::optional(oldest->to) : std::nullopt,
                .key_time = key_clock_now().at,
                .oldest_skeleton = state.oldest_skeleton,
                .oldest_skeleton_sealed_at = std::nullopt,
@@ -83,16 +57,7 @@ Status Journal::Impl::add_droppable(const io::LmdbTxn& txn, Holdings& held) cons
     TRY(const Skeleton oldest, skeleton_of(txn, state.oldest_batch));
     held.oldest_batch_seq = oldest.first_seq;
   }
-  TRY(const auto list, oldest_key_list(txn));
-  if (!list) return {};
-  held.oldest_key_seq = 0;  // where the list is damaged it may go
-  const auto value = checked(list->key, list->stored);
-  const auto hashes = value ? values::decode_hashes(*value) : fail(value.error());
-  if (!hashes || hashes->empty()) return {};
-  const auto stored = get_checked(txn, keys::seen(hashes->front()));
-  if (!stored || !*stored) return {};
-  const auto seen = values::decode_seen(**stored);
-  if (seen) held.oldest_key_seq = seen->ranges.front().first;
+  if (!packs.packs.empty()) held.oldest_key_seq = packs.packs.front().last_seq;
   return {};
 }
 
@@ -104,18 +69,6 @@ Result<Skeleton> Journal::Impl::skeleton_of(const io::LmdbTxn& txn, BatchNumber 
 void Journal::Impl::forget_damaged(ByteView key, const Error& error) {
   ++damaged_forgotten;
   io::log_warn("damaged_value_forgotten", {io::kv("key", to_hex(key)), io::kv("error", error)});
-}
-
-Status Journal::Impl::trim_keys(Hour before) {
-  TRY(auto txn, env.begin_write());
-  TRY(const auto list, oldest_key_list(txn));
-  if (!list || list->hour >= before) return {};
-  const auto value = checked(list->key, list->stored);
-  if (!value) forget_damaged(list->key, value.error());
-  TRY(const auto hashes, value ? values::decode_hashes(*value) : left_of(*list, txn));
-  for (const auto& hash : hashes) TRY_VOID(txn.erase(keys::seen(hash)));
-  TRY_VOID(txn.erase(list->key));
-  return txn.commit();
 }
 
 Status Journal::Impl::trim_skeletons(const TrimStep& step) {
@@ -149,7 +102,7 @@ Status Journal::Impl::trim_slice(const TrimStep& step) {
       return {};
     case Trim::expired_keys:
     case Trim::keys_early:
-      return trim_keys(step.keys_before);
+      return forget_oldest_keys(step.keys_before);
     case Trim::batches:
     case Trim::unreceipted:
       return trim_batches(step);
@@ -165,14 +118,25 @@ Result<bool> Journal::Impl::trim() {
     TRY(const Holdings held, holdings());
     return next_trim(clock.now(), now, held, options.retention);
   };
-  TRY(const TrimStep step, step_now());
-  const Status done = trim_slice(step);
+  const Hour hour = hour_of(key_clock_now().at);
+  const auto key_work_now = [&] {
+    return next_key_work(packs, fresh.facts(), hour, key_pack_limits(options.retention));
+  };
+  const auto do_next = [&]() -> Result<bool> {
+    // What was given up makes room before more is given up.
+    if (!packs.doomed.empty()) return did(remove_doomed_slice());
+    TRY(const TrimStep step, step_now());
+    if (step.what != Trim::nothing) return did(trim_slice(step));
+    const KeyWork work = key_work_now();
+    if (work == KeyWork::nothing) return false;
+    return did(tidy_keys(work, hour));
+  };
+  const auto done = do_next();
   // Even forgetting copies pages; those that the last commits freed can be used by the next one.
   if (!done && done.error().code() == Errc::full) return false;
-  if (!done) return fail(done.error());
-  if (step.what == Trim::nothing) return false;
+  if (!done || !*done) return done;
   TRY(const TrimStep after, step_now());
-  return after.what != Trim::nothing;
+  return !packs.doomed.empty() || after.what != Trim::nothing || key_work_now() != KeyWork::nothing;
 }
 
 Result<bool> Journal::trim() { return impl_->trim(); }

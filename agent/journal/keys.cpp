@@ -15,12 +15,14 @@ enum class Table : uint8_t {
   series = 0x40,
   seen = 0x50,
   seen_by_hour = 0x51,
+  fresh_keys = 0x52,
+  key_block = 0x53,
   bookmark = 0x60,
 };
 
 constexpr uint8_t kVersion = 1;
 constexpr uint8_t kStream = 1;
-constexpr size_t kSeenByHourSize = 2 + 1 + 4 + 8 + 2;
+constexpr size_t kStreamPrefix = 2 + 1;
 
 Bytes of_stream(Table table) { return {static_cast<uint8_t>(table), kVersion, kStream}; }
 
@@ -34,6 +36,15 @@ Bytes hashed(Table table, const KeyHash& hash) {
   Bytes out = of_stream(table);
   out.insert(out.end(), hash.view().begin(), hash.view().end());
   return out;
+}
+
+/// What follows the prefix in a key of that table, where it is of that size.
+std::optional<ByteView> rest_of(Table table, ByteView key, size_t size) {
+  const Bytes prefix = of_stream(table);
+  const bool ours =
+      key.size() == kStreamPrefix + size && std::equal(prefix.begin(), prefix.end(), key.begin());
+  if (!ours) return std::nullopt;
+  return key.subspan(kStreamPrefix);
 }
 
 }  // namespace
@@ -82,19 +93,41 @@ std::optional<std::string> name_of_bookmark(ByteView key) {
 }
 
 std::optional<BatchNumber> number_of_skeleton(ByteView key) {
-  const Bytes prefix = of_stream(Table::skeleton);
-  const bool ours =
-      key.size() == prefix.size() + 8 && std::equal(prefix.begin(), prefix.end(), key.begin());
-  if (!ours) return std::nullopt;
-  return big_endian64(key.subspan(prefix.size()));
+  const auto rest = rest_of(Table::skeleton, key, 8);
+  if (!rest) return std::nullopt;
+  return big_endian64(*rest);
+}
+
+Bytes fresh_keys(uint64_t number) { return numbered(Table::fresh_keys, number); }
+
+std::optional<uint64_t> number_of_fresh_keys(ByteView key) {
+  const auto rest = rest_of(Table::fresh_keys, key, 8);
+  if (!rest) return std::nullopt;
+  return big_endian64(*rest);
+}
+
+Bytes key_block(uint64_t pack, const KeyHash& last) {
+  Bytes out = numbered(Table::key_block, pack);
+  out.insert(out.end(), last.view().begin(), last.view().end());
+  return out;
+}
+
+std::optional<BlockKey> block_of_key(ByteView key) {
+  const auto rest = rest_of(Table::key_block, key, 8 + KeyHash::kSize);
+  if (!rest) return std::nullopt;
+  return BlockKey{.pack = big_endian64(*rest), .last = *KeyHash::from(rest->subspan(8))};
+}
+
+std::optional<KeyHash> hash_of_seen(ByteView key) {
+  const auto rest = rest_of(Table::seen, key, KeyHash::kSize);
+  if (!rest) return std::nullopt;
+  return *KeyHash::from(*rest);
 }
 
 std::optional<Hour> hour_of_key(ByteView key) {
-  const Bytes prefix = of_stream(Table::seen_by_hour);
-  const bool ours =
-      key.size() == kSeenByHourSize && std::equal(prefix.begin(), prefix.end(), key.begin());
-  if (!ours) return std::nullopt;
-  return big_endian32(key.subspan(prefix.size()));
+  const auto rest = rest_of(Table::seen_by_hour, key, 4 + 8 + 2);
+  if (!rest) return std::nullopt;
+  return big_endian32(*rest);
 }
 
 }  // namespace ledgerline::agent::keys

@@ -24,9 +24,13 @@ std::string name_of(uint8_t table) {
     case 0x40:
       return "series";
     case 0x50:
-      return "seen";
+      return "seen (format 1)";
     case 0x51:
-      return "seen by hour";
+      return "seen by hour (format 1)";
+    case 0x52:
+      return "fresh keys";
+    case 0x53:
+      return "key block";
     case 0x60:
       return "bookmark";
     default:

@@ -2,15 +2,16 @@
 // The recorder's questions, answered inside the write transaction. Of the journal's own files.
 
 #include "agent/core/recorder.h"
-#include "agent/journal/keys.h"
-#include "agent/journal/tables.h"
-#include "agent/journal/values.h"
+#include "agent/journal/journal_impl.h"
 
 namespace ledgerline::agent {
 
 class TransactionLookups final : public RecordLookups {
  public:
-  explicit TransactionLookups(const io::LmdbTxn& txn) : txn_(txn) {}
+  /// `pending`: keys that this transaction has put.
+  TransactionLookups(const io::LmdbTxn& txn, const FreshKeys& pending, const FreshKeys& fresh,
+                     const KeyPacks& packs)
+      : txn_(txn), pending_(pending), fresh_(fresh), packs_(packs) {}
 
   Result<std::optional<Seq>> id(const KeyHash& key) override {
     TRY(const auto ranges, request(key));
@@ -19,10 +20,9 @@ class TransactionLookups final : public RecordLookups {
   }
 
   Result<std::vector<SeqRange>> request(const KeyHash& key) override {
-    TRY(const auto stored, get_checked(txn_, keys::seen(key)));
-    if (!stored) return std::vector<SeqRange>();
-    TRY(Seen seen, values::decode_seen(*stored));
-    return std::move(seen.ranges);
+    if (auto found = pending_.find(key); !found.empty()) return found;
+    if (auto found = fresh_.find(key); !found.empty()) return found;
+    return find_in_packs(txn_, packs_, key);
   }
 
   Result<std::optional<int64_t>> last_raw(const KeyHash& series) override {
@@ -34,6 +34,9 @@ class TransactionLookups final : public RecordLookups {
 
  private:
   const io::LmdbTxn& txn_;
+  const FreshKeys& pending_;
+  const FreshKeys& fresh_;
+  const KeyPacks& packs_;
 };
 
 }  // namespace ledgerline::agent

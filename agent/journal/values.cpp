@@ -79,6 +79,11 @@ class Reader {
     }
     return out;
   }
+  bool flag() {
+    const uint8_t value = u8();
+    if (value > 1) refuse();
+    return value == 1;
+  }
   ByteView rest() { return raw(rest_.size()); }
   [[nodiscard]] bool at_end() const { return rest_.empty(); }
   void refuse() { ok_ = false; }
@@ -263,38 +268,63 @@ Result<Skeleton> decode_skeleton(ByteView bytes) {
   return in.finished(std::move(skeleton), "skeleton");
 }
 
-Bytes encode(const Seen& seen) {
+Bytes encode(const FreshKeyList& list) {
+  return Writer().u32(list.hour).raw(encode_entries(list.entries)).take();
+}
+
+Result<FreshKeyList> decode_fresh_keys(ByteView bytes) {
+  Reader in(bytes);
+  FreshKeyList list{.hour = in.u32(), .entries = {}};
+  TRY(list.entries, decode_entries(in.rest()));
+  return in.finished(std::move(list), "list of idempotency keys");
+}
+
+Bytes encode(const KeyPacks& packs) {
   Writer out;
-  out.u32(seen.hour);
-  for (const auto& range : seen.ranges) {
-    out.u64(range.first).u32(static_cast<uint32_t>(range.count));
+  out.u64(packs.next_id).u64(packs.first_fresh).u16(packs.packs.size());
+  for (const KeyPack& pack : packs.packs) {
+    out.u64(pack.id).u64(pack.entries).u32(pack.from).u32(pack.to).u64(pack.last_seq);
+    out.u8(pack.damaged ? 1 : 0);
   }
+  out.u8(packs.merge ? 1 : 0);
+  if (const auto& merge = packs.merge) {
+    out.u16(merge->first).u16(merge->count).u64(merge->output).u64(merge->entries);
+    out.u8(merge->written ? 1 : 0).raw(merge->written.value_or(KeyHash()).view());
+  }
+  out.u16(packs.doomed.size());
+  for (const uint64_t id : packs.doomed) out.u64(id);
   return out.take();
 }
 
-Result<Seen> decode_seen(ByteView bytes) {
+Result<KeyPacks> decode_key_packs(ByteView bytes) {
   Reader in(bytes);
-  Seen seen;
-  seen.hour = in.u32();
-  while (in.ok() && !in.at_end()) {
-    const Seq first = in.u64();
-    seen.ranges.push_back({.first = first, .count = in.u32()});
+  KeyPacks out;
+  out.next_id = in.u64();
+  out.first_fresh = in.u64();
+  const uint16_t count = in.u16();
+  for (uint16_t i = 0; i < count && in.ok(); ++i) {
+    KeyPack& pack = out.packs.emplace_back();
+    pack.id = in.u64();
+    pack.entries = in.u64();
+    pack.from = in.u32();
+    pack.to = in.u32();
+    pack.last_seq = in.u64();
+    pack.damaged = in.flag();
   }
-  if (seen.ranges.empty()) in.refuse();
-  return in.finished(std::move(seen), "idempotency key");
-}
-
-Bytes encode(std::span<const KeyHash> hashes) {
-  Writer out;
-  for (const auto& hash : hashes) out.raw(hash.view());
-  return out.take();
-}
-
-Result<std::vector<KeyHash>> decode_hashes(ByteView bytes) {
-  Reader in(bytes);
-  std::vector<KeyHash> out;
-  while (in.ok() && !in.at_end()) out.push_back(in.id<KeyHash>());
-  return in.finished(std::move(out), "list of idempotency keys");
+  if (in.flag()) {
+    KeyMerge& merge = out.merge.emplace();
+    merge.first = in.u16();
+    merge.count = in.u16();
+    merge.output = in.u64();
+    merge.entries = in.u64();
+    const bool has_written = in.flag();
+    const auto written = in.id<KeyHash>();
+    if (has_written) merge.written = written;
+    if (merge.count == 0 || merge.first + merge.count > out.packs.size()) in.refuse();
+  }
+  const uint16_t doomed = in.u16();
+  for (uint16_t i = 0; i < doomed && in.ok(); ++i) out.doomed.push_back(in.u64());
+  return in.finished(std::move(out), "list of packs of idempotency keys");
 }
 
 Bytes encode(const KeyClock& key_clock) {

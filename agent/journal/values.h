@@ -14,8 +14,10 @@
 //   text     := length[2] bytes
 //   run      := first_seq[8] readings[4] records[2] section   section to the end
 //   skeleton := id[32] first_seq[8] last_seq[8] sealed_at[8] totals
-//   seen     := hour[4] { first_seq[8] count[4] }   one range for an event, more for a request
-//   hashes   := { hash[16] }
+//   fresh    := hour[4] { hash[16] first_seq[8] count[4] }   one for an event, more for a request
+//   packs    := next_id[8] first_fresh[8] count[2] { id[8] entries[8] from[4] to[4] last_seq[8]
+//               damaged[1] } has_merge[1] [ first[2] count[2] output[8] entries[8]
+//               has_written[1] hash[16] ] count[2] { doomed[8] }
 //   key clock := at[8] read_at[8]
 //   dropped  := from[8] at[8] run           the run has records only
 //   log      := epoch[4] size[8] note count[1] { note } has_conflict[1]
@@ -30,6 +32,7 @@
 #include "agent/core/checkpoint_watch.h"
 #include "agent/core/recorder.h"
 #include "agent/core/retention.h"
+#include "agent/journal/key_blocks.h"
 #include "common/columns.h"
 #include "common/envelope.h"
 #include "common/messages.h"
@@ -109,23 +112,24 @@ struct Boots {
   friend bool operator==(const Boots&, const Boots&) = default;
 };
 
-struct Seen {
+/// The idempotency keys of one commit.
+struct FreshKeyList {
   Hour hour = 0;
-  std::vector<SeqRange> ranges;
-  friend bool operator==(const Seen&, const Seen&) = default;
+  std::vector<KeyEntry> entries;
+  friend bool operator==(const FreshKeyList&, const FreshKeyList&) = default;
 };
 
 namespace values {
 
-inline constexpr uint32_t kFormat = 1;
+inline constexpr uint32_t kFormat = 2;
 
 Bytes encode_format(uint32_t format);
 Bytes encode(const StreamState& state);
 Bytes encode(const MeterTable& table);
 Bytes encode(const StoredRun& run);
 Bytes encode(const Skeleton& skeleton);
-Bytes encode(const Seen& seen);
-Bytes encode(std::span<const KeyHash> hashes);
+Bytes encode(const FreshKeyList& list);
+Bytes encode(const KeyPacks& packs);
 Bytes encode(const KeyClock& key_clock);
 Bytes encode(const Dropped& dropped);
 Bytes encode(const LogSightings& sightings);
@@ -138,8 +142,8 @@ Result<MeterTable> decode_meters(ByteView bytes);
 /// section views into `bytes`.
 Result<StoredRun> decode_run(ByteView bytes);
 Result<Skeleton> decode_skeleton(ByteView bytes);
-Result<Seen> decode_seen(ByteView bytes);
-Result<std::vector<KeyHash>> decode_hashes(ByteView bytes);
+Result<FreshKeyList> decode_fresh_keys(ByteView bytes);
+Result<KeyPacks> decode_key_packs(ByteView bytes);
 Result<KeyClock> decode_key_clock(ByteView bytes);
 /// records.section views into `bytes`.
 Result<Dropped> decode_dropped(ByteView bytes);

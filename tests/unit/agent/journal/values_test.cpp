@@ -37,6 +37,17 @@ StreamState full_state() {
   return state;
 }
 
+KeyPacks full_packs() {
+  return {
+      .next_id = 1,
+      .first_fresh = 2,
+      .packs = {{.id = 3, .entries = 4, .from = 5, .to = 6, .last_seq = 7, .damaged = true},
+                {.id = 8}},
+      .merge =
+          KeyMerge{.first = 0, .count = 2, .output = 9, .entries = 10, .written = hash_of_key("b")},
+      .doomed = {11, 12}};
+}
+
 }  // namespace
 
 TEST_CASE("every field of the state comes back, and optional ones stay absent") {
@@ -58,11 +69,15 @@ TEST_CASE("the other values come back as they went") {
                           .last_seq = 4,
                           .sealed_at = Timestamp(-1),
                           .totals = {{2, 3}}};
-  const Seen seen{.hour = 9, .ranges = {{.first = 1, .count = 2}, {.first = 9, .count = 1}}};
+  const FreshKeyList fresh{.hour = 9,
+                           .entries = {{.hash = hash_of_key("a"), .range = {1, 2}},
+                                       {.hash = hash_of_key("a"), .range = {9, 1}}}};
 
   REQUIRE(*values::decode_meters(values::encode(table)) == table);
   REQUIRE(*values::decode_skeleton(values::encode(skeleton)) == skeleton);
-  REQUIRE(*values::decode_seen(values::encode(seen)) == seen);
+  REQUIRE(*values::decode_fresh_keys(values::encode(fresh)) == fresh);
+  REQUIRE(*values::decode_key_packs(values::encode(full_packs())) == full_packs());
+  REQUIRE(*values::decode_key_packs(values::encode(KeyPacks())) == KeyPacks());
   REQUIRE(*values::decode_raw(values::encode_raw(-7)) == -7);
   const KeyClock key_clock{.at = Timestamp(5), .read_at = {6}};
   REQUIRE(*values::decode_key_clock(values::encode(key_clock)) == key_clock);
@@ -79,8 +94,14 @@ TEST_CASE("a value that is cut short or has bytes behind it is corrupt") {
   Bytes longer = whole;
   longer.push_back(0);
   REQUIRE(values::decode_state(longer).error().code() == Errc::corrupt);
-  REQUIRE(!values::decode_seen(ByteView()).has_value());
-  REQUIRE(!values::decode_hashes(ByteView(whole).first(15)).has_value());
+  REQUIRE(!values::decode_fresh_keys(ByteView(whole).first(31)).has_value());
+  const Bytes packs = values::encode(full_packs());
+  for (size_t size = 0; size < packs.size(); ++size) {
+    REQUIRE(!values::decode_key_packs(ByteView(packs).first(size)).has_value());
+  }
+  KeyPacks beyond = full_packs();
+  beyond.merge->count = 3;
+  REQUIRE(!values::decode_key_packs(values::encode(beyond)).has_value());
 }
 
 TEST_CASE("the bytes of keys and values stay what released journals hold") {
@@ -96,9 +117,17 @@ TEST_CASE("the bytes of keys and values stay what released journals hold") {
           "0005");
   REQUIRE(keys::hour_of_key(keys::seen_by_hour(3, 4, 5)) == Hour{3});
   REQUIRE(!keys::hour_of_key(keys::batch(1)));
-  REQUIRE(to_hex(values::encode(Seen{.hour = 1, .ranges = {{.first = 2, .count = 3}}})) ==
+  const KeyHash hash = *KeyHash::from(std::string_view("0123456789abcdef"));
+  REQUIRE(to_hex(keys::seen(hash)) == "50010130313233343536373839616263646566");
+  REQUIRE(to_hex(keys::fresh_keys(258)) == "5201010000000000000102");
+  REQUIRE(to_hex(keys::key_block(1, hash)) ==
+          "5301010000000000000001"
+          "30313233343536373839616263646566");
+  REQUIRE(keys::block_of_key(keys::key_block(1, hash))->last == hash);
+  REQUIRE(!keys::block_of_key(keys::fresh_keys(1)));
+  REQUIRE(to_hex(values::encode(FreshKeyList{.hour = 1, .entries = {{hash, {2, 3}}}})) ==
           "00000001"
+          "30313233343536373839616263646566"
           "0000000000000002"
           "00000003");
-  REQUIRE(hash_of_key("a").hex() == hash_of_key("a").hex());
 }

@@ -160,7 +160,7 @@ TEST_CASE("the archive says what support needs") {
   for (const char* part :
        {"commit_interval = 0 ms", "host = broker.example", "[input.prometheus]", "interval = 10s",
         "left out here: metric, url", "\"head_batch\":1", "\"enrolled\":true", "batch: 1 entries",
-        "seen: 1 entries", "bookmark: 1 entries", "device key id ", "collector key id ",
+        "fresh keys: 1 entries", "bookmark: 1 entries", "device key id ", "collector key id ",
         "wall 2027-01-15T08:00:00.000Z", "keys/signing.pem", "journalctl -u ledgerline-agent",
         "configuration is in order"}) {
     INFO(part);

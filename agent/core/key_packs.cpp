@@ -1,0 +1,117 @@
+#include "agent/core/key_packs.h"
+
+#include <algorithm>
+#include <span>
+
+#include "common/check.h"
+
+namespace ledgerline::agent {
+
+namespace {
+
+/// One pack's worth, of one span of hours and sound.
+bool fits(std::span<const KeyPack> packs, const KeyPackLimits& limits) {
+  uint64_t entries = 0;
+  for (const KeyPack& pack : packs) {
+    entries += pack.entries;
+    const bool same_span = pack.from / limits.span_hours == packs.front().from / limits.span_hours;
+    if (pack.damaged || !same_span) return false;
+  }
+  return entries <= limits.pack_max;
+}
+
+/// What they become is at least four times the largest of them: so a key is rewritten a few times,
+/// not with each of its neighbours.
+bool pays(std::span<const KeyPack> packs) {
+  uint64_t entries = 0;
+  uint64_t largest = 0;
+  for (const KeyPack& pack : packs) {
+    entries += pack.entries;
+    largest = std::max(largest, pack.entries);
+  }
+  return largest * 4 <= entries;
+}
+
+}  // namespace
+
+KeyPackLimits key_pack_limits(const RetentionLimits& limits) {
+  KeyPackLimits out;
+  out.pack_max = limits.quota_bytes / 16 / KeyEntry::kSize;
+  out.fresh_max = std::min<size_t>(out.fresh_max, static_cast<size_t>(out.pack_max / out.fan / 2));
+  const auto hours = std::chrono::duration_cast<std::chrono::hours>(limits.idempotency_window);
+  out.span_hours = static_cast<uint32_t>(std::clamp<int64_t>(hours.count() / 8, 1, 24 * 365));
+  return out;
+}
+
+KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now,
+                      const KeyPackLimits& limits) {
+  if (fresh.entries >= 4 * limits.fresh_max) return KeyWork::pack_fresh;
+  if (packs.merge) return KeyWork::go_on_merging;
+  if (mergeable(packs, now, limits)) return KeyWork::begin_merge;
+  const bool due = fresh.entries >= limits.fresh_max || fresh.from < now;
+  return due && fresh.entries > 0 ? KeyWork::pack_fresh : KeyWork::nothing;
+}
+
+size_t merge_slice_entries(uint64_t recorded, size_t least) {
+  constexpr uint64_t kWritten = 6;  // times that a key is written while it is merged, at most
+  return static_cast<size_t>(std::clamp<uint64_t>(recorded * kWritten, least, least * 8));
+}
+
+std::optional<KeyMerge> mergeable(const KeyPacks& packs, Hour now, const KeyPackLimits& limits) {
+  const std::span<const KeyPack> all(packs.packs);
+  for (size_t end = all.size(); end >= limits.fan; --end) {
+    const size_t first = end - limits.fan;
+    const auto some = all.subspan(first, limits.fan);
+    if (!pays(some) || !fits(some, limits)) continue;
+    return KeyMerge{.first = first, .count = limits.fan, .output = packs.next_id};
+  }
+  for (size_t first = 0; first < all.size(); ++first) {
+    if (all[first].from / limits.span_hours >= now / limits.span_hours) break;
+    size_t count = 1;
+    while (first + count < all.size() && fits(all.subspan(first, count + 1), limits)) ++count;
+    if (count > 1) return KeyMerge{.first = first, .count = count, .output = packs.next_id};
+  }
+  return std::nullopt;
+}
+
+void end_merge(KeyPacks& packs) {
+  CHECK_INVARIANT(packs.merge && packs.merge->first + packs.merge->count <= packs.packs.size());
+  const KeyMerge merge = *packs.merge;
+  const auto first = packs.packs.begin() + static_cast<std::ptrdiff_t>(merge.first);
+  const auto end = first + static_cast<std::ptrdiff_t>(merge.count);
+  KeyPack output{
+      .id = merge.output, .entries = merge.entries, .from = first->from, .to = first->to};
+  for (auto input = first; input != end; ++input) {
+    output.from = std::min(output.from, input->from);
+    output.to = std::max(output.to, input->to);
+    output.last_seq = std::max(output.last_seq, input->last_seq);
+    packs.doomed.push_back(input->id);
+  }
+  *first = output;
+  packs.packs.erase(first + 1, end);
+  packs.merge.reset();
+}
+
+void give_up_merge(KeyPacks& packs) {
+  if (!packs.merge) return;
+  packs.doomed.push_back(packs.merge->output);
+  packs.merge.reset();
+}
+
+void note_damaged(KeyPacks& packs, uint64_t id) {
+  give_up_merge(packs);
+  for (KeyPack& pack : packs.packs) {
+    if (pack.id == id) pack.damaged = true;
+  }
+}
+
+bool forget_oldest(KeyPacks& packs, Hour before) {
+  if (packs.packs.empty() || packs.packs.front().to >= before) return false;
+  if (packs.merge && packs.merge->first == 0) give_up_merge(packs);
+  if (packs.merge) --packs.merge->first;
+  packs.doomed.push_back(packs.packs.front().id);
+  packs.packs.erase(packs.packs.begin());
+  return true;
+}
+
+}  // namespace ledgerline::agent

@@ -1,0 +1,192 @@
+// Idempotency keys over packing, merging, forgetting, restarts and damage.
+
+#include <map>
+#include <random>
+
+#include "tests/unit/agent/journal/raw_rows.h"
+
+using namespace ledgerline;
+using namespace ledgerline::agent;
+using namespace ledgerline::agent::test;
+
+namespace {
+
+/// Packs of 146 keys and a few, merged up to 2340.
+JournalOptions small() {
+  JournalOptions options;
+  options.retention.quota_bytes = 1 << 20;
+  options.retention.slice_keys = 3;
+  return options;
+}
+
+RecordRequest keyed(int first, int count) {
+  RecordRequest out;
+  for (int i = 0; i < count; ++i) out.items.push_back(calls(1, "e" + std::to_string(first + i)));
+  return out;
+}
+
+void pass_receipt(Device& device) {
+  device.seal();
+  const auto batches = device.batches(device.status().acked_upto);
+  if (batches.empty()) return;
+  const Receipt receipt =
+      device.receipt(device.status().receipt_number + 1, batches.back().number, batches.back().id);
+  REQUIRE(device.journal->store_receipt(receipt, Bytes{1}).has_value());
+}
+
+}  // namespace
+
+TEST_CASE("every key is found again, however it was packed, merged and loaded") {
+  Device device(small());
+  std::mt19937 random(7);
+  std::map<int, Seq> first;
+  int next = 0;
+  for (int round = 0; round < 400; ++round) {
+    const int begin = random() % 3 == 0 && next > 50
+                          ? static_cast<int>(random() % static_cast<unsigned>(next - 40))
+                          : next;
+    const int count = 1 + static_cast<int>(random() % 40);
+    const auto seqs = device.seqs(keyed(begin, count));
+    for (int i = 0; i < count; ++i) {
+      const auto [known, is_new] = first.try_emplace(begin + i, seqs[static_cast<size_t>(i)]);
+      REQUIRE(known->second == seqs[static_cast<size_t>(i)]);
+      next = std::max(next, begin + i + 1);
+    }
+    REQUIRE(device.journal->trim().has_value());
+    if (round % 16 == 0) pass_receipt(device);
+    if (round % 23 == 0) device.open();
+  }
+  REQUIRE(next > 3'000);
+  REQUIRE(device.status().next_seq == static_cast<Seq>(next) + 1);
+
+  device.trim_all();
+  device.open();
+  for (int i = 0; i < next; ++i) {
+    REQUIRE(device.seqs(keyed(i, 1)).front() == first.at(i));
+  }
+  device.journal.reset();
+  CHECK(rows_from(device, keys::fresh_keys(0)) < 146);
+  const KeyPacks packs = stored_packs(device);
+  CHECK(packs.packs.size() < 12);
+  CHECK(packs.doomed.empty());
+  uint64_t blocks = 0;
+  for (const KeyPack& each : packs.packs) blocks += each.entries / kBlockEntries + 2;
+  CHECK(rows_from(device, keys::key_block(0, KeyHash())) <= blocks);
+}
+
+TEST_CASE("a merge that ends at any point goes on after a restart") {
+  Device device(small());
+  for (int i = 0; i < 8; ++i) {
+    device.seqs(keyed(i * 292, 292));
+    if (i < 7) REQUIRE(device.journal->trim().has_value());
+  }
+  for (;;) {
+    const auto more = device.journal->trim();
+    REQUIRE(more.has_value());
+    if (!*more) break;
+    device.open();
+    REQUIRE(device.seqs(keyed(300, 100)).front() == 301);
+  }
+  REQUIRE(device.status().next_seq == 8 * 292 + 1);
+  device.journal.reset();
+  CHECK(stored_packs(device).packs.size() == 1);
+}
+
+TEST_CASE("the ranges of one request stay together, in its order, in a block of any size") {
+  Device device;
+  for (int i = 0; i < 600; i += 2) device.seqs(keyed(i, 1));
+  RecordRequest mixed = keyed(0, 600);  // every second one was recorded before
+  mixed.request_key = "r1";
+  const auto seqs = device.seqs(mixed);
+  for (RecordItem& item : mixed.items) item.key.clear();
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(device.seqs(mixed) == seqs);
+    device.clock.advance(std::chrono::hours(1));
+    device.trim_all();
+    device.open();
+  }
+  device.journal.reset();
+  CHECK(stored_packs(device).packs.size() == 1);
+}
+
+TEST_CASE("where there are keys of one hour only, the next hour packs them") {
+  Device device;
+  device.seqs(keyed(0, 3));
+  device.trim_all();
+  CHECK(device.status().oldest_key_hour == hour_of(device.clock.now()));
+  device.clock.advance(std::chrono::hours(1));
+  device.trim_all();
+  CHECK(device.status().oldest_key_hour == hour_of(device.clock.now()) - 1);
+  device.journal.reset();
+  CHECK(rows_from(device, keys::fresh_keys(0)) == 0);
+  CHECK(stored_packs(device).packs.size() == 1);
+}
+
+TEST_CASE("damage in a pack is noticed by who asks for its key, and by a merge, which leaves it") {
+  Device device(small());
+  device.seqs(keyed(0, 292));
+  device.trim_all();
+  device.journal.reset();
+  const Bytes block = first_key(device, keys::key_block(0, KeyHash()));
+  flip(device, block, KeyHash::kSize + 7);  // the first entry's seq
+  device.open();
+  size_t corrupt = 0;
+  for (int i = 0; i < 292; ++i) {
+    const auto again = keyed(i, 1);
+    const auto answer = device.journal->record(std::span(&again, 1));
+    if (!answer && answer.error().code() == Errc::corrupt) ++corrupt;
+  }
+  CHECK(corrupt >= kBlockEntries - 1);  // nobody can say any more what is true in this block
+  CHECK(corrupt < 292);
+
+  for (int i = 1; i < 9; ++i) {
+    device.seqs(keyed(i * 292, 292));
+    device.trim_all();
+  }
+
+  CHECK(device.status().damaged_forgotten == 1);
+  CHECK(device.seqs(keyed(292, 1)).front() == 293);
+  device.journal.reset();
+  const KeyPacks packs = stored_packs(device);
+  CHECK(packs.packs.front().damaged);
+  CHECK(packs.packs.size() == 2);
+
+  device.open();
+  device.clock.advance(std::chrono::hours(8 * 24));
+  device.trim_all();
+  CHECK_FALSE(device.status().oldest_key_hour.has_value());
+}
+
+TEST_CASE("a damaged list of fresh keys is left out at the start, and those around it answer") {
+  Device device;
+  const auto first = device.seqs(request({calls(1, "a")}));
+  device.seqs(request({calls(1, "b")}));
+  const auto third = device.seqs(request({calls(1, "c")}));
+  device.journal.reset();
+  flip(device, keys::fresh_keys(2), 9);
+  device.open();
+
+  CHECK(device.status().damaged_forgotten == 1);
+  CHECK(device.seqs(request({calls(1, "a")})) == first);
+  CHECK(device.seqs(request({calls(1, "c")})) == third);
+  device.clock.advance(std::chrono::hours(1));
+  device.trim_all();
+  device.journal.reset();
+  CHECK(rows_from(device, keys::fresh_keys(0)) == 0);
+}
+
+TEST_CASE("for lack of room the oldest pack goes, and one is enough where it gives room") {
+  Device device(small());
+  for (int hour = 0; hour < 12; ++hour) {
+    for (int i = 0; i < 10; ++i) device.seqs(keyed(hour * 2'000 + i * 200, 200));
+    pass_receipt(device);
+    device.clock.advance(std::chrono::hours(1));
+    device.trim_all();
+  }
+  // 24 000 keys are 672 000 bytes: with batches and skeletons gone first they fit but for the
+  // oldest.
+  const auto oldest = device.status().oldest_key_hour;
+  REQUIRE(oldest.has_value());
+  CHECK(device.seqs(keyed(23'000, 1)).front() == 23'001);
+  CHECK(*oldest + 12 > hour_of(device.clock.now()) - 1);
+}
