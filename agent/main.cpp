@@ -498,6 +498,7 @@ int main(int argc, char** argv) {
   using namespace ledgerline;
   io::stand_alone();
   io::guard_memory();
+  io::keep_heap_small();
   const auto options = agent::parse_command_line(argc, argv);
   if (!options) {
     (options.error().code == 0 ? std::cout : std::cerr) << options.error().text;

@@ -54,7 +54,7 @@ KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now,
 
 size_t merge_slice_entries(uint64_t recorded, size_t least) {
   constexpr uint64_t kWritten = 6;  // times that a key is written while it is merged, at most
-  return static_cast<size_t>(std::clamp<uint64_t>(recorded * kWritten, least, least * 8));
+  return static_cast<size_t>(std::clamp<uint64_t>(recorded * kWritten, least, least * 4));
 }
 
 std::optional<KeyMerge> mergeable(const KeyPacks& packs, Hour now, const KeyPackLimits& limits) {

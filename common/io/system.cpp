@@ -1,6 +1,7 @@
 #include "common/io/system.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -127,6 +128,13 @@ bool clock_is_synchronised() {
   timex state{};
   const int result = ::adjtimex(&state);  // -1 where a sandbox does not let us ask
   return result >= 0 && result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+}
+
+void keep_heap_small() {
+  constexpr int kReturned = 128 * 1024;
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_THRESHOLD, kReturned);
+  ::mallopt(M_TRIM_THRESHOLD, kReturned);
 }
 
 void guard_memory() {

@@ -34,6 +34,10 @@ Result<uint64_t> free_disk_bytes(const std::string& path);
 /// True where the kernel says that its clock is synchronised (adjtimex).
 bool clock_is_synchronised();
 
+/// For a process of a gateway: its few threads share one heap instead of keeping one each, and what
+/// a burst took goes back to the system. Before the first thread starts.
+void keep_heap_small();
+
 /// For a process that holds keys: no core file, no look into its memory by other processes of its
 /// user. A connection that the other side closed is an error of the call, not a signal.
 void guard_memory();
