@@ -4,6 +4,8 @@
 # target_open ARCH: sets the names of that architecture and makes its folder.
 #   build/cross/ARCH/sysroot     Debian's libraries and headers for it
 #   build/cross/ARCH/apt         indexes and packages, apart from the machine's own
+#   build/cross/ARCH/source      Debian's source packages of what a static agent compiles itself
+#   build/cross/ARCH/libraries   OpenSSL and zstd, compiled from them
 #   build/cross/ARCH/dynamic     the build against Debian 12's libraries
 #   build/cross/ARCH/static      the build that needs none
 #   build/cross/ARCH/out         stripped: ledgerline-agent, ledgerline-agent-static
