@@ -9,13 +9,13 @@ namespace ledgerline::agent {
 
 namespace {
 
-/// One pack's worth, of one span of hours and sound.
+/// One pack's worth, of one span of hours.
 bool fits(std::span<const KeyPack> packs, const KeyPackLimits& limits) {
   uint64_t entries = 0;
   for (const KeyPack& pack : packs) {
     entries += pack.entries;
     const bool same_span = pack.from / limits.span_hours == packs.front().from / limits.span_hours;
-    if (pack.damaged || !same_span) return false;
+    if (!same_span) return false;
   }
   return entries <= limits.pack_max;
 }
@@ -32,6 +32,14 @@ bool pays(std::span<const KeyPack> packs) {
   return largest * 4 <= entries;
 }
 
+/// Bytes, with LMDB's part of a page.
+uint64_t left_to_write(const KeyPacks& packs, const KeyMerge& merge) {
+  uint64_t entries = 0;
+  for (size_t i = 0; i < merge.count; ++i) entries += packs.packs[merge.first + i].entries;
+  const uint64_t left = entries - std::min(entries, merge.entries);
+  return left * KeyEntry::kSize / 30 * 31;
+}
+
 }  // namespace
 
 KeyPackLimits key_pack_limits(const RetentionLimits& limits) {
@@ -43,13 +51,17 @@ KeyPackLimits key_pack_limits(const RetentionLimits& limits) {
   return out;
 }
 
-KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now,
+KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now, uint64_t room_bytes,
                       const KeyPackLimits& limits) {
+  if (packs.merge && left_to_write(packs, *packs.merge) > room_bytes) return KeyWork::give_up_merge;
   if (fresh.entries >= 4 * limits.fresh_max) return KeyWork::pack_fresh;
   if (packs.merge) return KeyWork::go_on_merging;
-  if (mergeable(packs, now, limits)) return KeyWork::begin_merge;
-  const bool due = fresh.entries >= limits.fresh_max || fresh.from < now;
-  return due && fresh.entries > 0 ? KeyWork::pack_fresh : KeyWork::nothing;
+  // The last ones of an hour first: they belong into what its span is merged to.
+  if (fresh.entries > 0 && fresh.from < now) return KeyWork::pack_fresh;
+  // Twice: readings come meanwhile.
+  const auto merge = mergeable(packs, now, limits);
+  if (merge && 2 * left_to_write(packs, *merge) <= room_bytes) return KeyWork::begin_merge;
+  return fresh.entries >= limits.fresh_max ? KeyWork::pack_fresh : KeyWork::nothing;
 }
 
 size_t merge_slice_entries(uint64_t recorded, size_t least) {
@@ -96,13 +108,6 @@ void give_up_merge(KeyPacks& packs) {
   if (!packs.merge) return;
   packs.doomed.push_back(packs.merge->output);
   packs.merge.reset();
-}
-
-void note_damaged(KeyPacks& packs, uint64_t id) {
-  give_up_merge(packs);
-  for (KeyPack& pack : packs.packs) {
-    if (pack.id == id) pack.damaged = true;
-  }
 }
 
 bool forget_oldest(KeyPacks& packs, Hour before) {

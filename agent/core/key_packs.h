@@ -28,8 +28,6 @@ struct KeyPack {
   Hour from = 0;  // of its oldest key, by KeyClock
   Hour to = 0;    // of its newest: it is kept as long as that one
   Seq last_seq = 0;
-  /// A part of it cannot be read: it stays as it is, and goes when it expires.
-  bool damaged = false;
   friend bool operator==(const KeyPack&, const KeyPack&) = default;
 };
 
@@ -67,7 +65,7 @@ struct KeyPackLimits {
   size_t fan = 8;           // packs of about one size that are merged
 };
 
-/// Packs of at most a 16th of the quota, so that a merge has room; spans of an 8th of the window.
+/// Packs of at most a 16th of the quota; spans of an 8th of the window.
 KeyPackLimits key_pack_limits(const RetentionLimits& limits);
 
 enum class KeyWork {
@@ -75,11 +73,14 @@ enum class KeyWork {
   pack_fresh,  // all of them into a new pack
   begin_merge,
   go_on_merging,
+  give_up_merge,
 };
 
 /// Merging goes before packing, so that packs stay few however fast keys come; fresh ones are found
-/// as quickly until they are too many for the memory.
-KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now,
+/// as quickly until they are too many for the memory. `room_bytes` is what may be taken before
+/// something is forgotten for lack of space (room_before_trimming): for a merge, which needs room
+/// for a while only, nothing is.
+KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now, uint64_t room_bytes,
                       const KeyPackLimits& limits);
 
 /// How many entries to merge in one transaction: `least`, or more where so many keys were recorded
@@ -94,8 +95,6 @@ std::optional<KeyMerge> mergeable(const KeyPacks& packs, Hour now, const KeyPack
 void end_merge(KeyPacks& packs);
 /// Dooms what was written so far; the inputs stay.
 void give_up_merge(KeyPacks& packs);
-/// Gives the merge up and leaves this one alone from now on.
-void note_damaged(KeyPacks& packs, uint64_t id);
 /// Dooms the oldest pack where its newest key is older than `before`, and gives a merge of it up.
 /// False where there is none.
 bool forget_oldest(KeyPacks& packs, Hour before);

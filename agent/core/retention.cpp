@@ -54,6 +54,12 @@ KeyClock advanced(const KeyClock& last, Monotonic now) {
   return {.at = last.at + passed, .read_at = now};
 }
 
+uint64_t room_before_trimming(const Space& space, const RetentionLimits& limits) {
+  const uint64_t above = trim_above(limits);
+  if (space.used_bytes > above || disk_is_short(space, limits)) return 0;
+  return above - space.used_bytes;
+}
+
 Status may_record(const Space& space, const RetentionLimits& limits) {
   if (space.used_bytes >= limits.quota_bytes) {
     return fail(

@@ -3,7 +3,7 @@
 //
 // Never evicted: billing readings that no receipt covers. Given up in this order when space is
 // needed: receipted batches from the oldest, then skeletons (number, id, totals) of batches below
-// the receipt, which the collector holds as well, then idempotency keys from the oldest hour:
+// the receipt, which the collector holds as well, then idempotency keys from the oldest pack:
 // without them a repeated event counts twice. With room, skeletons stay 24 months. A diagnostic
 // stream goes on from there: its oldest batches go too, and a tombstone says so. Its keys go with
 // the readings that they are for: what it has room for is the newest readings and their keys.
@@ -57,6 +57,9 @@ struct Space {
   uint64_t disk_free_bytes = 0;
 };
 
+/// Bytes that may be taken before next_trim() forgets something for them.
+uint64_t room_before_trimming(const Space& space, const RetentionLimits& limits);
+
 /// Errc::full says which of the two is short.
 Status may_record(const Space& space, const RetentionLimits& limits);
 /// Where may_record() refuses: half of the reserve is for what cannot wait, the rest for sealing,
@@ -81,17 +84,17 @@ struct Holdings {
 
 enum class Trim {
   nothing,
-  expired_keys,  // idempotency keys of hours beyond the window
+  expired_keys,  // the oldest pack of idempotency keys, which is beyond the window
   batches,       // sealed bytes up to `batches_upto`, oldest first, until `bytes` are free
-  keys_early,    // idempotency keys of the oldest hour, still in the window: space is short. Of a
-                 // diagnostic stream also younger ones whose readings are gone
+  keys_early,    // the same, still in the window: space is short. Of a diagnostic stream also a
+                 // younger one whose readings are gone
   skeletons,     // below acked_upto: beyond skeleton_age, or of any age where space is short
   unreceipted,   // batches that no receipt covers, oldest first: a tombstone stands for them
 };
 
 struct TrimStep {
   Trim what = Trim::nothing;
-  Hour keys_before = 0;                    // expired_keys, keys_early: hours below it go
+  Hour keys_before = 0;                    // expired_keys, keys_early: older than it
   BatchNumber batches_upto = 0;            // batches, skeletons, unreceipted: the last that may go
   uint64_t bytes = 0;                      // batches, unreceipted: enough when this many are freed
   std::optional<Timestamp> sealed_before;  // skeletons; nothing: whatever their age

@@ -66,7 +66,7 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, Clock& cl
   TRY(auto lock, lock_for_writing(options.folder));
   TRY(auto env, open_env(options, false));
   TRY_VOID(put_format(env));
-  TRY_VOID(upgrade(env));
+  TRY(const uint64_t damaged, upgrade(env));
   auto impl = std::make_unique<Impl>(std::move(options), clock, std::move(env), std::move(lock));
   {
     TRY(const auto txn, impl->env.begin_read());
@@ -75,6 +75,7 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, Clock& cl
   TRY(auto file, FileSpace::open(impl->options.folder + "/data.mdb"));
   impl->file.emplace(std::move(file));
   impl->unsealed_since = clock.monotonic();
+  impl->damaged_forgotten += damaged;
   return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
 
@@ -94,7 +95,7 @@ Result<JournalStatus> Journal::read_status(const JournalOptions& options) {
 
 Status Journal::Impl::load(const io::LmdbTxn& txn) {
   TRY_VOID(check_format(txn));
-  TRY_VOID(load_keys(txn));
+  TRY_VOID(load_packs(txn));
   TRY(key_clock, load_key_clock(txn));
   TRY(const auto grant_body, get_checked(txn, keys::stream(keys::StreamPart::grant)));
   if (!grant_body) return {};
@@ -103,6 +104,7 @@ Status Journal::Impl::load(const io::LmdbTxn& txn) {
   TRY_VOID(load_clock(txn));
   TRY(const ByteView state_value, require_checked(txn, keys::stream(keys::StreamPart::state)));
   TRY(state, values::decode_state(state_value));
+  TRY_VOID(load_fresh_keys(txn));
   TRY(const auto log_value, get_checked(txn, keys::stream(keys::StreamPart::log)));
   if (log_value) {
     TRY(log, values::decode_log_sightings(*log_value));
@@ -431,7 +433,7 @@ Result<JournalStatus> Journal::Impl::status() {
                        .quota_bytes = options.retention.quota_bytes,
                        .disk_free_bytes = used.disk_free_bytes,
                        .oldest_key_hour = oldest_key_hour(),
-                       .damaged_forgotten = damaged_forgotten,
+                       .damaged_forgotten = damaged_forgotten + checks.damaged(),
                        .seals_put_off = seals_put_off,
                        .coarsening = state.coarse.has_value(),
                        .clock = clock_status(),

@@ -82,7 +82,7 @@ struct JournalStatus {
   uint64_t quota_bytes = 0;
   uint64_t disk_free_bytes = 0;
   std::optional<Hour> oldest_key_hour;  // idempotency keys are remembered since
-  uint64_t damaged_forgotten = 0;       // values that were damaged when it was time to forget them
+  uint64_t damaged_forgotten = 0;       // damaged values, of which something is forgotten
   uint64_t seals_put_off = 0;           // for lack of a free page
   bool coarsening = false;              // full: readings that cannot wait are merged
   ClockStatus clock;
@@ -127,7 +127,8 @@ class Journal final : public Outgoing {
   /// unsealed for another call.
   Result<size_t> seal(SealWhen when, Signer& signer);
 
-  /// One slice of deletions. True where another call would find more to do.
+  /// One slice of forgetting, or of packing and merging idempotency keys. True where another call
+  /// would find more to do.
   Result<bool> trim();
 
   Result<std::vector<StoredBatch>> batches_after(BatchNumber number,

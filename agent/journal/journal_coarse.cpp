@@ -59,7 +59,7 @@ Result<bool> Journal::Impl::coarsen_chunk(io::LmdbTxn& txn, std::span<const Reco
                                           StreamState& next,
                                           std::vector<RecordResult>& answers) const {
   const FreshKeys none;  // what cannot wait has no keys
-  TransactionLookups lookups(txn, none, fresh, packs);
+  TransactionLookups lookups(txn, none, fresh, packs, checks, next.next_seq);
   TRY(RecordPlan plan, plan_record(recorder_state(next), meters, requests, lookups));
   TRY(const Columns open, open_coarse_run(txn, next));
   const CoarseContext context{

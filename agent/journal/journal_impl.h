@@ -46,7 +46,8 @@ struct Journal::Impl {
   LogSightings log;
   KeyClock key_clock;  // as of opening
   FreshKeys fresh;
-  KeyPacks packs;                 // as stored last
+  KeyPacks packs;  // as stored last
+  mutable CheckedBlocks checks;
   uint64_t keys_since_slice = 0;  // recorded since the last slice of a merge
   bool booted = false;
   bool commit_failed = false;  // nobody knows what it left: nothing more is written
@@ -93,7 +94,7 @@ struct Journal::Impl {
     auto first = change();
     if (first || first.error().code() != Errc::full) return first;
     for (bool more = true; more;) {
-      TRY(more, trim());
+      TRY(more, make_space());
     }
     return change();
   }
@@ -112,12 +113,16 @@ struct Journal::Impl {
   Status record_chunk(io::LmdbTxn& txn, std::span<const RecordRequest> requests, FreshKeys& pending,
                       StreamState& next, std::vector<RecordResult>& answers) const;
 
-  Status load_keys(const io::LmdbTxn& txn);
+  Status load_packs(const io::LmdbTxn& txn);
+  Status load_fresh_keys(const io::LmdbTxn& txn);
+  /// Of a damaged row what is left.
+  void load_fresh_row(const io::LmdbCursor::Entry& row);
   [[nodiscard]] std::optional<Hour> oldest_key_hour() const;
   /// `pending`: of this transaction, to be added to `fresh` once it is committed.
   Status put_keys(io::LmdbTxn& txn, const RecordPlan& plan, FreshKeys& pending,
                   StreamState& next) const;
-  Status tidy_keys(KeyWork work, Hour now);
+  [[nodiscard]] Result<KeyWork> key_work();
+  Status tidy_keys(KeyWork work);
   Status pack_fresh();
   Status merge_slice(KeyPacks next);
   Status remove_doomed_slice();
@@ -144,6 +149,9 @@ struct Journal::Impl {
                      size_t& batches) const;
 
   Result<bool> trim();
+  /// One slice of forgetting; false: nothing may go, or there is no page left to do it with.
+  Result<bool> make_space();
+  [[nodiscard]] Result<TrimStep> next_trim_step();
   Status trim_slice(const TrimStep& step);
   Result<Holdings> holdings() const;
   static Result<Skeleton> skeleton_of(const io::LmdbTxn& txn, BatchNumber number);
@@ -178,12 +186,16 @@ struct Journal::Impl {
 /// Into a pack; those of a call go behind those of the last one.
 Status put_key_blocks(io::LmdbTxn& txn, uint64_t pack, std::span<const KeyEntry> sorted);
 
+Status put_packs(io::LmdbTxn& txn, const KeyPacks& packs);
+
 /// Where what has this key was recorded; empty: in no pack.
 Result<std::vector<SeqRange>> find_in_packs(const io::LmdbTxn& txn, const KeyPacks& packs,
-                                            const KeyHash& hash);
+                                            const KeyHash& hash, CheckedBlocks& checks,
+                                            Seq next_seq);
 
-/// Rewrites a journal of format 1, in small transactions; it may be interrupted.
-Status upgrade(io::LmdbEnv& env);
+/// Rewrites what an agent of format 1 left, in small transactions; it may be interrupted. Returns
+/// how many damaged values lost something. `steps`: transactions at most, for tests.
+Result<uint64_t> upgrade(io::LmdbEnv& env, size_t steps = SIZE_MAX);
 
 /// The coarse run, if there is one, becomes an ordinary run.
 void end_coarsening(StreamState& state);

@@ -12,29 +12,34 @@ namespace {
 
 constexpr size_t kSliceEntries = 32 * kBlockEntries;  // at least: a commit costs some pages itself
 
-Status put_packs(io::LmdbTxn& txn, const KeyPacks& packs) {
-  return put_checked(txn, keys::stream(keys::StreamPart::key_packs), values::encode(packs));
+/// Of a damaged block what is left.
+Result<std::vector<KeyEntry>> read_block(const io::LmdbCursor::Entry& entry, const KeyHash& last,
+                                         CheckedBlocks& checks, Seq next_seq) {
+  if (!checks.is_sound(entry.key, entry.value)) return salvage_entries(entry.value, last, next_seq);
+  return decode_entries(entry.value.first(entry.value.size() - 4));
 }
 
 /// Goes through a pack's entries behind a hash.
 class PackReader {
  public:
-  PackReader(const io::LmdbTxn& txn, uint64_t pack, const std::optional<KeyHash>& after)
-      : txn_(&txn), pack_(pack), after_(after) {}
+  PackReader(const io::LmdbTxn& txn, uint64_t pack, const std::optional<KeyHash>& after,
+             CheckedBlocks& checks, Seq next_seq)
+      : txn_(&txn), checks_(&checks), next_seq_(next_seq), pack_(pack), after_(after) {}
 
   /// Reads the first block, or the next where one is used up.
   Status fill() {
     while (!ended_ && at_ == entries_.size()) {
-      TRY(const auto block, next_block());
+      TRY(auto block, next_block());
       ended_ = !block.has_value();
-      entries_ = block.value_or(std::vector<KeyEntry>());
+      if (ended_) return {};
+      entries_ = std::move(*block);
       at_ = 0;
       while (at_ < entries_.size() && after_ && entries_[at_].hash <= *after_) ++at_;
+      if (!entries_.empty()) after_ = std::max(after_.value_or(KeyHash()), entries_.back().hash);
     }
     return {};
   }
   [[nodiscard]] bool ended() const { return ended_; }
-  [[nodiscard]] uint64_t pack() const { return pack_; }
   [[nodiscard]] const KeyEntry& front() const { return entries_[at_]; }
   void pop() { ++at_; }
 
@@ -47,12 +52,13 @@ class PackReader {
     const auto block = entry ? keys::block_of_key(entry->key) : std::nullopt;
     if (!block || block->pack != pack_) return std::nullopt;
     read_upto_ = block->last;
-    TRY(const ByteView value, checked(entry->key, entry->value));
-    TRY(auto out, decode_entries(value));
+    TRY(auto out, read_block(*entry, block->last, *checks_, next_seq_));
     return out;
   }
 
   const io::LmdbTxn* txn_;
+  CheckedBlocks* checks_;
+  Seq next_seq_;
   uint64_t pack_;
   std::optional<KeyHash> after_;
   std::optional<KeyHash> read_upto_;
@@ -64,7 +70,6 @@ class PackReader {
 struct Slice {
   std::vector<KeyEntry> entries;
   bool ended = false;
-  std::optional<uint64_t> damaged;  // the pack that cannot be read
 };
 
 Result<std::vector<Bytes>> blocks_of(const io::LmdbTxn& txn, uint64_t pack, size_t most) {
@@ -82,16 +87,13 @@ Result<std::vector<Bytes>> blocks_of(const io::LmdbTxn& txn, uint64_t pack, size
 
 /// The next entries of all inputs in order, to the end of a key. Where two have the same one (it
 /// was out of reach when it came again), the older stays.
-Slice next_slice(std::vector<PackReader>& inputs, size_t entries_max) {
+Result<Slice> next_slice(std::vector<PackReader>& inputs, size_t entries_max) {
   Slice out;
   const PackReader* source = nullptr;
   for (;;) {
     PackReader* least = nullptr;
     for (PackReader& input : inputs) {
-      if (!input.fill()) {
-        out.damaged = input.pack();
-        return out;
-      }
+      TRY_VOID(input.fill());
       if (!input.ended() && (!least || input.front().hash < least->front().hash)) least = &input;
     }
     out.ended = least == nullptr;
@@ -108,6 +110,10 @@ Slice next_slice(std::vector<PackReader>& inputs, size_t entries_max) {
 
 }  // namespace
 
+Status put_packs(io::LmdbTxn& txn, const KeyPacks& packs) {
+  return put_checked(txn, keys::stream(keys::StreamPart::key_packs), values::encode(packs));
+}
+
 Status put_key_blocks(io::LmdbTxn& txn, uint64_t pack, std::span<const KeyEntry> sorted) {
   BlockCutter cutter;
   const auto put = [&](const std::vector<KeyEntry>& block) -> Status {
@@ -118,37 +124,52 @@ Status put_key_blocks(io::LmdbTxn& txn, uint64_t pack, std::span<const KeyEntry>
   return put(cutter.rest());
 }
 
-Status Journal::Impl::load_keys(const io::LmdbTxn& txn) {
+Status Journal::Impl::load_packs(const io::LmdbTxn& txn) {
   TRY(const auto stored, get_checked(txn, keys::stream(keys::StreamPart::key_packs)));
-  if (stored) {
-    TRY(packs, values::decode_key_packs(*stored));
-  }
-  TRY(auto cursor, io::LmdbCursor::open(txn));
-  TRY(auto entry, cursor.seek(keys::fresh_keys(packs.first_fresh)));
-  while (entry && keys::number_of_fresh_keys(entry->key)) {
-    const auto value = checked(entry->key, entry->value);
-    const auto list = value ? values::decode_fresh_keys(*value) : fail(value.error());
-    if (list) {
-      fresh.add(list->entries, list->hour);
-    } else {
-      forget_damaged(entry->key, list.error());
-    }
-    TRY(entry, cursor.next());
-  }
+  if (!stored) return {};
+  TRY(packs, values::decode_key_packs(*stored));
   return {};
 }
 
+Status Journal::Impl::load_fresh_keys(const io::LmdbTxn& txn) {
+  TRY(auto cursor, io::LmdbCursor::open(txn));
+  TRY(auto entry, cursor.seek(keys::fresh_keys(packs.first_fresh)));
+  while (entry && keys::number_of_fresh_keys(entry->key)) {
+    load_fresh_row(*entry);
+    TRY(entry, cursor.next());
+  }
+  // Where the key clock could not be read.
+  if (fresh.facts().entries > 0) key_clock.at = std::max(key_clock.at, start_of(fresh.newest()));
+  return {};
+}
+
+void Journal::Impl::load_fresh_row(const io::LmdbCursor::Entry& row) {
+  const auto value = checked(row.key, row.value);
+  const auto list = value ? values::decode_fresh_keys(*value) : fail(value.error());
+  if (list) {
+    return fresh.add(list->entries, list->hour);
+  }
+  forget_damaged(row.key, list.error());
+  constexpr size_t kHourSize = 4;
+  const ByteView rest = row.value.subspan(std::min(row.value.size(), kHourSize));
+  const KeyHash last = *KeyHash::from(std::string(KeyHash::kSize, '\xff'));
+  fresh.add(salvage_entries(rest, last, state.next_seq), hour_of(key_clock.at));
+}
+
 Result<std::vector<SeqRange>> find_in_packs(const io::LmdbTxn& txn, const KeyPacks& packs,
-                                            const KeyHash& hash) {
+                                            const KeyHash& hash, CheckedBlocks& checks,
+                                            Seq next_seq) {
   TRY(auto cursor, io::LmdbCursor::open(txn));
   for (auto pack = packs.packs.rbegin(); pack != packs.packs.rend(); ++pack) {
     TRY(const auto entry, cursor.seek(keys::key_block(pack->id, hash)));
     const auto block = entry ? keys::block_of_key(entry->key) : std::nullopt;
     if (!block || block->pack != pack->id) continue;
-    auto found = find_in_block(entry->value, hash);
-    if (found.empty()) continue;
-    TRY_VOID(checked(entry->key, entry->value));
-    return found;
+    auto found =
+        checks.is_sound(entry->key, entry->value)
+            ? find_in_block(entry->value.first(entry->value.size() - 4), hash)
+            : find_in_block(encode_entries(salvage_entries(entry->value, block->last, next_seq)),
+                            hash);
+    if (!found.empty()) return found;
   }
   return std::vector<SeqRange>();
 }
@@ -209,15 +230,10 @@ Status Journal::Impl::merge_slice(KeyPacks next) {
   TRY(auto txn, begin_growing());
   std::vector<PackReader> inputs;
   for (size_t i = 0; i < next.merge->count; ++i) {
-    inputs.emplace_back(txn, next.packs[next.merge->first + i].id, next.merge->written);
+    inputs.emplace_back(txn, next.packs[next.merge->first + i].id, next.merge->written, checks,
+                        state.next_seq);
   }
-  const Slice slice = next_slice(inputs, merge_slice_entries(keys_since_slice, kSliceEntries));
-  if (slice.damaged) {
-    io::log_warn("damaged_idempotency_keys", {io::kv("pack", *slice.damaged)});
-    ++damaged_forgotten;
-    note_damaged(next, *slice.damaged);
-    return commit_packs(std::move(txn), std::move(next));
-  }
+  TRY(const Slice slice, next_slice(inputs, merge_slice_entries(keys_since_slice, kSliceEntries)));
   TRY_VOID(put_key_blocks(txn, next.merge->output, slice.entries));
   next.merge->entries += slice.entries.size();
   if (!slice.entries.empty()) next.merge->written = slice.entries.back().hash;
@@ -247,20 +263,31 @@ Status Journal::Impl::forget_oldest_keys(Hour before) {
   return commit_packs(std::move(txn), std::move(next));
 }
 
-Status Journal::Impl::tidy_keys(KeyWork work, Hour now) {
+Result<KeyWork> Journal::Impl::key_work() {
+  TRY(const Space now, space());
+  return next_key_work(packs, fresh.facts(), hour_of(key_clock_now().at),
+                       room_before_trimming(now, options.retention),
+                       key_pack_limits(options.retention));
+}
+
+Status Journal::Impl::tidy_keys(KeyWork work) {
+  KeyPacks next = packs;
   switch (work) {
     case KeyWork::nothing:
       return {};
     case KeyWork::pack_fresh:
       return pack_fresh();
-    case KeyWork::begin_merge: {
-      KeyPacks next = packs;
-      next.merge = mergeable(next, now, key_pack_limits(options.retention));
+    case KeyWork::begin_merge:
+      next.merge = mergeable(next, hour_of(key_clock_now().at), key_pack_limits(options.retention));
       ++next.next_id;
       return merge_slice(std::move(next));
-    }
     case KeyWork::go_on_merging:
-      return merge_slice(packs);
+      return merge_slice(std::move(next));
+    case KeyWork::give_up_merge: {
+      give_up_merge(next);
+      TRY(auto txn, env.begin_write());
+      return commit_packs(std::move(txn), std::move(next));
+    }
   }
   return {};
 }

@@ -18,7 +18,7 @@ Status Journal::Impl::record_chunk(io::LmdbTxn& txn, std::span<const RecordReque
                                    std::vector<RecordResult>& answers) const {
   const auto chunk = requests.first(chunk_size(requests));
   CHECK_INVARIANT(!chunk.empty());
-  TransactionLookups lookups(txn, pending, fresh, packs);
+  TransactionLookups lookups(txn, pending, fresh, packs, checks, next.next_seq);
   TRY(RecordPlan plan, plan_record(recorder_state(next), meters, chunk, lookups));
 
   if (plan.run.size() > 0) TRY_VOID(put_run(txn, plan.run, next));

@@ -11,9 +11,11 @@ namespace ledgerline::agent {
 
 namespace {
 
+/// Even forgetting copies pages; those that the last commits freed can be used by the next one.
 Result<bool> did(const Status& step) {
-  if (!step) return fail(step.error());
-  return true;
+  if (step) return true;
+  if (step.error().code() == Errc::full) return false;
+  return fail(step.error());
 }
 
 }  // namespace
@@ -24,11 +26,8 @@ Result<KeyClock> Journal::Impl::load_key_clock(const io::LmdbTxn& txn) const {
     const auto known = values::decode_key_clock(**stored);
     if (known) return advanced(*known, clock.monotonic());
   }
-  if (packs.packs.empty() && fresh.facts().entries == 0) {
-    return KeyClock{.at = clock.now(), .read_at = clock.monotonic()};
-  }
-  const Hour packed = packs.packs.empty() ? 0 : packs.packs.back().to;
-  return KeyClock{.at = start_of(std::max(packed, fresh.newest())), .read_at = clock.monotonic()};
+  const Timestamp at = packs.packs.empty() ? clock.now() : start_of(packs.packs.back().to);
+  return KeyClock{.at = at, .read_at = clock.monotonic()};
 }
 
 Result<Holdings> Journal::Impl::holdings() const {
@@ -112,31 +111,33 @@ Status Journal::Impl::trim_slice(const TrimStep& step) {
   return {};
 }
 
+Result<TrimStep> Journal::Impl::next_trim_step() {
+  TRY(const Space now, space());
+  TRY(const Holdings held, holdings());
+  return next_trim(clock.now(), now, held, options.retention);
+}
+
+Result<bool> Journal::Impl::make_space() {
+  // What was given up makes room before more is given up, and a merge's copy before anything else.
+  if (!packs.doomed.empty()) return did(remove_doomed_slice());
+  TRY(const KeyWork work, key_work());
+  if (work == KeyWork::give_up_merge) return did(tidy_keys(work));
+  TRY(const TrimStep step, next_trim_step());
+  if (step.what == Trim::nothing) return false;
+  return did(trim_slice(step));
+}
+
 Result<bool> Journal::Impl::trim() {
-  const auto step_now = [this]() -> Result<TrimStep> {
-    TRY(const Space now, space());
-    TRY(const Holdings held, holdings());
-    return next_trim(clock.now(), now, held, options.retention);
-  };
-  const Hour hour = hour_of(key_clock_now().at);
-  const auto key_work_now = [&] {
-    return next_key_work(packs, fresh.facts(), hour, key_pack_limits(options.retention));
-  };
-  const auto do_next = [&]() -> Result<bool> {
-    // What was given up makes room before more is given up.
-    if (!packs.doomed.empty()) return did(remove_doomed_slice());
-    TRY(const TrimStep step, step_now());
-    if (step.what != Trim::nothing) return did(trim_slice(step));
-    const KeyWork work = key_work_now();
+  TRY(const bool freed, make_space());
+  if (!freed) {
+    TRY(const KeyWork work, key_work());
     if (work == KeyWork::nothing) return false;
-    return did(tidy_keys(work, hour));
-  };
-  const auto done = do_next();
-  // Even forgetting copies pages; those that the last commits freed can be used by the next one.
-  if (!done && done.error().code() == Errc::full) return false;
-  if (!done || !*done) return done;
-  TRY(const TrimStep after, step_now());
-  return !packs.doomed.empty() || after.what != Trim::nothing || key_work_now() != KeyWork::nothing;
+    TRY(const bool tidied, did(tidy_keys(work)));
+    if (!tidied) return false;
+  }
+  TRY(const TrimStep step, next_trim_step());
+  TRY(const KeyWork work, key_work());
+  return !packs.doomed.empty() || step.what != Trim::nothing || work != KeyWork::nothing;
 }
 
 Result<bool> Journal::trim() { return impl_->trim(); }

@@ -1,5 +1,6 @@
 // A journal of format 1 kept each idempotency key in a row of its own, ordered by hash. They become
-// one pack. Each step is one transaction and finds out from the rows how far the last one came.
+// one pack. Format 2 is written first, so that an older agent, which would not know the keys that
+// are moved already, refuses the journal from then on; what is left of the rows says what is to do.
 
 #include "agent/journal/journal_impl.h"
 #include "common/io/log.h"
@@ -13,24 +14,26 @@ constexpr size_t kSliceRows = 16 * kBlockEntries;
 struct OldKeys {
   std::vector<Bytes> rows;
   std::vector<KeyEntry> entries;
+  uint64_t damaged = 0;
 };
 
-/// Errc::corrupt for a value that is no key's.
-Status add_entries(ByteView key, const KeyHash& hash, ByteView stored, OldKeys& out) {
-  TRY(const ByteView value, checked(key, stored));
+/// Of a damaged row what is left: its hash is in its key. False: it is damaged.
+bool add_entries(const io::LmdbCursor::Entry& row, const KeyHash& hash, Seq next_seq,
+                 OldKeys& out) {
   constexpr size_t kHourSize = 4;
   constexpr size_t kRangeSize = 12;
-  if (value.size() <= kHourSize || (value.size() - kHourSize) % kRangeSize != 0)
-    return fail(Errc::corrupt, "a stored idempotency key does not parse");
-  for (size_t at = kHourSize; at < value.size(); at += kRangeSize) {
-    out.entries.push_back({.hash = hash,
-                           .range = {.first = big_endian64(value.subspan(at, 8)),
-                                     .count = big_endian32(value.subspan(at + 8, 4))}});
+  const auto value = checked(row.key, row.value);
+  const ByteView bytes = value ? *value : row.value;
+  for (size_t at = kHourSize; at + kRangeSize <= bytes.size(); at += kRangeSize) {
+    const KeyEntry entry{.hash = hash,
+                         .range = {.first = big_endian64(bytes.subspan(at, 8)),
+                                   .count = big_endian32(bytes.subspan(at + 8, 4))}};
+    if (value || is_given(entry.range, next_seq)) out.entries.push_back(entry);
   }
-  return {};
+  return value.has_value();
 }
 
-Result<OldKeys> next_old_keys(const io::LmdbTxn& txn) {
+Result<OldKeys> next_old_keys(const io::LmdbTxn& txn, Seq next_seq) {
   OldKeys out;
   TRY(auto cursor, io::LmdbCursor::open(txn));
   TRY(auto entry, cursor.seek(keys::seen(KeyHash())));
@@ -38,34 +41,10 @@ Result<OldKeys> next_old_keys(const io::LmdbTxn& txn) {
     const auto hash = keys::hash_of_seen(entry->key);
     if (!hash) break;
     out.rows.push_back(copy_of(entry->key));
-    if (const auto added = add_entries(entry->key, *hash, entry->value, out); !added) {
-      io::log_warn("damaged_value_forgotten",
-                   {io::kv("key", to_hex(entry->key)), io::kv("error", added.error())});
+    if (!add_entries(*entry, *hash, next_seq, out)) {
+      io::log_warn("damaged_idempotency_keys", {io::kv("key", to_hex(entry->key))});
+      ++out.damaged;
     }
-    TRY(entry, cursor.next());
-  }
-  return out;
-}
-
-constexpr uint64_t kPack = 1;
-
-/// False where there are no more.
-Result<bool> move_keys(io::LmdbEnv& env) {
-  TRY(auto txn, env.begin_write());
-  TRY(const OldKeys old, next_old_keys(txn));
-  if (old.rows.empty()) return false;
-  TRY_VOID(put_key_blocks(txn, kPack, old.entries));
-  for (const Bytes& row : old.rows) TRY_VOID(txn.erase(row));
-  TRY_VOID(txn.commit());
-  return true;
-}
-
-Result<uint64_t> entries_of_pack(const io::LmdbTxn& txn) {
-  uint64_t out = 0;
-  TRY(auto cursor, io::LmdbCursor::open(txn));
-  TRY(auto entry, cursor.seek(keys::key_block(kPack, KeyHash())));
-  while (entry && keys::block_of_key(entry->key)) {
-    out += entry->value.size() / KeyEntry::kSize;
     TRY(entry, cursor.next());
   }
   return out;
@@ -82,28 +61,44 @@ Result<std::vector<Bytes>> old_lists(const io::LmdbTxn& txn, size_t most) {
   return out;
 }
 
-/// Once all keys are in it, before the lists go that say how old they are.
-Status name_pack(io::LmdbEnv& env) {
+/// The pack that the old keys go into, named before the first of them does, and today's format.
+Status begin(io::LmdbEnv& env, const StreamState& state) {
   TRY(auto txn, env.begin_write());
-  const Bytes row = keys::stream(keys::StreamPart::key_packs);
-  TRY(const auto known, txn.get(row));
-  TRY(const auto stored_state, get_checked(txn, keys::stream(keys::StreamPart::state)));
-  if (known || !stored_state) return {};
-  TRY(const StreamState state, values::decode_state(*stored_state));
-  KeyPacks packs{.next_id = kPack + 1, .first_fresh = state.next_key_list};
-  TRY(const uint64_t entries, entries_of_pack(txn));
   TRY(const auto first, old_lists(txn, 1));
-  if (entries > 0 && !first.empty()) {
+  TRY(const auto clock, get_checked(txn, keys::stream(keys::StreamPart::key_clock)));
+  KeyPack pack{.id = 1, .last_seq = state.next_seq - 1};
+  if (clock) {
+    TRY(const KeyClock known, values::decode_key_clock(*clock));
+    pack.from = pack.to = hour_of(known.at);
+  }
+  if (!first.empty()) {
     TRY(auto cursor, io::LmdbCursor::open(txn));
     TRY(const auto last, cursor.before(keys::seen_by_hour(UINT32_MAX, UINT64_MAX, UINT16_MAX)));
-    packs.packs.push_back({.id = kPack,
-                           .entries = entries,
-                           .from = *keys::hour_of_key(first.front()),
-                           .to = last ? keys::hour_of_key(last->key).value_or(0) : 0,
-                           .last_seq = state.next_seq - 1});
+    pack.from = *keys::hour_of_key(first.front());
+    if (last) pack.to = keys::hour_of_key(last->key).value_or(pack.to);
   }
-  TRY_VOID(put_checked(txn, row, values::encode(packs)));
+  KeyPacks packs{.next_id = 2, .first_fresh = state.next_key_list};
+  TRY(const OldKeys old, next_old_keys(txn, state.next_seq));
+  if (!old.rows.empty()) packs.packs.push_back(pack);
+  TRY_VOID(put_packs(txn, packs));
+  TRY_VOID(put_checked(txn, keys::format(), values::encode_format(values::kFormat)));
   return txn.commit();
+}
+
+/// Moves some; nothing where there are no more.
+Result<std::optional<OldKeys>> move_keys(io::LmdbEnv& env, Seq next_seq) {
+  TRY(auto txn, env.begin_write());
+  TRY(auto old, next_old_keys(txn, next_seq));
+  if (old.rows.empty()) return std::nullopt;
+  TRY(const ByteView stored, require_checked(txn, keys::stream(keys::StreamPart::key_packs)));
+  TRY(KeyPacks packs, values::decode_key_packs(stored));
+  if (packs.packs.empty()) return fail(Errc::corrupt, "old idempotency keys have no pack");
+  packs.packs.front().entries += old.entries.size();
+  TRY_VOID(put_key_blocks(txn, packs.packs.front().id, old.entries));
+  TRY_VOID(put_packs(txn, packs));
+  for (const Bytes& row : old.rows) TRY_VOID(txn.erase(row));
+  TRY_VOID(txn.commit());
+  return old;
 }
 
 /// False where there are no more.
@@ -111,29 +106,48 @@ Result<bool> erase_lists(io::LmdbEnv& env) {
   TRY(auto txn, env.begin_write());
   TRY(const auto lists, old_lists(txn, kSliceRows));
   for (const Bytes& row : lists) TRY_VOID(txn.erase(row));
-  if (lists.empty())
-    TRY_VOID(put_checked(txn, keys::format(), values::encode_format(values::kFormat)));
+  if (lists.empty()) return false;
   TRY_VOID(txn.commit());
-  return !lists.empty();
+  return true;
 }
 
 }  // namespace
 
-Status upgrade(io::LmdbEnv& env) {
+Result<uint64_t> upgrade(io::LmdbEnv& env, size_t steps) {
+  StreamState state;
+  bool needs_begin = false;
   {
     TRY(const auto txn, env.begin_read());
     TRY(const ByteView value, require_checked(txn, keys::format()));
     TRY(const uint32_t format, values::decode_format(value));
-    if (format >= values::kFormat) return {};
+    TRY(const auto lists, old_lists(txn, 1));
+    TRY(auto cursor, io::LmdbCursor::open(txn));
+    TRY(const auto row, cursor.seek(keys::seen(KeyHash())));
+    const bool has_rows = row && keys::hash_of_seen(row->key).has_value();
+    if (format > values::kFormat || (format == values::kFormat && lists.empty() && !has_rows)) {
+      return 0;
+    }
+    TRY(const auto stored, get_checked(txn, keys::stream(keys::StreamPart::state)));
+    if (stored) {
+      TRY(state, values::decode_state(*stored));
+    }
+    needs_begin = format < values::kFormat;
   }
-  for (bool more = true; more;) {
-    TRY(more, move_keys(env));
+  if (needs_begin) TRY_VOID(begin(env, state));
+  uint64_t moved = 0;
+  uint64_t damaged = 0;
+  for (; steps > 1; --steps) {
+    TRY(const auto some, move_keys(env, state.next_seq));
+    if (!some) break;
+    moved += some->entries.size();
+    damaged += some->damaged;
   }
-  TRY_VOID(name_pack(env));
-  for (bool more = true; more;) {
-    TRY(more, erase_lists(env));
+  for (; steps > 1; --steps) {
+    TRY(const bool more, erase_lists(env));
+    if (!more) break;
   }
-  return {};
+  io::log_info("journal_upgraded", {io::kv("idempotency_keys", moved)});
+  return damaged;
 }
 
 }  // namespace ledgerline::agent

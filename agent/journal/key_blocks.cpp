@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "common/check.h"
+#include "common/crc32c.h"
+#include "common/io/log.h"
 
 namespace ledgerline::agent {
 
@@ -68,6 +70,37 @@ std::vector<SeqRange> find_in_block(ByteView block, const KeyHash& hash) {
     out.push_back(entry.range);
   }
   return out;
+}
+
+bool is_given(const SeqRange& range, Seq next_seq) {
+  return range.first > 0 && range.first < next_seq && range.count > 0 &&
+         range.count <= next_seq - range.first;
+}
+
+std::vector<KeyEntry> salvage_entries(ByteView damaged, const KeyHash& last, Seq next_seq) {
+  std::vector<KeyEntry> out;
+  for (size_t i = 0; i < damaged.size() / KeyEntry::kSize; ++i) {
+    const KeyEntry entry = decode_entry(entry_at(damaged, i));
+    if (is_given(entry.range, next_seq) && entry.hash <= last) out.push_back(entry);
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const KeyEntry& a, const KeyEntry& b) { return a.hash < b.hash; });
+  return out;
+}
+
+bool CheckedBlocks::is_sound(ByteView key, ByteView stored) {
+  // The last bytes of a block's key are a hash's.
+  const uint64_t tag = big_endian64(key.last(8)) ^ crc32c(key);
+  uint64_t& slot = sound_[tag % sound_.size()];
+  if (slot == tag && tag != 0) return true;
+  if (const auto value = checked(key, stored); !value) {
+    if (damaged_.insert(copy_of(key)).second) {
+      io::log_warn("damaged_idempotency_keys", {io::kv("error", value.error())});
+    }
+    return false;
+  }
+  slot = tag;
+  return true;
 }
 
 std::vector<KeyEntry> BlockCutter::add(const KeyEntry& next) {

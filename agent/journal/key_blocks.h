@@ -5,6 +5,7 @@
 //
 //   block := { hash[16] first_seq[8] count[4] }
 
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -24,6 +25,26 @@ Bytes encode_entries(std::span<const KeyEntry> entries);
 Result<std::vector<KeyEntry>> decode_entries(ByteView block);
 /// The ranges of a key, empty where it is not in there. By binary search, in the stored bytes.
 std::vector<SeqRange> find_in_block(ByteView block, const KeyHash& hash);
+
+/// Whether these seqs were given by now.
+bool is_given(const SeqRange& range, Seq next_seq);
+
+/// What is left of damaged bytes that held entries: those with a seq that was given, in order; none
+/// behind `last`. One whose hash was hit matches nothing any more.
+std::vector<KeyEntry> salvage_entries(ByteView damaged, const KeyHash& last, Seq next_seq);
+
+/// Which blocks' checksums this process has looked at: a block never changes, and a look-up goes
+/// through one of each pack. Bounded: of many blocks some are looked at again.
+class CheckedBlocks {
+ public:
+  /// `stored`: with its checksum, under `key`.
+  bool is_sound(ByteView key, ByteView stored);
+  [[nodiscard]] uint64_t damaged() const { return damaged_.size(); }
+
+ private:
+  std::vector<uint64_t> sound_ = std::vector<uint64_t>(4096);
+  std::set<Bytes> damaged_;  // keys
+};
 
 /// Cuts sorted entries into blocks; entries of one key stay together.
 class BlockCutter {

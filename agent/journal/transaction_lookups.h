@@ -10,8 +10,13 @@ class TransactionLookups final : public RecordLookups {
  public:
   /// `pending`: keys that this transaction has put.
   TransactionLookups(const io::LmdbTxn& txn, const FreshKeys& pending, const FreshKeys& fresh,
-                     const KeyPacks& packs)
-      : txn_(txn), pending_(pending), fresh_(fresh), packs_(packs) {}
+                     const KeyPacks& packs, CheckedBlocks& checks, Seq next_seq)
+      : txn_(txn),
+        pending_(pending),
+        fresh_(fresh),
+        packs_(packs),
+        checks_(checks),
+        next_seq_(next_seq) {}
 
   Result<std::optional<Seq>> id(const KeyHash& key) override {
     TRY(const auto ranges, request(key));
@@ -22,7 +27,7 @@ class TransactionLookups final : public RecordLookups {
   Result<std::vector<SeqRange>> request(const KeyHash& key) override {
     if (auto found = pending_.find(key); !found.empty()) return found;
     if (auto found = fresh_.find(key); !found.empty()) return found;
-    return find_in_packs(txn_, packs_, key);
+    return find_in_packs(txn_, packs_, key, checks_, next_seq_);
   }
 
   Result<std::optional<int64_t>> last_raw(const KeyHash& series) override {
@@ -37,6 +42,8 @@ class TransactionLookups final : public RecordLookups {
   const FreshKeys& pending_;
   const FreshKeys& fresh_;
   const KeyPacks& packs_;
+  CheckedBlocks& checks_;
+  Seq next_seq_;
 };
 
 }  // namespace ledgerline::agent

@@ -284,7 +284,6 @@ Bytes encode(const KeyPacks& packs) {
   out.u64(packs.next_id).u64(packs.first_fresh).u16(packs.packs.size());
   for (const KeyPack& pack : packs.packs) {
     out.u64(pack.id).u64(pack.entries).u32(pack.from).u32(pack.to).u64(pack.last_seq);
-    out.u8(pack.damaged ? 1 : 0);
   }
   out.u8(packs.merge ? 1 : 0);
   if (const auto& merge = packs.merge) {
@@ -309,7 +308,6 @@ Result<KeyPacks> decode_key_packs(ByteView bytes) {
     pack.from = in.u32();
     pack.to = in.u32();
     pack.last_seq = in.u64();
-    pack.damaged = in.flag();
   }
   if (in.flag()) {
     KeyMerge& merge = out.merge.emplace();

@@ -15,8 +15,8 @@
 //   run      := first_seq[8] readings[4] records[2] section   section to the end
 //   skeleton := id[32] first_seq[8] last_seq[8] sealed_at[8] totals
 //   fresh    := hour[4] { hash[16] first_seq[8] count[4] }   one for an event, more for a request
-//   packs    := next_id[8] first_fresh[8] count[2] { id[8] entries[8] from[4] to[4] last_seq[8]
-//               damaged[1] } has_merge[1] [ first[2] count[2] output[8] entries[8]
+//   packs    := next_id[8] first_fresh[8] count[2] { id[8] entries[8] from[4] to[4] last_seq[8] }
+//               has_merge[1] [ first[2] count[2] output[8] entries[8]
 //               has_written[1] hash[16] ] count[2] { doomed[8] }
 //   key clock := at[8] read_at[8]
 //   dropped  := from[8] at[8] run           the run has records only
@@ -62,7 +62,7 @@ struct StreamState {
   BatchNumber oldest_batch = 1;
   BatchNumber oldest_skeleton = 1;
   uint64_t series_count = 0;
-  uint64_t next_key_list = 1;  // lists of idempotency keys that expire together
+  uint64_t next_key_list = 1;  // number of the next list of fresh idempotency keys
   /// The newest run, while readings are merged into it because the journal is full. It is not
   /// sealed, and not among unsealed_records and unsealed_bytes.
   struct CoarseRun {

@@ -10,6 +10,8 @@ namespace {
 
 const KeyPackLimits kLimits{.fresh_max = 100, .pack_max = 20'000, .span_hours = 24, .fan = 8};
 
+constexpr uint64_t kRoom = UINT64_MAX;
+
 KeyPack pack(uint64_t id, uint64_t entries, Hour from, Hour to) {
   return {.id = id, .entries = entries, .from = from, .to = to, .last_seq = id * 10};
 }
@@ -41,7 +43,7 @@ struct Plant {
   }
 
   bool step(Hour now, uint64_t slice) {
-    switch (next_key_work(packs, fresh, now, limits)) {
+    switch (next_key_work(packs, fresh, now, kRoom, limits)) {
       case KeyWork::nothing:
         return false;
       case KeyWork::pack_fresh:
@@ -55,6 +57,8 @@ struct Plant {
         break;
       case KeyWork::go_on_merging:
         break;
+      case KeyWork::give_up_merge:
+        FAIL("there is room");
     }
     uint64_t left = 0;
     for (size_t i = 0; i < packs.merge->count; ++i)
@@ -76,18 +80,21 @@ struct Plant {
 
 TEST_CASE("fresh keys are packed once they are many, and when their hour is over") {
   const KeyPacks none;
-  CHECK(next_key_work(none, {.entries = 0, .from = 0}, 9, kLimits) == KeyWork::nothing);
-  CHECK(next_key_work(none, {.entries = 99, .from = 9}, 9, kLimits) == KeyWork::nothing);
-  CHECK(next_key_work(none, {.entries = 100, .from = 9}, 9, kLimits) == KeyWork::pack_fresh);
-  CHECK(next_key_work(none, {.entries = 1, .from = 8}, 9, kLimits) == KeyWork::pack_fresh);
+  CHECK(next_key_work(none, {.entries = 0, .from = 0}, 9, kRoom, kLimits) == KeyWork::nothing);
+  CHECK(next_key_work(none, {.entries = 99, .from = 9}, 9, kRoom, kLimits) == KeyWork::nothing);
+  CHECK(next_key_work(none, {.entries = 100, .from = 9}, 9, kRoom, kLimits) == KeyWork::pack_fresh);
+  CHECK(next_key_work(none, {.entries = 1, .from = 8}, 9, kRoom, kLimits) == KeyWork::pack_fresh);
 }
 
 TEST_CASE("what can be merged is, before more is packed, until fresh keys are too many") {
   KeyPacks packs = neighbours(8);
-  CHECK(next_key_work(packs, {.entries = 100, .from = 5}, 5, kLimits) == KeyWork::begin_merge);
+  CHECK(next_key_work(packs, {.entries = 100, .from = 5}, 5, kRoom, kLimits) ==
+        KeyWork::begin_merge);
   packs.merge = mergeable(packs, 5, kLimits);
-  CHECK(next_key_work(packs, {.entries = 399, .from = 5}, 5, kLimits) == KeyWork::go_on_merging);
-  CHECK(next_key_work(packs, {.entries = 400, .from = 5}, 5, kLimits) == KeyWork::pack_fresh);
+  CHECK(next_key_work(packs, {.entries = 399, .from = 5}, 5, kRoom, kLimits) ==
+        KeyWork::go_on_merging);
+  CHECK(next_key_work(packs, {.entries = 400, .from = 5}, 5, kRoom, kLimits) ==
+        KeyWork::pack_fresh);
   CHECK(merge_slice_entries(10, 1'000) == 1'000);
   CHECK(merge_slice_entries(500, 1'000) == 3'000);
   CHECK(merge_slice_entries(50'000, 1'000) == 4'000);
@@ -116,7 +123,7 @@ TEST_CASE("neighbours of one size are merged, and the merged one takes their pla
   REQUIRE(packs.merge);
   CHECK(packs.merge->first == 1);
   CHECK(packs.merge->count == 8);
-  CHECK(next_key_work(packs, {}, 5, kLimits) == KeyWork::go_on_merging);
+  CHECK(next_key_work(packs, {}, 5, kRoom, kLimits) == KeyWork::go_on_merging);
 
   packs.merge->entries = 800;
   packs.packs[3].to = 6;
@@ -129,7 +136,7 @@ TEST_CASE("neighbours of one size are merged, and the merged one takes their pla
   CHECK(!packs.merge);
 }
 
-TEST_CASE("packs of other sizes, of too many hours, too large or damaged are not merged") {
+TEST_CASE("packs of other sizes, of other hours or too large are not merged") {
   KeyPacks sizes = neighbours(8);
   sizes.packs[4].entries = 6'400;
   CHECK(!mergeable(sizes, 5, kLimits));
@@ -143,10 +150,6 @@ TEST_CASE("packs of other sizes, of too many hours, too large or damaged are not
   KeyPacks large = neighbours(8);
   for (KeyPack& each : large.packs) each.entries = 2'501;
   CHECK(!mergeable(large, 5, kLimits));
-
-  KeyPacks damaged = neighbours(8);
-  note_damaged(damaged, 3);
-  CHECK(!mergeable(damaged, 5, kLimits));
 }
 
 TEST_CASE("a span of hours that is over becomes one pack, or as few as there may be") {
@@ -163,8 +166,6 @@ TEST_CASE("a span of hours that is over becomes one pack, or as few as there may
 
   packs.packs[3].entries = 13'401;
   CHECK(mergeable(packs, 24, kLimits)->count == 3);
-  note_damaged(packs, 1);
-  CHECK(mergeable(packs, 24, kLimits)->first == 1);
 }
 
 TEST_CASE("a merge goes on while older packs go, and ends without one of its own") {
@@ -188,14 +189,30 @@ TEST_CASE("a merge goes on while older packs go, and ends without one of its own
   CHECK(!forget_oldest(packs, 5));
 }
 
-TEST_CASE("damage ends a merge, whose inputs stay and answer") {
-  KeyPacks packs = neighbours(8);
-  packs.merge = KeyMerge{.first = 0, .count = 8, .output = 9};
-  note_damaged(packs, 4);
+TEST_CASE("a merge needs room for a while, and nothing is forgotten for it") {
+  KeyPacks packs = neighbours(8);  // 800 entries of 28 bytes, and LMDB's part
+  CHECK(next_key_work(packs, {}, 5, 40'000, kLimits) == KeyWork::nothing);
+  CHECK(next_key_work(packs, {.entries = 100, .from = 5}, 5, 0, kLimits) == KeyWork::pack_fresh);
+  CHECK(next_key_work(packs, {}, 5, 47'000, kLimits) == KeyWork::begin_merge);
+
+  packs.merge = mergeable(packs, 5, kLimits);
+  CHECK(next_key_work(packs, {}, 5, 24'000, kLimits) == KeyWork::go_on_merging);
+  CHECK(next_key_work(packs, {}, 5, 22'000, kLimits) == KeyWork::give_up_merge);
+  packs.merge->entries = 400;
+  CHECK(next_key_work(packs, {}, 5, 12'000, kLimits) == KeyWork::go_on_merging);
+
+  packs.merge->output = 9;
+  give_up_merge(packs);
   CHECK(!packs.merge);
   CHECK(packs.packs.size() == 8);
-  CHECK(packs.packs[3].damaged);
   CHECK(packs.doomed == std::vector<uint64_t>{9});
+}
+
+TEST_CASE("an hour's last keys are packed before their span is merged") {
+  const KeyPacks packs = neighbours(3);
+  CHECK(next_key_work(packs, {.entries = 1, .from = 23}, 24, kRoom, kLimits) ==
+        KeyWork::pack_fresh);
+  CHECK(next_key_work(packs, {}, 24, kRoom, kLimits) == KeyWork::begin_merge);
 }
 
 TEST_CASE("a week of keys is in few packs, each written a few times, at any rate") {

@@ -71,54 +71,65 @@ TEST_CASE("a journal of format 1 becomes one of today's with every key in it") {
   CHECK(device.seqs(request({calls(1, name_of(3))})) == std::vector<Seq>{kKeys + 2});
 }
 
-TEST_CASE("an upgrade that was interrupted goes on, and a damaged old key is left out") {
+TEST_CASE("an upgrade goes on where it was interrupted, and an older agent refuses it by then") {
   Device device;
   device.journal.reset();
   write_old_rows(device, 500'000);
-  flip(device, keys::seen(hash_of_key(name_of(0))), 5);
-  {  // the first 2 900 rows are moved already
+  flip(device, keys::seen(hash_of_key(name_of(0))), 5);  // its seq
+  const size_t steps = GENERATE(1, 2, 3, 4);
+  {
     auto env = open_raw(device);
-    auto txn = env.begin_write();
-    std::vector<KeyEntry> moved;
-    std::vector<Bytes> rows;
-    {
-      auto cursor = io::LmdbCursor::open(*txn);
-      auto entry = cursor->seek(keys::seen(KeyHash()));
-      for (size_t i = 0; i < 2'900; ++i, entry = cursor->next()) {
-        rows.push_back(copy_of((*entry)->key));
-        const Seq seq = big_endian64((*entry)->value.subspan(4));
-        moved.push_back({.hash = *keys::hash_of_seen(rows.back()), .range = {seq, 1}});
-      }
-    }
-    REQUIRE(put_key_blocks(*txn, 1, moved).has_value());
-    for (const Bytes& row : rows) REQUIRE(txn->erase(row).has_value());
-    REQUIRE(txn->commit().has_value());
+    REQUIRE(upgrade(env, steps).has_value());
+    const auto txn = env.begin_read();
+    CHECK(*values::decode_format(**get_checked(*txn, keys::format())) == values::kFormat);
   }
+  CHECK(rows_from(device, keys::seen_by_hour(0, 0, 0)) > 0);
 
   device.open();
 
   for (size_t i = 1; i < kKeys; i += 3) {
     REQUIRE(device.seqs(request({calls(1, name_of(i))})) == std::vector<Seq>{i + 1});
   }
+  device.journal.reset();
+  CHECK(rows_from(device, keys::seen(KeyHash())) == 0);
+  CHECK(rows_from(device, keys::seen_by_hour(0, 0, 0)) == 0);
+  const KeyPack pack = stored_packs(device).packs.front();
+  CHECK(pack.from == 500'000);
+  CHECK(pack.to == 500'002);
+  CHECK(pack.entries == kKeys - 1);
 }
 
-TEST_CASE("an upgrade that was interrupted behind the keys knows their hours still") {
+TEST_CASE("old keys without a list of their hours are kept for a window from the upgrade on") {
   Device device;
+  const Hour hour = hour_of(device.clock.now());
   device.journal.reset();
-  write_old_rows(device, 500'000);
-  device.open();
-  device.journal.reset();
-  const KeyPacks packs = stored_packs(device);
+  write_old_rows(device, 7);
   {
     auto env = open_raw(device);
     auto txn = env.begin_write();
-    const KeyHash hash = hash_of_key("x");
-    REQUIRE(put_checked(*txn, keys::seen_by_hour(500'002, 9, 0), hash.view()).has_value());
-    REQUIRE(put_checked(*txn, keys::format(), values::encode_format(1)).has_value());
+    for (uint64_t list = 1; list <= kKeys; ++list) {
+      REQUIRE(txn->erase(keys::seen_by_hour(list == kKeys ? 9 : 7, list, 0)).has_value());
+    }
     REQUIRE(txn->commit().has_value());
   }
   device.open();
-  device.journal.reset();
-  CHECK(stored_packs(device) == packs);
-  CHECK(rows_from(device, keys::seen_by_hour(0, 0, 0)) == 0);
+  device.clock.advance(std::chrono::hours(24));
+  device.trim_all();
+  CHECK(device.seqs(request({calls(1, name_of(8))})) == std::vector<Seq>{9});
+  CHECK(device.status().oldest_key_hour == hour);
+}
+
+TEST_CASE("a journal of format 1 that nobody enrolled yet is one of today's at once") {
+  TemporaryFolder folder;
+  JournalOptions options;
+  options.folder = folder.path();
+  FakeClock clock;
+  {
+    auto env = io::LmdbEnv::open({.folder = options.folder, .map_size_bytes = 1 << 30});
+    auto txn = env->begin_write();
+    REQUIRE(put_checked(*txn, keys::format(), values::encode_format(1)).has_value());
+    REQUIRE(txn->commit().has_value());
+  }
+  CHECK(Journal::open(options, clock).has_value());
+  CHECK(Journal::open(options, clock).has_value());
 }

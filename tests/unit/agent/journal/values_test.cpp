@@ -41,8 +41,7 @@ KeyPacks full_packs() {
   return {
       .next_id = 1,
       .first_fresh = 2,
-      .packs = {{.id = 3, .entries = 4, .from = 5, .to = 6, .last_seq = 7, .damaged = true},
-                {.id = 8}},
+      .packs = {{.id = 3, .entries = 4, .from = 5, .to = 6, .last_seq = 7}, {.id = 8}},
       .merge =
           KeyMerge{.first = 0, .count = 2, .output = 9, .entries = 10, .written = hash_of_key("b")},
       .doomed = {11, 12}};
