@@ -1,59 +1,34 @@
-"""Agents whose wall clock, time source and reboots the test decides: tests/support/clock/shifted_clock.c."""
+"""Agents whose wall clock, time source and reboots the test decides."""
 import datetime
 import json
 import os
-import struct
-import subprocess
 import time
 
-from desk import Unexpected
+from desk import METER, Unexpected
 from recovery_plant import PERIOD_S, Plant
-from stack import ROOT, StackError
+from shifted import each_with_its_clock, write_clock
 
 DAY_MS = 86_400_000
-WRAPPER = '''#!/bin/bash
-# The program of the same name with the clock of the device whose configuration is named.
-clock=/nonexistent previous=
-for word in "$@"; do
-    if [ "$previous" = --config ]; then clock=$(dirname "$word")/clock; fi
-    previous=$word
-done
-LD_PRELOAD="%s" SHIFTED_CLOCK=$clock exec "%s" "$@"
-'''
-
-
-def with_shifted_clocks(folder, build):
-    """A folder of programs like `build`, where each agent has a clock of its own."""
-    made, agent = os.path.join(folder, 'programs'), os.path.join(build, 'ledgerline-agent')
-    os.makedirs(made)
-    library = os.path.join(made, 'shifted_clock.so')
-    source = os.path.join(ROOT, 'tests', 'support', 'clock', 'shifted_clock.c')
-    done = subprocess.run(['cc', '-O1', '-Wall', '-shared', '-fPIC', '-o', library, source, '-ldl'],
-                          capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise StackError('cc: ' + done.stderr)
-    needs = subprocess.run(['ldd', agent], capture_output=True, text=True, check=True).stdout.split()
-    before = [word for word in needs if word.startswith('/') and 'libasan' in word]  # it wants to be the first one
-    with open(os.path.join(made, 'ledgerline-agent'), 'w', encoding='utf-8') as file:
-        file.write(WRAPPER % (' '.join(before + [library]), agent))
-    os.chmod(file.name, 0o755)
-    for name in os.listdir(build):
-        if name.startswith('ledgerline-') and name != 'ledgerline-agent':
-            os.symlink(os.path.join(build, name), os.path.join(made, name))
-    return made
+HOST_METERS = (('host.cpu.seconds', 's', 'register', 'sum'), ('host.memory.used', 'By', 'gauge', 'max'),
+               ('host.load1', '1', 'gauge', 'max'), ('host.net.received', 'By', 'register', 'sum'),
+               ('host.net.sent', 'By', 'register', 'sum'))
+PROC = {'stat': 'cpu  1 0 1 1 0 0 0 0 0 0\n', 'diskstats': '', 'loadavg': '0.00 0.00 0.00 1/1 1\n',
+        'meminfo': 'MemTotal: 2 kB\nMemAvailable: 1 kB\n', 'sys/kernel/random/boot_id': 'one boot\n'}
+NET_DEV = 'eth0: %d 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n'
 
 
 class Gateways(Plant):
     def __init__(self, folder, build):
-        super().__init__(folder, with_shifted_clocks(folder, build))
-        self.recorded = {}  # device -> begin of the period -> readings that were answered in it
+        super().__init__(folder, each_with_its_clock(folder, build))
+        self.meters.update({row[0]: METER % row for row in HOST_METERS})
+        self.prices.append('host.net.received')
+        self.recorded = {}  # device -> begin of the period -> quantity that was metered in it
         self._boots = {}
+        self._received = {}  # device -> bytes that its network interface counted
 
     def set_clock(self, name, shift_ms=0, synchronised=False, reboot=False):
         self._boots[name] = self._boots.get(name, 1) + reboot
-        path = os.path.join(self.home(name), 'clock')
-        with open(path, 'r+b' if os.path.exists(path) else 'wb') as file:
-            file.write(struct.pack('<qqq', shift_ms, synchronised, self._boots[name]))
+        write_clock(os.path.join(self.home(name), 'clock'), shift_ms, synchronised, self._boots[name])
 
     def in_1970(self, name, reboot=False):
         self.set_clock(name, shift_ms=5000 - int(time.time() * 1000), reboot=reboot)
@@ -64,12 +39,47 @@ class Gateways(Plant):
         for number in range(count):
             event = {'specversion': '1.0', 'type': 'requests', 'source': 'app', 'subject': name,
                      'id': '%d-%d' % (time.monotonic_ns(), number), 'data': {'value': 1}}
-            if self._left_of_period() < 3:
-                self.between_periods()
-            period = int(time.time() * 1000 - self.began_ms) // (PERIOD_S * 1000)
-            self.until(name + ' takes the event', lambda: self._posted(connection, [event], name))
-            periods = self.recorded.setdefault(name, {})
-            periods[period] = periods.get(period, 0) + 1
+            self._within_a_period(name, 1, lambda: self.until(
+                name + ' takes the event', lambda: self._posted(connection, [event], name)))
+
+    def append(self, name, count):
+        """Lines without a time, and each is read."""
+        def act():
+            before = self._lines(name)
+            with open(os.path.join(self.home(name), 'app.log'), 'a', encoding='utf-8') as file:
+                file.write('{"value": 1}\n' * count)
+            self.until(name + ' reads the lines', lambda: self._lines(name) == before + count)
+        self._within_a_period(name, count, act)
+
+    def _lines(self, name):
+        return self.until(name + ' follows its file', lambda: self.stack.agent_status(name)['inputs']['file'])[0]['lines']
+
+    def receive(self, name, count):
+        """The machine's counter goes on by so many bytes, and is measured."""
+        def act():
+            self.write_proc(name, self._received[name] + count)
+            for _ in range(2):  # the first one may have been measured before
+                seq = self.stack.agent_status(name)['next_seq']
+                self.until(name + ' measures', lambda: self.stack.agent_status(name)['next_seq'] > seq)
+        self._within_a_period(name, count, act)
+
+    def write_proc(self, name, received):
+        proc = os.path.join(self.home(name), 'proc')
+        self._received[name] = received
+        for file, text in dict(PROC, **{'net/dev': NET_DEV % received}).items():
+            path = os.path.join(proc, file)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path + '.new', 'w', encoding='utf-8') as out:
+                out.write(text)
+            os.replace(out.name, path)
+
+    def _within_a_period(self, name, count, act):
+        if self._left_of_period() < 4:
+            self.between_periods()
+        period = int(time.time() * 1000 - self.began_ms) // (PERIOD_S * 1000)
+        act()
+        periods = self.recorded.setdefault(name, {})
+        periods[period] = periods.get(period, 0) + count
 
     def between_periods(self):
         """Waits until a period has just begun, so that what follows lies in it."""
@@ -102,6 +112,12 @@ class Gateways(Plant):
         if not missing and found != wanted:
             raise Unexpected('%s: billed per period %s, recorded %s' % (name, found, wanted))
         return sum(found.values())
+
+    def flagged_nothing(self, name):
+        rows = [row for row in self.stack.collector('exceptions', 'list', '--state', 'all') if name in row.values()]
+        if rows:
+            raise Unexpected('%s: flagged %s' % (name, json.dumps(rows)))
+        return 'nothing'
 
     def flagged(self, name, kind, count):
         row = self.exception(kind, device=name)

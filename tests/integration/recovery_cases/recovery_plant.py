@@ -65,9 +65,9 @@ class Plant(Desk):
         self.sent = {}  # device -> quantity that its app was answered for
 
     def start_all(self, devices):
-        self.start({name: {} for name in devices})
+        self.start({name: options.get('contract', {}) for name, options in devices.items()})
         for name, options in devices.items():
-            self._write('templates', 'agent-%s.toml.in' % name, AGENT % dict(options, device=name))
+            self._write('templates', 'agent-%s.toml.in' % name, AGENT % dict(options, device=name) + options.get('inputs', ''))
             self.stack.call('prepare_agent', name)
 
     def write_contract(self, name, more='', silence='10h', adjust_after='10h'):

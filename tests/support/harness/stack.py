@@ -47,6 +47,10 @@ class Stack:
     def path(self, *parts):
         return os.path.join(self.state, *parts)
 
+    def set_environment(self, **variables):
+        """Of all that is started from now on."""
+        self._environment.update(variables)
+
     def log(self, name):
         try:
             with open(self.path('log', name + '.log'), encoding='utf-8', errors='replace') as file:
