@@ -1,7 +1,3 @@
-# A gateway lacks flash and memory before it lacks cycles: -Os, and nothing that nobody calls.
-set(CMAKE_CXX_FLAGS_INIT "-ffunction-sections -fdata-sections")
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,--gc-sections")
-
 # Libraries and headers come from the sysroot alone, programs (protoc) from the machine that builds.
 macro(ledgerline_sysroot arch)
   set(CMAKE_SYSROOT ${CMAKE_CURRENT_LIST_DIR}/../build/cross/${arch}/sysroot)
