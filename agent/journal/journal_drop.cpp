@@ -160,7 +160,7 @@ Status Journal::Impl::make_room() {
   for (bool more = may_drop(); more;) {
     TRY(const Space now, space());
     if (may_record(now, options.retention)) break;
-    TRY(more, make_space());
+    TRY(more, make_space(now));
   }
   return {};
 }

@@ -94,7 +94,8 @@ struct Journal::Impl {
     auto first = change();
     if (first || first.error().code() != Errc::full) return first;
     for (bool more = true; more;) {
-      TRY(more, make_space());
+      TRY(const Space now, space());
+      TRY(more, make_space(now));
     }
     return change();
   }
@@ -121,7 +122,7 @@ struct Journal::Impl {
   /// `pending`: of this transaction, to be added to `fresh` once it is committed.
   Status put_keys(io::LmdbTxn& txn, const RecordPlan& plan, FreshKeys& pending,
                   StreamState& next) const;
-  [[nodiscard]] Result<KeyWork> key_work();
+  [[nodiscard]] KeyWork key_work(const Space& now) const;
   Status tidy_keys(KeyWork work);
   Status pack_fresh();
   Status merge_slice(KeyPacks next);
@@ -150,8 +151,8 @@ struct Journal::Impl {
 
   Result<bool> trim();
   /// One slice of forgetting; false: nothing may go, or there is no page left to do it with.
-  Result<bool> make_space();
-  [[nodiscard]] Result<TrimStep> next_trim_step();
+  Result<bool> make_space(const Space& now);
+  [[nodiscard]] Result<TrimStep> next_trim_step(const Space& now);
   Status trim_slice(const TrimStep& step);
   Result<Holdings> holdings() const;
   static Result<Skeleton> skeleton_of(const io::LmdbTxn& txn, BatchNumber number);

@@ -263,8 +263,7 @@ Status Journal::Impl::forget_oldest_keys(Hour before) {
   return commit_packs(std::move(txn), std::move(next));
 }
 
-Result<KeyWork> Journal::Impl::key_work() {
-  TRY(const Space now, space());
+KeyWork Journal::Impl::key_work(const Space& now) const {
   return next_key_work(packs, fresh.facts(), hour_of(key_clock_now().at),
                        room_before_trimming(now, options.retention),
                        key_pack_limits(options.retention));

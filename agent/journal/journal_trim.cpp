@@ -111,33 +111,32 @@ Status Journal::Impl::trim_slice(const TrimStep& step) {
   return {};
 }
 
-Result<TrimStep> Journal::Impl::next_trim_step() {
-  TRY(const Space now, space());
+Result<TrimStep> Journal::Impl::next_trim_step(const Space& now) {
   TRY(const Holdings held, holdings());
   return next_trim(clock.now(), now, held, options.retention);
 }
 
-Result<bool> Journal::Impl::make_space() {
+Result<bool> Journal::Impl::make_space(const Space& now) {
   // What was given up makes room before more is given up, and a merge's copy before anything else.
   if (!packs.doomed.empty()) return did(remove_doomed_slice());
-  TRY(const KeyWork work, key_work());
-  if (work == KeyWork::give_up_merge) return did(tidy_keys(work));
-  TRY(const TrimStep step, next_trim_step());
+  if (key_work(now) == KeyWork::give_up_merge) return did(tidy_keys(KeyWork::give_up_merge));
+  TRY(const TrimStep step, next_trim_step(now));
   if (step.what == Trim::nothing) return false;
   return did(trim_slice(step));
 }
 
 Result<bool> Journal::Impl::trim() {
-  TRY(const bool freed, make_space());
+  TRY(const Space before, space());
+  TRY(const bool freed, make_space(before));
   if (!freed) {
-    TRY(const KeyWork work, key_work());
+    const KeyWork work = key_work(before);
     if (work == KeyWork::nothing) return false;
     TRY(const bool tidied, did(tidy_keys(work)));
     if (!tidied) return false;
   }
-  TRY(const TrimStep step, next_trim_step());
-  TRY(const KeyWork work, key_work());
-  return !packs.doomed.empty() || step.what != Trim::nothing || work != KeyWork::nothing;
+  TRY(const Space now, space());
+  TRY(const TrimStep step, next_trim_step(now));
+  return !packs.doomed.empty() || step.what != Trim::nothing || key_work(now) != KeyWork::nothing;
 }
 
 Result<bool> Journal::trim() { return impl_->trim(); }
