@@ -34,9 +34,12 @@ target_apt() { apt-get -y -q -c "$APT_STATE/apt.conf" "$@"; }
 # missing then ends the step that needs it.
 # shellcheck disable=SC2120 # paho.sh passes options
 update_target_apt() {
-    target_apt "$@" update || target_apt "$@" update ||
+    target_apt "$@" update || target_apt "$@" update || {
         echo "warning: not every package source could be read; what it would have updated may be older"
+        INDEXES_INCOMPLETE=yes
+    }
 }
+INDEXES_INCOMPLETE=
 
 # What a finished sysroot was made of: a change makes it anew. The number counts the ways to make one.
 sysroot_recipe() { { echo 1 && packages_of "$SOURCE/cross/packages-sysroot"; } | sha256sum | cut -d ' ' -f 1; }
@@ -65,6 +68,7 @@ make_sysroot() {
         package_state_add "$SYSROOT.new/var/lib/dpkg" "$package" || return
     done
     mend_links "$SYSROOT.new" || return
+    [ -z "$INDEXES_INCOMPLETE" ] || date -u +%F >"$SYSROOT.new/.incomplete"
     sysroot_recipe >"$SYSROOT.new/.recipe"
     mv "$SYSROOT.new" "$SYSROOT"
 }
