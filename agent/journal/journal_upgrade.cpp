@@ -2,6 +2,8 @@
 // one pack. Format 2 is written first, so that an older agent, which would not know the keys that
 // are moved already, refuses the journal from then on; what is left of the rows says what is to do.
 
+#include <algorithm>
+
 #include "agent/journal/journal_impl.h"
 #include "common/io/log.h"
 
@@ -14,6 +16,7 @@ constexpr size_t kSliceRows = 16 * kBlockEntries;
 struct OldKeys {
   std::vector<Bytes> rows;
   std::vector<KeyEntry> entries;
+  Hour newest = 0;
   uint64_t damaged = 0;
 };
 
@@ -24,6 +27,7 @@ bool add_entries(const io::LmdbCursor::Entry& row, const KeyHash& hash, Seq next
   constexpr size_t kRangeSize = 12;
   const auto value = checked(row.key, row.value);
   const ByteView bytes = value ? *value : row.value;
+  if (value && bytes.size() > kHourSize) out.newest = std::max(out.newest, big_endian32(bytes));
   for (size_t at = kHourSize; at + kRangeSize <= bytes.size(); at += kRangeSize) {
     const KeyEntry entry{.hash = hash,
                          .range = {.first = big_endian64(bytes.subspan(at, 8)),
@@ -61,16 +65,21 @@ Result<std::vector<Bytes>> old_lists(const io::LmdbTxn& txn, size_t most) {
   return out;
 }
 
+/// 0 where it cannot be read.
+Hour hour_of_key_clock(const io::LmdbTxn& txn) {
+  const auto stored = get_checked(txn, keys::stream(keys::StreamPart::key_clock));
+  if (!stored || !*stored) return 0;
+  const auto clock = values::decode_key_clock(**stored);
+  return clock ? hour_of(clock->at) : 0;
+}
+
 /// The pack that the old keys go into, named before the first of them does, and today's format.
 Status begin(io::LmdbEnv& env, const StreamState& state) {
   TRY(auto txn, env.begin_write());
   TRY(const auto first, old_lists(txn, 1));
-  TRY(const auto clock, get_checked(txn, keys::stream(keys::StreamPart::key_clock)));
+  TRY(const OldKeys old, next_old_keys(txn, state.next_seq));
   KeyPack pack{.id = 1, .last_seq = state.next_seq - 1};
-  if (clock) {
-    TRY(const KeyClock known, values::decode_key_clock(*clock));
-    pack.from = pack.to = hour_of(known.at);
-  }
+  pack.from = pack.to = std::max(old.newest, hour_of_key_clock(txn));
   if (!first.empty()) {
     TRY(auto cursor, io::LmdbCursor::open(txn));
     TRY(const auto last, cursor.before(keys::seen_by_hour(UINT32_MAX, UINT64_MAX, UINT16_MAX)));
@@ -78,7 +87,6 @@ Status begin(io::LmdbEnv& env, const StreamState& state) {
     if (last) pack.to = keys::hour_of_key(last->key).value_or(pack.to);
   }
   KeyPacks packs{.next_id = 2, .first_fresh = state.next_key_list};
-  TRY(const OldKeys old, next_old_keys(txn, state.next_seq));
   if (!old.rows.empty()) packs.packs.push_back(pack);
   TRY_VOID(put_packs(txn, packs));
   TRY_VOID(put_checked(txn, keys::format(), values::encode_format(values::kFormat)));

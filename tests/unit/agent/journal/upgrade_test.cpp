@@ -103,13 +103,15 @@ TEST_CASE("old keys without a list of their hours are kept for a window from the
   Device device;
   const Hour hour = hour_of(device.clock.now());
   device.journal.reset();
-  write_old_rows(device, 7);
+  write_old_rows(device, hour);
   {
     auto env = open_raw(device);
     auto txn = env.begin_write();
     for (uint64_t list = 1; list <= kKeys; ++list) {
-      REQUIRE(txn->erase(keys::seen_by_hour(list == kKeys ? 9 : 7, list, 0)).has_value());
+      REQUIRE(txn->erase(keys::seen_by_hour(hour + (list == kKeys ? 2 : 0), list, 0)).has_value());
     }
+    const Bytes clock = keys::stream(keys::StreamPart::key_clock);
+    if (GENERATE(false, true)) REQUIRE(txn->put(clock, Bytes{1, 2, 3}).has_value());
     REQUIRE(txn->commit().has_value());
   }
   device.open();
