@@ -1,8 +1,8 @@
 #pragma once
 // The seam to Howard Hinnant's time zone library: IANA zones by name, the first instant of a local
 // day, an instant in local words. The zone data is the system's (package tzdata), read once; apart
-// from that pure. Dates past kYearMax are refused, because the compiled zone files state their
-// transitions up to 2037 only and the library would answer wrongly after that.
+// from that pure. Where a zone file's stated transitions end (2037), its closing rule holds
+// (posix_zone.h). Dates past kYearMax are refused.
 
 #include <chrono>
 #include <memory>
