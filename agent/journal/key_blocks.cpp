@@ -91,7 +91,7 @@ std::vector<KeyEntry> salvage_entries(ByteView damaged, const KeyHash& last, Seq
 bool CheckedBlocks::is_sound(ByteView key, ByteView stored) {
   // The last bytes of a block's key are a hash's.
   const uint64_t tag = big_endian64(key.last(8)) ^ crc32c(key);
-  uint64_t& slot = sound_[tag % sound_.size()];
+  uint64_t& slot = sound_[static_cast<size_t>(tag % sound_.size())];
   if (slot == tag && tag != 0) return true;
   if (const auto value = checked(key, stored); !value) {
     if (damaged_.insert(copy_of(key)).second) {
