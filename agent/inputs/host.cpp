@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <boost/asio/steady_timer.hpp>
+#include <filesystem>
 #include <optional>
 
 #include "agent/inputs/boot_id.h"
@@ -138,15 +139,15 @@ class HostInput final : public Input {
 
 }  // namespace
 
-Result<std::unique_ptr<Input>> prepare_host_input(TomlTable options,
-                                                  const std::string& /*folder*/) {
+Result<std::unique_ptr<Input>> prepare_host_input(TomlTable options, const std::string& folder) {
   TRY(const Duration interval, options.duration("interval", std::chrono::seconds(10)));
   if (interval < std::chrono::milliseconds(100) || interval > std::chrono::hours(1)) {
     return fail(options.error_at("interval", "between 100ms and 1h"));
   }
   TRY(const std::string proc, options.string("proc", "/proc"));
   TRY_VOID(options.finish());
-  return std::make_unique<HostInput>(interval, proc);
+  return std::make_unique<HostInput>(
+      interval, (std::filesystem::path(folder) / proc).lexically_normal().string());
 }
 
 }  // namespace ledgerline::agent
