@@ -17,7 +17,7 @@ struct OldKeys {
   std::vector<Bytes> rows;
   std::vector<KeyEntry> entries;
   Hour newest = 0;
-  uint64_t damaged = 0;
+  std::vector<Bytes> damaged;  // those of the rows
 };
 
 /// Of a damaged row what is left: its hash is in its key. False: it is damaged.
@@ -45,10 +45,7 @@ Result<OldKeys> next_old_keys(const io::LmdbTxn& txn, Seq next_seq) {
     const auto hash = keys::hash_of_seen(entry->key);
     if (!hash) break;
     out.rows.push_back(copy_of(entry->key));
-    if (!add_entries(*entry, *hash, next_seq, out)) {
-      io::log_warn("damaged_idempotency_keys", {io::kv("key", to_hex(entry->key))});
-      ++out.damaged;
-    }
+    if (!add_entries(*entry, *hash, next_seq, out)) out.damaged.push_back(out.rows.back());
     TRY(entry, cursor.next());
   }
   return out;
@@ -148,7 +145,10 @@ Result<uint64_t> upgrade(io::LmdbEnv& env, size_t steps) {
     TRY(const auto some, move_keys(env, state.next_seq));
     if (!some) break;
     moved += some->entries.size();
-    damaged += some->damaged;
+    for (const Bytes& row : some->damaged) {
+      io::log_warn("damaged_idempotency_keys", {io::kv("key", to_hex(row))});
+    }
+    damaged += some->damaged.size();
   }
   for (; steps > 1; --steps) {
     TRY(const bool more, erase_lists(env));

@@ -171,13 +171,13 @@ Result<StreamState> decode_state(ByteView bytes) {
   s.sealed_totals = in.totals();
   s.sealed_meter_table = in.u32();
   s.boot_id = in.id<BootId>();
-  const bool has_anchor = in.u8() != 0;
+  const bool has_anchor = in.flag();
   ClockAnchor anchor;
   anchor.monotonic = {in.i64()};
   anchor.wall = Timestamp(in.i64());
-  anchor.synchronised = in.u8() != 0;
+  anchor.synchronised = in.flag();
   if (has_anchor) s.anchor = anchor;
-  const bool has_promised = in.u8() != 0;
+  const bool has_promised = in.flag();
   const Timestamp promised(in.i64());
   if (has_promised) s.promised = promised;
   s.heartbeat_number = in.u64();
@@ -189,7 +189,7 @@ Result<StreamState> decode_state(ByteView bytes) {
   s.oldest_skeleton = in.u64();
   s.series_count = in.u64();
   s.next_key_list = in.u64();
-  const bool has_coarse = in.u8() != 0;
+  const bool has_coarse = in.flag();
   StreamState::CoarseRun coarse;
   coarse.first_seq = in.u64();
   coarse.bytes = in.u64();
@@ -226,7 +226,7 @@ Result<MeterTable> decode_meters(ByteView bytes) {
     const uint8_t kind = in.u8();
     row.kind = static_cast<MeterKind>(kind);
     row.definition_version = in.u32();
-    row.forward_ids = in.u8() != 0;
+    row.forward_ids = in.flag();
     if (kind < 1 || kind > 4 || row.scale > Decimal::kScaleMax) in.refuse();
     table.rows.push_back(std::move(row));
   }
@@ -377,10 +377,8 @@ Result<LogSightings> decode_log_sightings(ByteView bytes) {
   const uint8_t count = in.u8();
   if (count > LogSightings::kEarlierMax) in.refuse();
   for (uint8_t i = 0; i < count && in.ok(); ++i) out.earlier.push_back(in.note());
-  const uint8_t has_conflict = in.u8();
-  if (has_conflict > 1) in.refuse();
-  if (has_conflict == 1) {
-    auto& conflict = out.conflict.emplace();
+  if (in.flag()) {
+    auto& conflict = out.conflict.emplace(LogSightings::Conflict{});
     conflict.epoch = in.u32();
     conflict.at = Timestamp(in.i64());
     conflict.why = in.text();
