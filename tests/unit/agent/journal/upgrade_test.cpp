@@ -1,6 +1,10 @@
 // A journal that an agent wrote before idempotency keys were packed.
 
+#include <fstream>
+
 #include "agent/journal/journal_impl.h"
+#include "common/compress.h"
+#include "common/io/system.h"
 #include "tests/unit/agent/journal/raw_rows.h"
 
 using namespace ledgerline;
@@ -134,4 +138,44 @@ TEST_CASE("a journal of format 1 that nobody enrolled yet is one of today's at o
   }
   CHECK(Journal::open(options, clock).has_value());
   CHECK(Journal::open(options, clock).has_value());
+}
+
+// The last agent of format 1 wrote it: e0 to e59, twenty an hour; a request of seqs 61, 6, 62, 63;
+// a batch with a receipt; reading 64. LMDB's files have the machine's width: this one has 64 bits.
+TEST_CASE("a journal that an agent of format 1 wrote goes on with its keys") {
+  if (sizeof(size_t) != 8) return;
+  const auto stored =
+      io::read_file(LEDGERLINE_SOURCE_DIR "/tests/golden/journal_format_1.mdb.zst").value();
+  const Bytes file = decompress(bytes_of(stored), 53'248).value();
+  TemporaryFolder folder;
+  JournalOptions options;
+  options.folder = folder.path();
+  std::ofstream(folder.path() + "/data.mdb", std::ios::binary) << text_of(file);
+  FakeClock clock;
+  clock.advance(std::chrono::hours(4));
+  const auto journal = Journal::open(options, clock).value();
+  REQUIRE(journal
+              ->begin_boot({.boot_id = *BootId::from(std::string(16, 'b')),
+                            .software = "test",
+                            .configuration_hash = Digest(),
+                            .meters = {{.name = "calls", .unit = "1"}},
+                            .clocks = {.monotonic = clock.mono, .wall = clock.wall}})
+              .has_value());
+
+  RecordRequest again;
+  std::vector<Seq> first;
+  for (Seq seq = 1; seq <= 60; ++seq) {
+    again.items.push_back(calls(1, "e" + std::to_string(seq - 1)));
+    first.push_back(seq);
+  }
+  const std::vector<RecordRequest> requests = {
+      again, request({calls(1), calls(1), calls(1), calls(1)}, "a request"),
+      request({calls(7, "last"), calls(7, "new")})};
+  const auto answers = journal->record(requests).value();
+  CHECK(answers.at(0)->seqs == first);
+  CHECK(answers.at(1)->seqs == std::vector<Seq>{61, 6, 62, 63});
+  CHECK(answers.at(2)->seqs == std::vector<Seq>{64, 65});
+  const JournalStatus status = journal->status().value();
+  CHECK(status.acked_upto == 1);
+  CHECK(status.sealed_upto == 63);
 }
