@@ -71,7 +71,7 @@ class Run {
   }
   void until(const std::function<bool()>& done) {
     start();
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
     while (!done()) {
       runtime_.context().run_one();
       if (std::chrono::steady_clock::now() > deadline) FAIL(file->status().dump());
