@@ -51,16 +51,21 @@ KeyPackLimits key_pack_limits(const RetentionLimits& limits) {
   return out;
 }
 
+uint64_t merge_room_bytes(const KeyPacks& packs, Hour now, const KeyPackLimits& limits) {
+  if (packs.merge) return left_to_write(packs, *packs.merge);
+  const auto merge = mergeable(packs, now, limits);
+  // A quarter more: readings come meanwhile.
+  return merge ? left_to_write(packs, *merge) / 4 * 5 : 0;
+}
+
 KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now, uint64_t room_bytes,
                       const KeyPackLimits& limits) {
-  if (packs.merge && left_to_write(packs, *packs.merge) > room_bytes) return KeyWork::give_up_merge;
   if (fresh.entries >= 4 * limits.fresh_max) return KeyWork::pack_fresh;
-  if (packs.merge) return KeyWork::go_on_merging;
+  const bool has_room = merge_room_bytes(packs, now, limits) <= room_bytes;
+  if (packs.merge && has_room) return KeyWork::go_on_merging;
   // The last ones of an hour first: they belong into what its span is merged to.
   if (fresh.entries > 0 && fresh.from < now) return KeyWork::pack_fresh;
-  // Twice: readings come meanwhile.
-  const auto merge = mergeable(packs, now, limits);
-  if (merge && 2 * left_to_write(packs, *merge) <= room_bytes) return KeyWork::begin_merge;
+  if (!packs.merge && has_room && mergeable(packs, now, limits)) return KeyWork::begin_merge;
   return fresh.entries >= limits.fresh_max ? KeyWork::pack_fresh : KeyWork::nothing;
 }
 
@@ -84,6 +89,11 @@ std::optional<KeyMerge> mergeable(const KeyPacks& packs, Hour now, const KeyPack
     if (count > 1) return KeyMerge{.first = first, .count = count, .output = packs.next_id};
   }
   return std::nullopt;
+}
+
+void add_pack(KeyPacks& packs, const KeyPack& pack) {
+  if (packs.packs.size() >= KeyPacks::kPacksMax) forget_oldest(packs, UINT32_MAX);
+  packs.packs.push_back(pack);
 }
 
 void end_merge(KeyPacks& packs) {

@@ -43,6 +43,8 @@ struct KeyMerge {
 
 /// Stored in one row, whenever it changes.
 struct KeyPacks {
+  /// Some forty are usual; more where there is no room to merge them.
+  static constexpr size_t kPacksMax = 1 << 15;
   uint64_t next_id = 1;
   uint64_t first_fresh = 1;    // the oldest list of keys that no pack has
   std::vector<KeyPack> packs;  // oldest first
@@ -73,13 +75,15 @@ enum class KeyWork {
   pack_fresh,  // all of them into a new pack
   begin_merge,
   go_on_merging,
-  give_up_merge,
 };
 
+/// What the merge that is under way or due takes until its inputs go; 0 where there is none. Packs
+/// that are not merged become so many that every look-up is slow, so retention makes this room.
+uint64_t merge_room_bytes(const KeyPacks& packs, Hour now, const KeyPackLimits& limits);
+
 /// Merging goes before packing, so that packs stay few however fast keys come; fresh ones are found
-/// as quickly until they are too many for the memory. `room_bytes` is what may be taken before
-/// something is forgotten for lack of space (room_before_trimming): for a merge, which needs room
-/// for a while only, nothing is.
+/// as quickly until they are too many for the memory. `room_bytes`: room_before_trimming(), without
+/// which a merge waits.
 KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now, uint64_t room_bytes,
                       const KeyPackLimits& limits);
 
@@ -91,6 +95,8 @@ size_t merge_slice_entries(uint64_t recorded, size_t least);
 /// is over, all that fit into one pack.
 std::optional<KeyMerge> mergeable(const KeyPacks& packs, Hour now, const KeyPackLimits& limits);
 
+/// The newest one. Of too many the oldest is forgotten.
+void add_pack(KeyPacks& packs, const KeyPack& pack);
 /// Puts the merged pack in the place of its inputs, which are doomed.
 void end_merge(KeyPacks& packs);
 /// Dooms what was written so far; the inputs stay.

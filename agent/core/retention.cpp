@@ -14,23 +14,50 @@ uint64_t trim_above(const RetentionLimits& limits) {
   return limits.quota_bytes - limits.quota_bytes / 16;
 }
 
+uint64_t difference(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
 /// Room that the file has in itself.
-uint64_t inside_bytes(const Space& space) {
-  return space.file_bytes > space.used_bytes ? space.file_bytes - space.used_bytes : 0;
+uint64_t inside_bytes(const Space& space) { return difference(space.file_bytes, space.used_bytes); }
+
+bool can_grow(const Space& space, const RetentionLimits& limits) {
+  return space.ahead_bytes >= limits.reserve_bytes && space.disk_free_bytes >= limits.disk_free_min;
 }
 
 /// A commit copies the pages that it changes: it needs up to the reserve beyond the file's end or
 /// inside. Twice that inside, because the pages that the last commits freed may not be used yet.
 bool disk_is_short(const Space& space, const RetentionLimits& limits) {
-  const bool can_grow =
-      space.ahead_bytes >= limits.reserve_bytes && space.disk_free_bytes >= limits.disk_free_min;
-  return !can_grow && inside_bytes(space) < 2 * limits.reserve_bytes;
+  return !can_grow(space, limits) && inside_bytes(space) < 2 * limits.reserve_bytes;
+}
+
+/// Until disk_is_short().
+uint64_t room_on_disk(const Space& space, const RetentionLimits& limits) {
+  const uint64_t inside = inside_bytes(space);
+  if (!can_grow(space, limits)) return difference(inside, 2 * limits.reserve_bytes);
+  return inside + (space.disk_free_bytes - limits.disk_free_min);
 }
 
 uint64_t bytes_wanted(const Space& space, const RetentionLimits& limits) {
   const uint64_t above = trim_above(limits);
   if (space.used_bytes > above) return space.used_bytes - above;
   return disk_is_short(space, limits) ? 2 * limits.reserve_bytes : 0;
+}
+
+/// Where the collector holds nothing of it.
+TrimStep what_may_go(const Holdings& holdings, uint64_t wanted, const RetentionLimits& limits) {
+  if (holdings.oldest_key_hour) {
+    // Without its key an event that is repeated counts twice.
+    const bool is_old =
+        *holdings.oldest_key_hour < hour_of(holdings.key_time - limits.idempotency_window_min);
+    const bool has_no_reading =
+        holdings.oldest_key_seq && *holdings.oldest_key_seq < holdings.oldest_batch_seq;
+    if (is_old || has_no_reading) {
+      return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
+    }
+  }
+  if (holdings.oldest_batch <= holdings.droppable_upto) {
+    return {.what = Trim::unreceipted, .batches_upto = holdings.droppable_upto, .bytes = wanted};
+  }
+  return {.what = holdings.merging ? Trim::merge : Trim::nothing};
 }
 
 }  // namespace
@@ -55,9 +82,8 @@ KeyClock advanced(const KeyClock& last, Monotonic now) {
 }
 
 uint64_t room_before_trimming(const Space& space, const RetentionLimits& limits) {
-  const uint64_t above = trim_above(limits);
-  if (space.used_bytes > above || disk_is_short(space, limits)) return 0;
-  return above - space.used_bytes;
+  if (disk_is_short(space, limits)) return 0;
+  return std::min(difference(trim_above(limits), space.used_bytes), room_on_disk(space, limits));
 }
 
 Status may_record(const Space& space, const RetentionLimits& limits) {
@@ -89,8 +115,12 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   if (holdings.oldest_key_hour && *holdings.oldest_key_hour < expired_before) {
     return {.what = Trim::expired_keys, .keys_before = expired_before};
   }
-  if (holdings.keep_evidence) return {};
-  const uint64_t wanted = bytes_wanted(space, limits);
+  const uint64_t for_readings = bytes_wanted(space, limits);
+  const uint64_t for_merge = difference(holdings.merge_bytes, room_before_trimming(space, limits));
+  if (holdings.keep_evidence) {
+    return {.what = holdings.merging && for_merge > 0 ? Trim::merge : Trim::nothing};
+  }
+  const uint64_t wanted = std::max(for_readings, for_merge);
   if (wanted > 0 && holdings.oldest_batch <= holdings.acked_upto) {
     return {.what = Trim::batches, .batches_upto = holdings.acked_upto, .bytes = wanted};
   }
@@ -99,20 +129,9 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   const BatchNumber end = std::min(holdings.oldest_batch - 1, holdings.acked_upto);
   const bool has_skeletons = holdings.oldest_skeleton < end;
   if (wanted > 0 && has_skeletons) return {.what = Trim::skeletons, .batches_upto = end - 1};
-  // Last: without its key an event that is repeated counts twice.
-  const Hour kept_from = hour_of(holdings.key_time - limits.idempotency_window_min);
-  if (wanted > 0 && holdings.oldest_key_hour && *holdings.oldest_key_hour < kept_from) {
-    return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
-  }
-  const bool key_without_reading =
-      holdings.oldest_key_seq && *holdings.oldest_key_seq < holdings.oldest_batch_seq;
-  if (wanted > 0 && holdings.oldest_key_hour && key_without_reading) {
-    return {.what = Trim::keys_early, .keys_before = *holdings.oldest_key_hour + 1};
-  }
-  if (wanted > 0 && holdings.oldest_batch <= holdings.droppable_upto) {
-    return {.what = Trim::unreceipted, .batches_upto = holdings.droppable_upto, .bytes = wanted};
-  }
-  if (wanted > 0 || !has_skeletons) return {};
+  if (for_readings > 0 && holdings.merging) return {.what = Trim::merge};
+  if (wanted > 0) return what_may_go(holdings, wanted, limits);
+  if (!has_skeletons) return {};
   const Timestamp sealed_before = now - limits.skeleton_age;
   if (holdings.oldest_skeleton_sealed_at && *holdings.oldest_skeleton_sealed_at < sealed_before) {
     return {.what = Trim::skeletons, .batches_upto = end - 1, .sealed_before = sealed_before};

@@ -4,7 +4,9 @@
 // Never evicted: billing readings that no receipt covers. Given up in this order when space is
 // needed: receipted batches from the oldest, then skeletons (number, id, totals) of batches below
 // the receipt, which the collector holds as well, then idempotency keys from the oldest pack:
-// without them a repeated event counts twice. With room, skeletons stay 24 months. A diagnostic
+// without them a repeated event counts twice. The same goes for the room that merging packs of keys
+// takes (key_packs.h), a tenth of the quota at most; where readings need it, the merge is given up
+// before any key. With room, skeletons stay 24 months. A diagnostic
 // stream goes on from there: its oldest batches go too, and a tombstone says so. Its keys go with
 // the readings that they are for: what it has room for is the newest readings and their keys.
 
@@ -57,7 +59,7 @@ struct Space {
   uint64_t disk_free_bytes = 0;
 };
 
-/// Bytes that may be taken before next_trim() forgets something for them.
+/// Bytes that may be taken before next_trim() forgets something for readings.
 uint64_t room_before_trimming(const Space& space, const RetentionLimits& limits);
 
 /// Errc::full says which of the two is short.
@@ -77,6 +79,8 @@ struct Holdings {
   BatchNumber droppable_upto = 0;
   Seq oldest_batch_seq = 1;           // of a diagnostic stream: the first of oldest_batch
   std::optional<Seq> oldest_key_seq;  // and the last that the oldest pack of keys there is for
+  uint64_t merge_bytes = 0;           // merge_room_bytes()
+  bool merging = false;
   /// The collector's log contradicts itself (checkpoint_watch.h): nothing goes for lack of room or
   /// for its age, only idempotency keys beyond their window.
   bool keep_evidence = false;
@@ -89,6 +93,7 @@ enum class Trim {
   keys_early,    // the same, still in the window: space is short. Of a diagnostic stream also a
                  // younger one whose readings are gone
   skeletons,     // below acked_upto: beyond skeleton_age, or of any age where space is short
+  merge,         // what a merge of packs has written so far
   unreceipted,   // batches that no receipt covers, oldest first: a tombstone stands for them
 };
 

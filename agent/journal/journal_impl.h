@@ -126,6 +126,7 @@ struct Journal::Impl {
   Status tidy_keys(KeyWork work);
   Status pack_fresh();
   Status merge_slice(KeyPacks next);
+  Status give_up_key_merge();
   Status remove_doomed_slice();
   Status forget_oldest_keys(Hour before);
   Status commit_packs(io::LmdbTxn txn, KeyPacks next);

@@ -220,7 +220,7 @@ Status Journal::Impl::pack_fresh() {
   for (; next.first_fresh < state.next_key_list; ++next.first_fresh) {
     TRY_VOID(txn.erase(keys::fresh_keys(next.first_fresh)));
   }
-  next.packs.push_back(pack);
+  add_pack(next, pack);
   TRY_VOID(commit_packs(std::move(txn), std::move(next)));
   fresh = FreshKeys();
   return {};
@@ -256,6 +256,13 @@ Status Journal::Impl::remove_doomed_slice() {
   return commit_packs(std::move(txn), std::move(next));
 }
 
+Status Journal::Impl::give_up_key_merge() {
+  KeyPacks next = packs;
+  give_up_merge(next);
+  TRY(auto txn, env.begin_write());
+  return commit_packs(std::move(txn), std::move(next));
+}
+
 Status Journal::Impl::forget_oldest_keys(Hour before) {
   KeyPacks next = packs;
   if (!forget_oldest(next, before)) return {};
@@ -282,11 +289,6 @@ Status Journal::Impl::tidy_keys(KeyWork work) {
       return merge_slice(std::move(next));
     case KeyWork::go_on_merging:
       return merge_slice(std::move(next));
-    case KeyWork::give_up_merge: {
-      give_up_merge(next);
-      TRY(auto txn, env.begin_write());
-      return commit_packs(std::move(txn), std::move(next));
-    }
   }
   return {};
 }

@@ -39,6 +39,9 @@ Result<Holdings> Journal::Impl::holdings() const {
                .key_time = key_clock_now().at,
                .oldest_skeleton = state.oldest_skeleton,
                .oldest_skeleton_sealed_at = std::nullopt,
+               .merge_bytes = merge_room_bytes(packs, hour_of(key_clock_now().at),
+                                               key_pack_limits(options.retention)),
+               .merging = packs.merge.has_value(),
                .keep_evidence = log.keep_evidence()};
   if (state.oldest_skeleton < state.next_batch) {
     const auto skeleton = skeleton_of(txn, state.oldest_skeleton);
@@ -107,6 +110,8 @@ Status Journal::Impl::trim_slice(const TrimStep& step) {
       return trim_batches(step);
     case Trim::skeletons:
       return trim_skeletons(step);
+    case Trim::merge:
+      return give_up_key_merge();
   }
   return {};
 }
@@ -117,9 +122,8 @@ Result<TrimStep> Journal::Impl::next_trim_step(const Space& now) {
 }
 
 Result<bool> Journal::Impl::make_space(const Space& now) {
-  // What was given up makes room before more is given up, and a merge's copy before anything else.
+  // What was given up makes room before more is given up.
   if (!packs.doomed.empty()) return did(remove_doomed_slice());
-  if (key_work(now) == KeyWork::give_up_merge) return did(tidy_keys(KeyWork::give_up_merge));
   TRY(const TrimStep step, next_trim_step(now));
   if (step.what == Trim::nothing) return false;
   return did(trim_slice(step));

@@ -204,3 +204,57 @@ TEST_CASE("a diagnostic stream's keys go with the readings that they are for, wh
   held.oldest_batch_seq = 1;
   REQUIRE(next_trim(kNow, used(155), held, kLimits).what == Trim::nothing);
 }
+
+TEST_CASE("room for a merge is made of what may go, but readings go before it") {
+  // 150 MiB is where trimming begins.
+  Holdings held{.oldest_batch = 1,
+                .acked_upto = 500,
+                .oldest_key_hour = kHour - 24,
+                .key_time = kNow,
+                .oldest_skeleton = 1,
+                .oldest_skeleton_sealed_at = kNow,
+                .merge_bytes = 10 * kMiB};
+  CHECK(next_trim(kNow, used(140), held, kLimits).what == Trim::nothing);
+  const TrimStep batches = next_trim(kNow, used(142), held, kLimits);
+  CHECK(batches.what == Trim::batches);
+  CHECK(batches.bytes == 2 * kMiB);
+  held.oldest_batch = 501;
+  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::skeletons);
+  held.oldest_skeleton = 500;
+  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::keys_early);
+  held.merging = true;
+  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::keys_early);
+  CHECK(next_trim(kNow, used(151), held, kLimits).what == Trim::merge);
+  held.merging = false;
+  CHECK(next_trim(kNow, used(151), held, kLimits).what == Trim::keys_early);
+}
+
+TEST_CASE("a merge that gets no room is given up") {
+  Holdings held{.oldest_batch = 501,
+                .acked_upto = 500,
+                .oldest_key_hour = kHour,
+                .key_time = kNow,
+                .oldest_skeleton = 500,
+                .merge_bytes = 10 * kMiB};
+  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::nothing);
+  held.merging = true;
+  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::merge);
+  held.keep_evidence = true;
+  held.oldest_batch = 1;
+  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::merge);
+  CHECK(next_trim(kNow, used(140), held, kLimits).what == Trim::nothing);
+}
+
+TEST_CASE("the room before trimming is what the quota and the disk have") {
+  CHECK(room_before_trimming(used(140), kLimits) == 10 * kMiB);
+  CHECK(room_before_trimming(used(151), kLimits) == 0);
+  Space space{.used_bytes = 20 * kMiB,
+              .file_bytes = 40 * kMiB,
+              .ahead_bytes = 8 * kMiB,
+              .disk_free_bytes = 19 * kMiB};
+  CHECK(room_before_trimming(space, kLimits) == 23 * kMiB);
+  space.ahead_bytes = 0;
+  CHECK(room_before_trimming(space, kLimits) == 4 * kMiB);
+  space.file_bytes = 30 * kMiB;
+  CHECK(room_before_trimming(space, kLimits) == 0);
+}
