@@ -220,3 +220,27 @@ TEST_CASE("for lack of room the oldest pack goes, and one is enough where it giv
   CHECK(device.seqs(keyed(23'000, 1)).front() == 23'001);
   CHECK(*oldest + 12 > hour_of(device.clock.now()) - 1);
 }
+
+TEST_CASE("in a journal that keys fill, packs are merged and the newest keys are known") {
+  Device device(small());
+  int next = 0;
+  size_t most = 0;
+  for (int round = 0; round < 1'000; ++round) {
+    device.seqs(keyed(next, 60));
+    next += 60;
+    device.clock.advance(std::chrono::minutes(1));
+    if (round % 10 == 0) pass_receipt(device);
+    device.trim_all();
+    if (round % 10 == 9) {
+      device.journal.reset();
+      most = std::max(most, stored_packs(device).packs.size());
+      device.open();
+    }
+  }
+  CHECK(most <= 40);
+  const Seq end = device.status().next_seq;
+  for (int i = next - 15'000; i < next; i += 100) {
+    REQUIRE(device.seqs(keyed(i, 1)) == std::vector<Seq>{static_cast<Seq>(i) + 1});
+  }
+  CHECK(device.status().next_seq == end);
+}
