@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 8> kInputKeys = {
     "format", "header", "interval", "listen", "path", "separator", "socket", "trust_time"};
 
 /// Members of status --json by their path; "[]" is each of an array.
-constexpr std::array<std::string_view, 73> kStatus = {"running",
+constexpr std::array<std::string_view, 79> kStatus = {"running",
                                                       "tenant",
                                                       "device",
                                                       "enrolled",
@@ -47,6 +47,12 @@ constexpr std::array<std::string_view, 73> kStatus = {"running",
                                                       "uplink.batches_sent",
                                                       "uplink.batches_resent",
                                                       "uplink.receipts",
+                                                      "clock",
+                                                      "clock.believed",
+                                                      "clock.why",
+                                                      "clock.seconds",
+                                                      "clock.waiting",
+                                                      "clock.not_before",
                                                       "log",
                                                       "log.epoch",
                                                       "log.leaves",
@@ -91,6 +97,11 @@ constexpr std::array<std::string_view, 73> kStatus = {"running",
                                                       "inputs.prometheus[].failed_scrapes",
                                                       "inputs.prometheus[].bad_samples"};
 
+/// Of them those that tell an error in words: what such a text quotes may not leave.
+constexpr std::array<std::string_view, 5> kStatusErrors = {
+    "uplink.failure", "uplink.alarm", "diagnostic.uplink.failure", "diagnostic.uplink.alarm",
+    "inputs.file[].problem"};
+
 template <size_t N>
 bool is_in(const std::array<std::string_view, N>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -105,6 +116,8 @@ Json allowed(const Json& value, const std::string& path) {
     }
     return out;
   }
+  if (value.is(Json::Kind::string) && is_in(kStatusErrors, path))
+    return Json::string(unquoted(value.text()));
   if (!value.is(Json::Kind::object)) return value;
   Json out = Json::object();
   for (const auto& [name, member] : value.members()) {
@@ -112,6 +125,12 @@ Json allowed(const Json& value, const std::string& path) {
     if (is_in(kStatus, inner)) out.set(name, allowed(member, inner));
   }
   return out;
+}
+
+/// As in "the device's key": no quotation begins or ends there.
+bool is_apostrophe(std::string_view text, size_t at) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  return at > 0 && at + 1 < text.size() && is_letter(text[at - 1]) && is_letter(text[at + 1]);
 }
 
 std::string line(std::string_view name, std::string_view value) {
@@ -196,15 +215,14 @@ std::string allowed_metrics(std::string_view text) {
 std::string unquoted(std::string_view message) {
   std::string out;
   char quote = 0;
-  for (const char c : message) {
-    if (quote != 0 && c != quote) continue;
+  for (size_t at = 0; at < message.size(); ++at) {
+    const char c = message[at];
+    const bool is_quote = c == '"' || (c == '\'' && !is_apostrophe(message, at));
+    if (quote != 0 && !(is_quote && c == quote)) continue;
     out += c;
-    if (quote == c) {
-      quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-      out += "...";
-    }
+    if (!is_quote) continue;
+    if (quote == 0) out += "...";
+    quote = quote == 0 ? c : '\0';
   }
   return printable(out);
 }

@@ -15,6 +15,8 @@
 #include <ctime>
 #include <filesystem>
 
+#include "common/io/log.h"
+
 namespace ledgerline::io {
 
 namespace {
@@ -126,7 +128,15 @@ Result<uint64_t> free_disk_bytes(const std::string& path) {
 
 bool clock_is_synchronised() {
   timex state{};
-  const int result = ::adjtimex(&state);  // -1 where a sandbox does not let us ask
+  const int result = ::adjtimex(&state);
+  if (result < 0) {
+    // Asked with every reading of the clocks: said once.
+    static const bool said = [reason = errno] {
+      log_warn("clock_cannot_be_asked", {kv("reason", std::strerror(reason))});
+      return true;
+    }();
+    static_cast<void>(said);
+  }
   return result >= 0 && result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
 }
 

@@ -31,7 +31,8 @@ Status make_folders(const std::string& path, unsigned mode = 0755);
 /// Bytes that an unprivileged process may still write on the file system of `path`.
 Result<uint64_t> free_disk_bytes(const std::string& path);
 
-/// True where the kernel says that its clock is synchronised (adjtimex).
+/// True where the kernel says that its clock is synchronised (adjtimex). False where a sandbox does
+/// not let us ask, which is logged once.
 bool clock_is_synchronised();
 
 /// For a process of a gateway: its few threads share one heap instead of keeping one each, and what

@@ -28,3 +28,12 @@ done
 for unit in "$DEBIAN"/*.service; do
     systemd-analyze security --offline=yes --threshold=20 --no-pager "$unit" | tail -n 1
 done
+
+# The agent asks whether the clock is synchronised; which call that is depends on the processor.
+PYTHONPATH=$HERE/../support/harness /usr/bin/python3 -B - "$DEBIAN/ledgerline-agent.service" <<'END'
+import sys
+from service_manager import allowed_calls, read_unit
+refused = {'adjtimex', 'clock_adjtime', 'clock_adjtime64'} - allowed_calls(read_unit(sys.argv[1])['SystemCallFilter'])
+if refused:
+    sys.exit('%s refuses %s' % (sys.argv[1], ', '.join(sorted(refused))))
+END

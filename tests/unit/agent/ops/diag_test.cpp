@@ -243,6 +243,25 @@ TEST_CASE("of a status only listed members leave, wherever they stand") {
       R"({"next_seq":5,"uplink":{"failure":"f"},"inputs":{"file":[{"path":"/a"}],"prometheus":[{"state":"ok"}]}})");
 }
 
+TEST_CASE(
+    "a status tells why nothing is sent: whether the clock is believed, and the last errors") {
+  const std::string clock =
+      R"({"clock":{"believed":false,"why":"impossible","seconds":7,"waiting":42,"not_before":"2027-01-15T08:00:00.000Z"}})";
+  CHECK(allowed_status(*parse_json(clock)).dump() == clock);
+
+  Device device;
+  device.meter_something();
+  CHECK(holds(device.archive(), R"("clock":{"believed":true)"));
+
+  const Json status = *parse_json(
+      R"({"uplink":{"failure":"no \"sk\" here","alarm":"'sk'"},
+          "diagnostic":{"uplink":{"failure":"to \"sk\"","alarm":"\"sk"}},
+          "inputs":{"file":[{"path":"/a","problem":"line \"sk\" of\u001b[2J"}]}})");
+  CHECK(
+      allowed_status(status).dump() ==
+      R"({"uplink":{"failure":"no \"...\" here","alarm":"'...'"},"diagnostic":{"uplink":{"failure":"to \"...\"","alarm":"\"..."}},"inputs":{"file":[{"path":"/a","problem":"line \"...\" of\\u001b[2J"}]}})");
+}
+
 TEST_CASE("of metrics only our own without labels leave") {
   CHECK(allowed_metrics("# TYPE ledgerline_agent_a counter\nledgerline_agent_a 1\n"
                         "ledgerline_agent_b{file=\"/x\"} 2\nother 3\nledgerline_agent_c 4") ==
@@ -254,6 +273,8 @@ TEST_CASE("a message loses what it quotes") {
   CHECK(unquoted("a.toml:3:1: kind is \"x\", not \"sk\" (file=b)") ==
         "a.toml:3:1: kind is \"...\", not \"...\" (file=b)");
   CHECK(unquoted("open 'secret") == "open '...");
+  CHECK(unquoted("this device's key, 'sk'") == "this device's key, '...'");
+  CHECK(unquoted("line 'it's sk' of a") == "line '...' of a");
 }
 
 TEST_CASE("a part that is too long is cut, and contents.txt says so") {
