@@ -1,6 +1,5 @@
 #include "common/io/system_error.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "common/io/lmdb.h"
 #include "common/io/private_file.h"
 #include "common/io/system.h"
+#include "tests/support/no_more_files.h"
 
 namespace ledgerline::io {
 namespace {
@@ -40,23 +40,9 @@ class Folder {
   std::string path_;
 };
 
-/// While it lives, this process opens no further file: EMFILE.
-class NoMoreFiles {
- public:
-  NoMoreFiles() {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit none{.rlim_cur = 0, .rlim_max = before_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &none);
-  }
-  ~NoMoreFiles() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
 template <class Call>
 Error error_without_files(Call call) {
-  const NoMoreFiles none;
+  const test::NoMoreFiles none;
   const auto result = call();
   return result ? Error(Errc::internal, "no error") : result.error();
 }
