@@ -492,7 +492,7 @@ TEST_CASE("a file that cannot be opened for now is looked at again, a wrong path
   World w;
   w.append("a 1\n");
   const auto code_without_files = [&w] {
-    const test::NoMoreFiles none;
+    const ledgerline::test::NoMoreFiles none;
     return FileHandle::open(w.path).error().code();
   };
 
