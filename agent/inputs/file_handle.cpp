@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/io/log.h"
+#include "common/io/system_error.h"
 
 namespace ledgerline::agent {
 
@@ -34,7 +35,8 @@ Result<FileHandle> FileHandle::open(const std::string& path) {
   // Without O_NONBLOCK a pipe of that name would stop the agent.
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0)
-    return failed(errno == ENOENT ? Errc::not_found : Errc::config, "it cannot be opened");
+    return failed(errno == ENOENT ? Errc::not_found : io::code_of_errno(errno),
+                  "it cannot be opened");
   FileHandle out(descriptor);
   struct stat found {};
   if (::fstat(descriptor, &found) != 0) return failed(Errc::retry, "it cannot be looked at");
@@ -102,7 +104,7 @@ Result<std::optional<FileFacts>> facts_at(const std::string& path) {
   struct stat found {};
   if (::stat(path.c_str(), &found) == 0) return facts_of(found);
   if (errno == ENOENT) return std::nullopt;
-  return failed(Errc::config, "it cannot be looked at");
+  return failed(io::code_of_errno(errno), "it cannot be looked at");
 }
 
 std::vector<RotatedFile> files_beside(const std::string& path) {

@@ -12,8 +12,8 @@ namespace ledgerline::agent {
 
 class FileHandle {
  public:
-  /// Errc::not_found where there is nothing of that name, Errc::config where it cannot be read or
-  /// is no regular file.
+  /// Errc::not_found where there is nothing of that name, Errc::config where it is no regular file;
+  /// where it cannot be opened, as of io::code_of_errno().
   static Result<FileHandle> open(const std::string& path);
   FileHandle(FileHandle&& other) noexcept;
   FileHandle& operator=(FileHandle&& other) noexcept;

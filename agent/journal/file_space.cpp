@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "common/io/system_error.h"
+
 namespace ledgerline::agent {
 
 static_assert(sizeof(off_t) == 8, "a journal's file may be larger than 2 GiB");
@@ -17,9 +19,7 @@ static_assert(sizeof(off_t) == 8, "a journal's file may be larger than 2 GiB");
 Result<FileSpace> FileSpace::open(const std::string& file, Allocate allocate) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
   if (fd >= 0) return FileSpace(fd, std::move(allocate));
-  return fail(Error(Errc::config,
-                    std::string("the journal's file cannot be opened: ") + std::strerror(errno))
-                  .with("file", file));
+  return fail(io::system_error("the journal's file cannot be opened", errno).with("file", file));
 }
 
 FileSpace::FileSpace(FileSpace&& other) noexcept

@@ -15,7 +15,7 @@ class FileSpace {
   /// disk has not that many.
   using Allocate = std::function<bool(int fd, uint64_t offset, uint64_t length)>;
   static bool allocate(int fd, uint64_t offset, uint64_t length);
-  /// Errc::config where the file cannot be opened.
+  /// Where the file cannot be opened, as of io::code_of_errno().
   static Result<FileSpace> open(const std::string& file, Allocate allocate = FileSpace::allocate);
   FileSpace(FileSpace&& other) noexcept;
   FileSpace& operator=(FileSpace&&) = delete;

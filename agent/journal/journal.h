@@ -93,8 +93,8 @@ struct JournalStatus {
 class Journal final : public Outgoing {
  public:
   /// `clock` outlives the journal. Errc::conflict where another process writes to it, Errc::config
-  /// for a format that a newer agent wrote or a folder that cannot be used, Errc::corrupt where
-  /// stored bytes do not match their checksum.
+  /// for a format that a newer agent wrote, Errc::corrupt where stored bytes do not match their
+  /// checksum; for a folder that cannot be used, as of io::code_of_errno().
   static Result<std::unique_ptr<Journal>> open(JournalOptions options, Clock& clock);
   /// The state on disk, also while an agent runs on it. Errc::not_found where there is no journal.
   static Result<JournalStatus> read_status(const JournalOptions& options);

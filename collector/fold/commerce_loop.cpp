@@ -6,6 +6,7 @@
 #include "collector/fold/step_loop.h"
 #include "common/io/log.h"
 #include "common/io/system.h"
+#include "common/io/system_error.h"
 
 namespace ledgerline::collector {
 
@@ -74,7 +75,7 @@ Result<std::vector<CatalogFile>> catalog_files(const std::string& folder) {
       return fail(Error(Errc::config, "too many catalog files").with("folder", folder));
   }
   if (error)
-    return fail(Error(Errc::config, "the catalog folder cannot be read: " + error.message())
+    return fail(io::system_error("the catalog folder cannot be read", error.value())
                     .with("folder", folder));
   if (paths.empty())
     return fail(

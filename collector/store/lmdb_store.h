@@ -15,8 +15,8 @@ struct LmdbStoreOptions {
   bool scratch = false;  // not durable: goes with its process, or is made again
 };
 
-/// Errc::config for a folder that cannot be used or a store of a newer version, Errc::corrupt for a
-/// damaged file.
+/// Errc::config for a store of a newer version, Errc::corrupt for a damaged file; for a folder that
+/// cannot be used, as of io::code_of_errno().
 Result<std::unique_ptr<Store>> open_lmdb_store(const LmdbStoreOptions& options);
 
 }  // namespace ledgerline::collector

@@ -16,6 +16,7 @@
 
 #include "common/io/http_server.h"
 #include "common/io/socket_file.h"
+#include "common/io/system_error.h"
 
 namespace ledgerline::io {
 
@@ -29,8 +30,7 @@ constexpr int kSlice = 256;  // datagrams, then others have their turn
 constexpr int kDrainMax = 64 * kSlice;
 
 tl::unexpected<Error> cannot_receive(const std::string& where, const error_code& error) {
-  return fail(
-      Error(Errc::config, "cannot receive datagrams: " + error.message()).with("address", where));
+  return fail(system_error("cannot receive datagrams", error.value()).with("address", where));
 }
 
 /// Shared with its handler that may still be queued.

@@ -21,10 +21,12 @@ class Datagrams {
   /// `cut`: the datagram was longer than kSizeMax. The bytes live until the handler returns.
   using Handler = std::function<void(std::string_view bytes, bool cut)>;
 
-  /// "127.0.0.1:8125", "[::1]:8125"; port 0 takes a free one. Errc::config.
+  /// "127.0.0.1:8125", "[::1]:8125"; port 0 takes a free one. Errc::config where it is no
+  /// loopback address; otherwise as of code_of_errno().
   static Result<std::unique_ptr<Datagrams>> open_udp(boost::asio::io_context& context,
                                                      const std::string& listen, Handler handler);
-  /// Mode 0660; a left-over of a dead process is replaced, a live one is not. Errc::config.
+  /// Mode 0660; a left-over of a dead process is replaced, a live one is not: Errc::retry.
+  /// Otherwise as of code_of_errno().
   static Result<std::unique_ptr<Datagrams>> open_local(boost::asio::io_context& context,
                                                        const std::string& path, Handler handler);
   virtual ~Datagrams() = default;

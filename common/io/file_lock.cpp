@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
+
+#include "common/io/system_error.h"
 
 namespace ledgerline::io {
 
@@ -21,8 +22,7 @@ Result<FileLock> FileLock::lock(const std::string& file, int operation) {
   if (result >= 0) return lock;
   if (errno == EWOULDBLOCK)
     return fail(Error(Errc::conflict, "another process holds the lock").with("file", file));
-  return fail(Error(Errc::config, std::string("a file cannot be locked: ") + std::strerror(errno))
-                  .with("file", file));
+  return fail(system_error("a file cannot be locked", errno).with("file", file));
 }
 
 Result<FileLock> FileLock::acquire(const std::string& file) { return lock(file, LOCK_EX); }

@@ -11,7 +11,7 @@ namespace ledgerline::io {
 class FileLock {
  public:
   /// Waits for whoever holds it: hold it for one read-modify-write and no longer. The file is made
-  /// where absent and stays. Errc::config where it cannot be made or locked.
+  /// where absent and stays. Where it cannot be made or locked, as of code_of_errno().
   static Result<FileLock> acquire(const std::string& file);
   /// Errc::conflict where another process holds it; errors as of acquire().
   static Result<FileLock> try_acquire(const std::string& file);

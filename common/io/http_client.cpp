@@ -16,6 +16,8 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 
+#include "common/io/system_error.h"
+
 namespace ledgerline::io {
 
 namespace {
@@ -221,6 +223,15 @@ class BeastClient final : public HttpClient {
   asio::ssl::context tls_;
 };
 
+/// A fault of the file system comes with its errno, one of the file's content with OpenSSL's
+/// number.
+Error no_authorities(const boost::system::error_code& error) {
+  const std::string what = "the certificate authorities cannot be read";
+  if (error.category() == boost::system::system_category())
+    return system_error(what, error.value());
+  return {Errc::config, what + ": " + error.message()};
+}
+
 }  // namespace
 
 std::string HttpUrl::text() const {
@@ -283,11 +294,7 @@ Result<std::unique_ptr<HttpClient>> HttpClient::open(asio::any_io_executor execu
     } else {
       tls.load_verify_file(options.ca_file, error);
     }
-    if (error) {
-      return fail(
-          Error(Errc::config, "the certificate authorities cannot be read: " + error.message())
-              .with("file", options.ca_file));
-    }
+    if (error) return fail(no_authorities(error).with("file", options.ca_file));
   }
   return std::make_unique<BeastClient>(std::move(executor), std::move(options), std::move(tls));
 }

@@ -67,7 +67,8 @@ class HttpClient {
   };
   using Reply = tl::expected<Response, Failure>;
 
-  /// Errc::config where the CA file cannot be used.
+  /// Errc::config where the CA file holds no certificate; where it cannot be read, as of
+  /// code_of_errno().
   static Result<std::unique_ptr<HttpClient>> open(boost::asio::any_io_executor executor,
                                                   Options options);
   virtual ~HttpClient() = default;

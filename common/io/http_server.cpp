@@ -22,6 +22,7 @@
 #include "common/io/log.h"
 #include "common/io/socket_file.h"
 #include "common/io/system.h"
+#include "common/io/system_error.h"
 
 namespace ledgerline::io {
 
@@ -374,7 +375,7 @@ class Listener {
 };
 
 tl::unexpected<Error> cannot_listen(const std::string& where, const error_code& error) {
-  return fail(Error(Errc::config, "cannot listen: " + error.message()).with("address", where));
+  return fail(system_error("cannot listen", error.value()).with("address", where));
 }
 
 /// Mode 0660 from the first moment on: Linux takes a socket file's mode from the descriptor.

@@ -67,7 +67,8 @@ class HttpServer {
     Duration write_timeout{20'000};
   };
 
-  /// Accepts at once. Errc::config where an address is refused or in use.
+  /// Accepts at once. Errc::config where an address is refused, Errc::retry where it is in use;
+  /// otherwise as of code_of_errno().
   static Result<std::unique_ptr<HttpServer>> open(boost::asio::io_context& context, Options options,
                                                   Handler handler);
   virtual ~HttpServer() = default;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/io/system_error.h"
 #include "common/machine.h"
 
 namespace ledgerline::io {
@@ -33,6 +34,13 @@ Errc code_of(int result) {
 
 tl::unexpected<Error> failure(int result, const char* what) {
   return fail(code_of(result), std::string(what) + ": " + mdb_strerror(result));
+}
+
+/// LMDB's own numbers are negative.
+Error cannot_open(int result) {
+  const char* what = "the database cannot be opened";
+  if (result > 0) return system_error(what, result);
+  return failure(result, what).value();
 }
 
 MDB_val to_val(ByteView bytes) {
@@ -71,9 +79,7 @@ Result<unsigned> open_unnamed(MDB_env* env, bool read_only) {
 
 Status make_private_folder(const std::string& folder) {
   if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return fail(Error(Errc::config,
-                    "the database's folder cannot be made: " + std::string(mdb_strerror(errno)))
-                  .with("folder", folder));
+  return fail(system_error("the database's folder cannot be made", errno).with("folder", folder));
 }
 
 }  // namespace
@@ -205,9 +211,7 @@ Result<LmdbEnv> LmdbEnv::open(const Options& options) {
   const unsigned flags =
       MDB_NOTLS | (options.read_only ? MDB_RDONLY : 0U) | (options.scratch ? MDB_NOSYNC : 0U);
   if (const int r = mdb_env_open(env.get(), options.folder.c_str(), flags, 0600); r != 0) {
-    const Errc code = code_of(r) == Errc::internal ? Errc::config : code_of(r);
-    return fail(Error(code, std::string("the database cannot be opened: ") + mdb_strerror(r))
-                    .with("folder", options.folder));
+    return fail(cannot_open(r).with("folder", options.folder));
   }
   int dead = 0;
   if (const int r = mdb_reader_check(env.get(), &dead); r != 0) {

@@ -83,8 +83,8 @@ class LmdbEnv {
     bool scratch = false;
     unsigned readers_max = 126;
   };
-  /// Clears reader slots of dead processes. Errc::config for a folder that cannot be used,
-  /// Errc::corrupt for a file that is no LMDB file of this machine's word size.
+  /// Clears reader slots of dead processes. Errc::corrupt for a file that is no LMDB file of this
+  /// machine's word size; what the system refuses, as of code_of_errno().
   static Result<LmdbEnv> open(const Options& options);
   LmdbEnv(LmdbEnv&& other) noexcept;
   LmdbEnv& operator=(LmdbEnv&&) = delete;

@@ -6,9 +6,9 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "common/io/system.h"
+#include "common/io/system_error.h"
 
 namespace ledgerline::io {
 
@@ -34,9 +34,7 @@ Status write_new_private_file(const std::string& path, std::string_view content)
   if (fd < 0 && errno == EEXIST)
     return fail(Error(Errc::conflict, "there is a file already, and a key is never written over")
                     .with("file", path));
-  if (fd < 0)
-    return fail(Error(Errc::config, std::string("a file cannot be made: ") + std::strerror(errno))
-                    .with("file", path));
+  if (fd < 0) return fail(system_error("a file cannot be made", errno).with("file", path));
   ::close(fd);
   Status written = write_file_durably(path, content, 0600);
   if (!written) ::unlink(path.c_str());

@@ -40,7 +40,8 @@ Status free_socket_path(const std::string& path, int type) {
   const int why = try_connect(path, type);
   if (why == 0 || why == EPROTOTYPE)
     return fail(
-        Error(Errc::config, "another process listens on this socket").with("address", path));
+        Error(Errc::retry, "another process listens on this socket; end it, or set another address")
+            .with("address", path));
   struct stat info {};
   if (why == ECONNREFUSED && ::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode))
     ::unlink(path.c_str());

@@ -16,6 +16,7 @@
 #include <filesystem>
 
 #include "common/io/log.h"
+#include "common/io/system_error.h"
 
 namespace ledgerline::io {
 
@@ -29,8 +30,8 @@ int64_t clock_ms(clockid_t id) {
   return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
 }
 
-tl::unexpected<Error> system_failure(Errc code, const std::string& what, const std::string& path) {
-  return fail(Error(code, what + ": " + std::strerror(errno)).with("file", path));
+tl::unexpected<Error> system_failure(const std::string& what, const std::string& path) {
+  return fail(system_error(what, errno).with("file", path));
 }
 
 class FileDescriptor {
@@ -65,16 +66,17 @@ Monotonic SystemClock::monotonic() { return {clock_ms(CLOCK_BOOTTIME)}; }
 
 Result<std::string> read_file(const std::string& path, size_t size_max) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.ok()) {
-    return system_failure(errno == ENOENT ? Errc::not_found : Errc::config,
-                          "a file cannot be opened", path);
-  }
+  const char* cannot_open = "a file cannot be opened";
+  if (!file.ok() && errno == ENOENT)
+    return fail(Error(Errc::not_found, std::string(cannot_open) + ": " + std::strerror(errno))
+                    .with("file", path));
+  if (!file.ok()) return system_failure(cannot_open, path);
   std::string out;
   char buffer[16384];
   for (;;) {
     const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_failure(Errc::config, "a file cannot be read", path);
+    if (got < 0) return system_failure("a file cannot be read", path);
     if (got == 0) return out;
     if (out.size() + static_cast<size_t>(got) > size_max) {
       return fail(
@@ -90,21 +92,19 @@ Status write_file_durably(const std::string& path, std::string_view content, uns
   {
     const FileDescriptor file(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
-    if (!file.ok()) return system_failure(Errc::config, "a file cannot be made", temporary);
+    if (!file.ok()) return system_failure("a file cannot be made", temporary);
     // A left-over of a crash may have had another mode.
     if (::fchmod(file.get(), mode) != 0 || !write_all(file.get(), content) ||
-        ::fdatasync(file.get()) != 0) {
-      const Errc code = errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::config;
-      return system_failure(code, "a file cannot be written", temporary);
-    }
+        ::fdatasync(file.get()) != 0)
+      return system_failure("a file cannot be written", temporary);
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0)
-    return system_failure(Errc::config, "a file cannot be renamed", path);
+    return system_failure("a file cannot be renamed", path);
   const auto parent = std::filesystem::path(path).parent_path();
   const FileDescriptor folder(
       ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.ok() || ::fsync(folder.get()) != 0)
-    return system_failure(Errc::config, "a folder cannot be synced", path);
+    return system_failure("a folder cannot be synced", path);
   return {};
 }
 
@@ -112,17 +112,15 @@ Status make_folders(const std::string& path, unsigned mode) {
   std::error_code error;
   const bool made = std::filesystem::create_directories(path, error);
   if (error)
-    return fail(
-        Error(Errc::config, "a folder cannot be made: " + error.message()).with("folder", path));
+    return fail(system_error("a folder cannot be made", error.value()).with("folder", path));
   if (made && ::chmod(path.c_str(), mode) != 0)
-    return system_failure(Errc::config, "a folder's mode cannot be set", path);
+    return system_failure("a folder's mode cannot be set", path);
   return {};
 }
 
 Result<uint64_t> free_disk_bytes(const std::string& path) {
   struct statvfs info {};
-  if (::statvfs(path.c_str(), &info) != 0)
-    return system_failure(Errc::config, "free space cannot be read", path);
+  if (::statvfs(path.c_str(), &info) != 0) return system_failure("free space cannot be read", path);
   return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
 }
 

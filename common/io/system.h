@@ -17,15 +17,15 @@ class SystemClock final : public Clock {
   Monotonic monotonic() override;
 };
 
-/// Errc::not_found where there is no such file, Errc::config where it cannot be read or is larger
-/// than size_max.
+/// Errc::not_found where there is no such file, Errc::config where it is larger than size_max;
+/// where it cannot be read, as of code_of_errno() (common/io/system_error.h), as all below.
 Result<std::string> read_file(const std::string& path, size_t size_max = 16 << 20);
 
 /// Temporary file, fdatasync, rename, fsync of the folder: the old or the new content, never a
 /// mixture.
 Status write_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
 
-/// Makes the folder and its parents. Errc::config where that fails.
+/// Makes the folder and its parents.
 Status make_folders(const std::string& path, unsigned mode = 0755);
 
 /// Bytes that an unprivileged process may still write on the file system of `path`.
