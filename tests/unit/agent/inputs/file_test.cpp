@@ -3,7 +3,6 @@
 
 #include "agent/inputs/followed_file.h"
 #include "agent/journal/group_commit.h"
-#include "tests/support/no_more_files.h"
 #include "tests/unit/agent/journal/fixture.h"
 
 namespace ledgerline::agent {
@@ -486,20 +485,6 @@ TEST_CASE("a name that means another file by now is looked at again") {
   CHECK(open_seen(w.path, seen).error().code() == Errc::retry);
   fs::rename(w.path + "~", w.path);
   CHECK(open_seen(w.path, seen).error().code() == Errc::retry);
-}
-
-TEST_CASE("a file that cannot be opened for now is looked at again, a wrong path is a person's") {
-  World w;
-  w.append("a 1\n");
-  const auto code_without_files = [&w] {
-    const ledgerline::test::NoMoreFiles none;
-    return FileHandle::open(w.path).error().code();
-  };
-
-  CHECK(code_without_files() == Errc::retry);
-  CHECK(FileHandle::open(w.path + "/below").error().code() == Errc::config);
-  CHECK(FileHandle::open(w.folder.path()).error().code() == Errc::config);
-  CHECK(facts_at(w.path + "/below").error().code() == Errc::config);
 }
 
 TEST_CASE("lines that do not parse and lines that the recorder refuses are counted and kept") {
