@@ -79,7 +79,7 @@ Result<unsigned> open_unnamed(MDB_env* env, bool read_only) {
 
 Status make_private_folder(const std::string& folder) {
   if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return fail(system_error("the database's folder cannot be made", errno).with("folder", folder));
+  return fail(no_folder("the database's folder cannot be made", errno).with("folder", folder));
 }
 
 }  // namespace

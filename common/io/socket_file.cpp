@@ -38,7 +38,10 @@ Status free_socket_path(const std::string& path, int type) {
   const auto parent = std::filesystem::path(path).parent_path().string();
   if (!parent.empty()) TRY_VOID(make_folders(parent));
   const int why = try_connect(path, type);
-  if (why == 0 || why == EPROTOTYPE)
+  if (why == EPROTOTYPE)
+    return fail(Error(Errc::config, "a socket of another kind is there; give each its own path")
+                    .with("address", path));
+  if (why == 0)
     return fail(
         Error(Errc::retry, "another process listens on this socket; end it, or set another address")
             .with("address", path));

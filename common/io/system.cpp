@@ -111,8 +111,7 @@ Status write_file_durably(const std::string& path, std::string_view content, uns
 Status make_folders(const std::string& path, unsigned mode) {
   std::error_code error;
   const bool made = std::filesystem::create_directories(path, error);
-  if (error)
-    return fail(system_error("a folder cannot be made", error.value()).with("folder", path));
+  if (error) return fail(no_folder("a folder cannot be made", error.value()).with("folder", path));
   if (made && ::chmod(path.c_str(), mode) != 0)
     return system_failure("a folder's mode cannot be set", path);
   return {};

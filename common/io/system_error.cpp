@@ -19,7 +19,8 @@ const char* what_to_do(int number) {
     case EIO:
       return "; look for faults of the disk in the kernel's log";
     case EROFS:
-      return "; look in the kernel's log why it is, and whether this process may write there";
+      return "; set a path where this process may write, or look in the kernel's log for faults of "
+             "the disk";
     case ENOMEM:
       return "; free memory, or set smaller sizes";
     case EMFILE:
@@ -42,6 +43,8 @@ Errc code_of_errno(int number) {
     case ELOOP:
     case ENAMETOOLONG:
     case EINVAL:
+    case ENXIO:
+    case EAFNOSUPPORT:
       return Errc::config;
     case ENOSPC:
     case EDQUOT:
@@ -53,6 +56,11 @@ Errc code_of_errno(int number) {
 
 Error system_error(const std::string& what, int number) {
   return {code_of_errno(number), what + ": " + std::strerror(number) + what_to_do(number)};
+}
+
+Error no_folder(const std::string& what, int number) {
+  const Error error = system_error(what, number);
+  return number == EROFS ? Error(Errc::config, error.message()) : error;
 }
 
 }  // namespace ledgerline::io

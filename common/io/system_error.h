@@ -15,4 +15,9 @@ Errc code_of_errno(int number);
 /// "what: the system's own words", and what to do where these do not say it.
 Error system_error(const std::string& what, int number);
 
+/// The same of a folder that has to be made. Where the file system is read-only, as everything is
+/// to a sandboxed service but its own folders, the path is wrong; a card that a fault made
+/// read-only has its folders already.
+Error no_folder(const std::string& what, int number);
+
 }  // namespace ledgerline::io

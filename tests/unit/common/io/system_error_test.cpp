@@ -55,7 +55,8 @@ void ignore(std::string_view, bool) {}
 void no_answer(const HttpRequest&, const HttpServer::Respond&) {}
 
 TEST_CASE("only what a person has to mend is an error of the configuration") {
-  for (const int number : {EACCES, EPERM, ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL}) {
+  for (const int number :
+       {EACCES, EPERM, ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL, ENXIO, EAFNOSUPPORT}) {
     INFO(number);
     CHECK(code_of_errno(number) == Errc::config);
   }
@@ -77,6 +78,21 @@ TEST_CASE("an error of the system says what failed, why and what to do") {
         "log");
   CHECK(system_error("a file cannot be read", EISDIR).text() ==
         "a file cannot be read: Is a directory");
+}
+
+TEST_CASE("a folder that is missing where nothing can be made is a wrong path") {
+  CHECK(no_folder("a folder cannot be made", EROFS).code() == Errc::config);
+  CHECK(no_folder("a folder cannot be made", EIO).code() == Errc::retry);
+}
+
+TEST_CASE("two kinds of sockets on one path are a fault of the configuration") {
+  const Folder folder;
+  boost::asio::io_context context;
+  const auto first = HttpServer::open(context, {.socket_path = folder.sub("s")}, no_answer);
+  REQUIRE(first.has_value());
+  const auto second = Datagrams::open_local(context, folder.sub("s"), ignore);
+  REQUIRE_FALSE(second.has_value());
+  CHECK(second.error().code() == Errc::config);
 }
 
 TEST_CASE("a process that has no files left gets an error that passes") {
