@@ -51,17 +51,17 @@ KeyPackLimits key_pack_limits(const RetentionLimits& limits) {
   return out;
 }
 
-uint64_t merge_room_bytes(const KeyPacks& packs, Hour now, const KeyPackLimits& limits) {
-  if (packs.merge) return left_to_write(packs, *packs.merge);
-  const auto merge = mergeable(packs, now, limits);
-  // A quarter more: readings come meanwhile.
-  return merge ? left_to_write(packs, *merge) / 4 * 5 : 0;
+MergeRoom merge_room(const KeyPacks& packs, Hour now, const KeyPackLimits& limits) {
+  const auto merge = packs.merge ? packs.merge : mergeable(packs, now, limits);
+  if (!merge) return {};
+  const uint64_t left = left_to_write(packs, *merge);
+  return {.needed = left, .wanted = left + (left + limits.pack_max * KeyEntry::kSize) / 4};
 }
 
 KeyWork next_key_work(const KeyPacks& packs, const FreshFacts& fresh, Hour now, uint64_t room_bytes,
                       const KeyPackLimits& limits) {
   if (fresh.entries >= 4 * limits.fresh_max) return KeyWork::pack_fresh;
-  const bool has_room = merge_room_bytes(packs, now, limits) <= room_bytes;
+  const bool has_room = merge_room(packs, now, limits).needed <= room_bytes;
   if (packs.merge && has_room) return KeyWork::go_on_merging;
   // The last ones of an hour first: they belong into what its span is merged to.
   if (fresh.entries > 0 && fresh.from < now) return KeyWork::pack_fresh;

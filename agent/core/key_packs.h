@@ -77,9 +77,14 @@ enum class KeyWork {
   go_on_merging,
 };
 
-/// What the merge that is under way or due takes until its inputs go; 0 where there is none. Packs
-/// that are not merged become so many that every look-up is slow, so retention makes this room.
-uint64_t merge_room_bytes(const KeyPacks& packs, Hour now, const KeyPackLimits& limits);
+/// Bytes that the merge under way, or the one that is due, takes until its inputs go.
+struct MergeRoom {
+  uint64_t needed = 0;
+  uint64_t wanted = 0;  // more, for readings that come meanwhile
+};
+/// Of 0 bytes where there is none. Packs that are not merged become so many that every look-up is
+/// slow, so retention makes this room.
+MergeRoom merge_room(const KeyPacks& packs, Hour now, const KeyPackLimits& limits);
 
 /// Merging goes before packing, so that packs stay few however fast keys come; fresh ones are found
 /// as quickly until they are too many for the memory. `room_bytes`: room_before_trimming(), without

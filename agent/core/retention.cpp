@@ -57,7 +57,7 @@ TrimStep what_may_go(const Holdings& holdings, uint64_t wanted, const RetentionL
   if (holdings.oldest_batch <= holdings.droppable_upto) {
     return {.what = Trim::unreceipted, .batches_upto = holdings.droppable_upto, .bytes = wanted};
   }
-  return {.what = holdings.merging ? Trim::merge : Trim::nothing};
+  return {};
 }
 
 }  // namespace
@@ -115,12 +115,11 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   if (holdings.oldest_key_hour && *holdings.oldest_key_hour < expired_before) {
     return {.what = Trim::expired_keys, .keys_before = expired_before};
   }
+  const uint64_t room = room_before_trimming(space, limits);
+  const bool starves = holdings.merging_bytes && *holdings.merging_bytes > room;
+  if (holdings.keep_evidence) return {.what = starves ? Trim::merge : Trim::nothing};
   const uint64_t for_readings = bytes_wanted(space, limits);
-  const uint64_t for_merge = difference(holdings.merge_bytes, room_before_trimming(space, limits));
-  if (holdings.keep_evidence) {
-    return {.what = holdings.merging && for_merge > 0 ? Trim::merge : Trim::nothing};
-  }
-  const uint64_t wanted = std::max(for_readings, for_merge);
+  const uint64_t wanted = std::max(for_readings, difference(holdings.merge_bytes, room));
   if (wanted > 0 && holdings.oldest_batch <= holdings.acked_upto) {
     return {.what = Trim::batches, .batches_upto = holdings.acked_upto, .bytes = wanted};
   }
@@ -129,8 +128,11 @@ TrimStep next_trim(Timestamp now, const Space& space, const Holdings& holdings,
   const BatchNumber end = std::min(holdings.oldest_batch - 1, holdings.acked_upto);
   const bool has_skeletons = holdings.oldest_skeleton < end;
   if (wanted > 0 && has_skeletons) return {.what = Trim::skeletons, .batches_upto = end - 1};
-  if (for_readings > 0 && holdings.merging) return {.what = Trim::merge};
-  if (wanted > 0) return what_may_go(holdings, wanted, limits);
+  if (for_readings > 0 && starves) return {.what = Trim::merge};
+  if (wanted > 0) {
+    const TrimStep step = what_may_go(holdings, wanted, limits);
+    return step.what == Trim::nothing && starves ? TrimStep{.what = Trim::merge} : step;
+  }
   if (!has_skeletons) return {};
   const Timestamp sealed_before = now - limits.skeleton_age;
   if (holdings.oldest_skeleton_sealed_at && *holdings.oldest_skeleton_sealed_at < sealed_before) {

@@ -77,10 +77,10 @@ struct Holdings {
   std::optional<Timestamp> oldest_skeleton_sealed_at;
   /// The newest sealed batch of a diagnostic stream; 0: nothing may go without a receipt.
   BatchNumber droppable_upto = 0;
-  Seq oldest_batch_seq = 1;           // of a diagnostic stream: the first of oldest_batch
-  std::optional<Seq> oldest_key_seq;  // and the last that the oldest pack of keys there is for
-  uint64_t merge_bytes = 0;           // merge_room_bytes()
-  bool merging = false;
+  Seq oldest_batch_seq = 1;               // of a diagnostic stream: the first of oldest_batch
+  std::optional<Seq> oldest_key_seq;      // and the last that the oldest pack of keys there is for
+  uint64_t merge_bytes = 0;               // MergeRoom::wanted
+  std::optional<uint64_t> merging_bytes;  // MergeRoom::needed, of a merge that is under way
   /// The collector's log contradicts itself (checkpoint_watch.h): nothing goes for lack of room or
   /// for its age, only idempotency keys beyond their window.
   bool keep_evidence = false;

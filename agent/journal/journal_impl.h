@@ -47,6 +47,7 @@ struct Journal::Impl {
   KeyClock key_clock;  // as of opening
   FreshKeys fresh;
   KeyPacks packs;  // as stored last
+  bool keys_turn = false;
   mutable CheckedBlocks checks;
   uint64_t keys_since_slice = 0;  // recorded since the last slice of a merge
   bool booted = false;
@@ -124,6 +125,8 @@ struct Journal::Impl {
                   StreamState& next) const;
   [[nodiscard]] KeyWork key_work(const Space& now) const;
   Status tidy_keys(KeyWork work);
+  /// False where there is none, or no page for it.
+  Result<bool> do_key_work(const Space& now);
   Status pack_fresh();
   Status merge_slice(KeyPacks next);
   Status give_up_key_merge();

@@ -32,6 +32,8 @@ Result<KeyClock> Journal::Impl::load_key_clock(const io::LmdbTxn& txn) const {
 
 Result<Holdings> Journal::Impl::holdings() const {
   TRY(const auto txn, env.begin_read());
+  const MergeRoom merge =
+      merge_room(packs, hour_of(key_clock_now().at), key_pack_limits(options.retention));
   const KeyPack* oldest = packs.packs.empty() ? nullptr : &packs.packs.front();
   Holdings out{.oldest_batch = state.oldest_batch,
                .acked_upto = state.acked_upto,
@@ -39,9 +41,8 @@ Result<Holdings> Journal::Impl::holdings() const {
                .key_time = key_clock_now().at,
                .oldest_skeleton = state.oldest_skeleton,
                .oldest_skeleton_sealed_at = std::nullopt,
-               .merge_bytes = merge_room_bytes(packs, hour_of(key_clock_now().at),
-                                               key_pack_limits(options.retention)),
-               .merging = packs.merge.has_value(),
+               .merge_bytes = merge.wanted,
+               .merging_bytes = packs.merge ? std::optional(merge.needed) : std::nullopt,
                .keep_evidence = log.keep_evidence()};
   if (state.oldest_skeleton < state.next_batch) {
     const auto skeleton = skeleton_of(txn, state.oldest_skeleton);
@@ -129,15 +130,22 @@ Result<bool> Journal::Impl::make_space(const Space& now) {
   return did(trim_slice(step));
 }
 
+Result<bool> Journal::Impl::do_key_work(const Space& now) {
+  const KeyWork work = key_work(now);
+  if (work == KeyWork::nothing) return false;
+  return did(tidy_keys(work));
+}
+
 Result<bool> Journal::Impl::trim() {
   TRY(const Space before, space());
-  TRY(const bool freed, make_space(before));
-  if (!freed) {
-    const KeyWork work = key_work(before);
-    if (work == KeyWork::nothing) return false;
-    TRY(const bool tidied, did(tidy_keys(work)));
-    if (!tidied) return false;
+  // In turns: in a full journal there is something to forget after each commit, and keys that are
+  // not packed stay in memory.
+  keys_turn = !keys_turn;
+  TRY(bool done, keys_turn ? do_key_work(before) : make_space(before));
+  if (!done) {
+    TRY(done, keys_turn ? make_space(before) : do_key_work(before));
   }
+  if (!done) return false;
   TRY(const Space now, space());
   TRY(const TrimStep step, next_trim_step(now));
   return !packs.doomed.empty() || step.what != Trim::nothing || key_work(now) != KeyWork::nothing;

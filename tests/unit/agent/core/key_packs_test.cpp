@@ -189,17 +189,18 @@ TEST_CASE("a merge goes on while older packs go, and ends without one of its own
 
 TEST_CASE("a merge waits for the room that it takes for a while") {
   KeyPacks packs = neighbours(8);  // 800 entries of 28 bytes, and LMDB's part
-  CHECK(merge_room_bytes(neighbours(7), 5, kLimits) == 0);
-  const uint64_t room = merge_room_bytes(packs, 5, kLimits);
-  CHECK(room == 28'905);  // and a quarter
+  CHECK(merge_room(neighbours(7), 5, kLimits).wanted == 0);
+  const uint64_t room = 23'126;
+  CHECK(merge_room(packs, 5, kLimits).needed == room);
+  CHECK(merge_room(packs, 5, kLimits).wanted == room + room / 4 + 140'000);  // of the largest pack
   CHECK(next_key_work(packs, {}, 5, room - 1, kLimits) == KeyWork::nothing);
   CHECK(next_key_work(packs, {.entries = 100, .from = 5}, 5, 0, kLimits) == KeyWork::pack_fresh);
   CHECK(next_key_work(packs, {}, 5, room, kLimits) == KeyWork::begin_merge);
 
   packs.merge = mergeable(packs, 5, kLimits);
-  CHECK(merge_room_bytes(packs, 5, kLimits) == 23'126);
-  CHECK(next_key_work(packs, {}, 5, 23'126, kLimits) == KeyWork::go_on_merging);
-  CHECK(next_key_work(packs, {}, 5, 23'125, kLimits) == KeyWork::nothing);
+  CHECK(merge_room(packs, 5, kLimits).needed == room);
+  CHECK(next_key_work(packs, {}, 5, room, kLimits) == KeyWork::go_on_merging);
+  CHECK(next_key_work(packs, {}, 5, room - 1, kLimits) == KeyWork::nothing);
   packs.merge->entries = 400;
   CHECK(next_key_work(packs, {}, 5, 12'000, kLimits) == KeyWork::go_on_merging);
 

@@ -19,6 +19,8 @@ constexpr uint64_t kKeyBytes = 29;
 struct Device {
   RetentionLimits retention;
   bool online = true;
+  int steps_max = 10'000;  // after each record; under load it is one
+  bool keys_turn = false;
   uint64_t reading_bytes = 10;
   KeyPacks packs = {};
   FreshFacts fresh = {};
@@ -31,6 +33,7 @@ struct Device {
   uint64_t keys_written = 0;
   uint64_t refused = 0;
   size_t most_packs = 0;
+  size_t most_fresh = 0;
   uint64_t given_up = 0;
 
   [[nodiscard]] KeyPackLimits limits() const { return key_pack_limits(retention); }
@@ -52,8 +55,8 @@ struct Device {
                  .key_time = now,
                  .oldest_skeleton = oldest_skeleton,
                  .oldest_skeleton_sealed_at = now,
-                 .merge_bytes = merge_room_bytes(packs, hour_of(now), limits()),
-                 .merging = packs.merge.has_value()};
+                 .merge_bytes = merge_room(packs, hour_of(now), limits()).wanted};
+    if (packs.merge) out.merging_bytes = merge_room(packs, hour_of(now), limits()).needed;
     if (!packs.packs.empty()) out.oldest_key_hour = packs.packs.front().to;
     return out;
   }
@@ -68,19 +71,27 @@ struct Device {
       batches.push_back(keys * reading_bytes);
       batches_bytes += batches.back();
     }
-    int steps = 0;
-    while (step()) REQUIRE(++steps < 10'000);
+    for (int steps = 0; steps < steps_max && step(); ++steps) REQUIRE(steps < 9'999);
     most_packs = std::max(most_packs, packs.packs.size());
+    most_fresh = std::max(most_fresh, fresh.entries);
   }
 
   bool step() {
+    keys_turn = !keys_turn;
+    return keys_turn ? tidy() || make_space() : make_space() || tidy();
+  }
+
+  bool make_space() {
     if (!packs.doomed.empty()) {
       packs.doomed.clear();
       doomed_bytes = 0;
       return true;
     }
     const TrimStep trim = next_trim(now, space(), holdings(), retention);
-    if (trim.what != Trim::nothing) return forget(trim);
+    return trim.what != Trim::nothing && forget(trim);
+  }
+
+  bool tidy() {
     const uint64_t room = room_before_trimming(space(), retention);
     return tidy(next_key_work(packs, fresh, hour_of(now), room, limits()));
   }
@@ -191,4 +202,17 @@ TEST_CASE("readings that no receipt covers take the room of merges, and get it b
   device.most_packs = 0;
   for (int i = 0; i < 500; ++i) device.record(2'048, std::chrono::seconds(20));
   CHECK(device.packs.packs.size() <= 60);
+}
+
+TEST_CASE("a burst into a journal full of receipted batches leaves few keys unpacked, few packs") {
+  Device device{.retention = {}};
+  device.reading_bytes = 60;
+  for (int i = 0; i < 5'000; ++i) device.record(1'024, std::chrono::minutes(5));
+  REQUIRE(device.space().used_bytes > device.retention.quota_bytes / 16 * 13);
+  device.steps_max = 1;
+  device.most_packs = 0;
+  for (int i = 0; i < 4'000; ++i) device.record(1'024, Duration(50));
+  CHECK(device.refused == 0);
+  CHECK(device.most_fresh <= 4 * device.limits().fresh_max + 2 * 1'024);
+  CHECK(device.most_packs <= 100);
 }

@@ -222,10 +222,10 @@ TEST_CASE("room for a merge is made of what may go, but readings go before it") 
   CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::skeletons);
   held.oldest_skeleton = 500;
   CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::keys_early);
-  held.merging = true;
+  held.merging_bytes = 7 * kMiB;
   CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::keys_early);
   CHECK(next_trim(kNow, used(151), held, kLimits).what == Trim::merge);
-  held.merging = false;
+  held.merging_bytes.reset();
   CHECK(next_trim(kNow, used(151), held, kLimits).what == Trim::keys_early);
 }
 
@@ -237,12 +237,13 @@ TEST_CASE("a merge that gets no room is given up") {
                 .oldest_skeleton = 500,
                 .merge_bytes = 10 * kMiB};
   CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::nothing);
-  held.merging = true;
-  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::merge);
+  held.merging_bytes = 8 * kMiB;
+  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::nothing);
+  CHECK(next_trim(kNow, used(143), held, kLimits).what == Trim::merge);
   held.keep_evidence = true;
   held.oldest_batch = 1;
-  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::merge);
-  CHECK(next_trim(kNow, used(140), held, kLimits).what == Trim::nothing);
+  CHECK(next_trim(kNow, used(143), held, kLimits).what == Trim::merge);
+  CHECK(next_trim(kNow, used(142), held, kLimits).what == Trim::nothing);
 }
 
 TEST_CASE("the room before trimming is what the quota and the disk have") {

@@ -244,3 +244,22 @@ TEST_CASE("in a journal that keys fill, packs are merged and the newest keys are
   }
   CHECK(device.status().next_seq == end);
 }
+
+TEST_CASE("in a full journal under load, few keys wait in memory for their pack") {
+  JournalOptions options;
+  options.retention.quota_bytes = 6 << 20;
+  Device device(options);
+  int next = 0;
+  for (int group = 0; group < 400; ++group) {
+    device.seqs(keyed(next, 500));
+    next += 500;
+    device.clock.advance(std::chrono::minutes(1));
+    pass_receipt(device);
+    REQUIRE(device.journal->trim().has_value());  // one step, as under load
+    if (group % 40 == 39) {
+      device.journal.reset();
+      CHECK(rows_from(device, keys::fresh_keys(0)) <= 4 * 877 / 500 + 3);
+      device.open();
+    }
+  }
+}
