@@ -183,7 +183,7 @@ def agent_disk_full(bench):
 def fill(bench, device):
     """How many events were answered with 200 before the first other answer, and that answer."""
     taken = 0
-    for _ in range(4000):
+    for _ in range(8000):
         batch = [bench.event() for _ in range(100)]
         answer = bench.post(batch, device, content_type='application/cloudevents-batch+json')
         if answer[0] != 200:
