@@ -29,7 +29,7 @@ age_max = "%(age_max)s"
 
 [heartbeat]
 interval = "1s"
-lateness = "1s"
+lateness = "%(lateness)s"
 
 [input.http]
 socket = "agent.sock"
@@ -67,7 +67,8 @@ class Plant(Desk):
     def start_all(self, devices):
         self.start({name: options.get('contract', {}) for name, options in devices.items()})
         for name, options in devices.items():
-            self._write('templates', 'agent-%s.toml.in' % name, AGENT % dict(options, device=name) + options.get('inputs', ''))
+            text = AGENT % {'device': name, 'lateness': '1s', **options} + options.get('inputs', '')
+            self._write('templates', 'agent-%s.toml.in' % name, text)
             self.stack.call('prepare_agent', name)
 
     def write_contract(self, name, more='', silence='10h', adjust_after='10h'):
