@@ -106,4 +106,19 @@ for part in 'Step "boil water" failed' "exit code 3" "$LOGS/kettle.log" 'no sock
     expect grep -qF "$part" <<<"$said"
 done
 
+CASE="what failed is counted, and named again at the end with its exit code and its reason"
+. "$HERE/../../lib/count.sh"
+for program in "well;echo 'All tests passed (9 assertions in 3 test cases)'" \
+    "leaks;echo 'All tests passed (9 assertions in 3 test cases)'; echo '==1==ERROR: LeakSanitizer: leaks'; exit 23" \
+    "wrong;echo 'a_test.cpp:7: FAILED:'; echo '  CHECK( 1 == 2 )'; echo 'test cases: 3 | 2 passed | 1 failed'; exit 1"; do
+    run_program "${program%%;*}" bash -c "${program#*;}" >/dev/null
+done
+run_script broken bash -c 'echo half done; exit 3' >/dev/null
+expect test "$PASSED $FAILED" = "8 3"
+said=$(repeat_failures)
+for part in 'leaks, exit code 23' 'ERROR: LeakSanitizer' 'wrong, exit code 1' 'CHECK( 1 == 2 )' 'broken, exit code 3' 'half done'; do
+    expect grep -qF "$part" <<<"$said"
+done
+expect_not grep -qF well <<<"$said"
+
 echo "all cases passed"
