@@ -5,6 +5,12 @@ PASSED=0
 FAILED=0
 FAILURES=() # "NAME EXIT_CODE LOG" of each program and script in which something failed
 
+# The end of a program's log may be far from it.
+what_failed_first() { # LOG LINES
+    { grep -n -E -B 3 -A 12 '^FAILED |FAILED:$|error: |ERROR: ' "$1" || tail -n 5 "$1"; } |
+        cut -c 1-200 | sed -n -e 's/^/        /' -e "1,$2p"
+}
+
 report() { # NAME PASSED FAILED BEGAN_US LOG EXIT_CODE
     PASSED=$((PASSED + $2))
     FAILED=$((FAILED + $3))
@@ -12,8 +18,7 @@ report() { # NAME PASSED FAILED BEGAN_US LOG EXIT_CODE
         "$([ "$3" = 0 ] && echo '          ' || printf '%3d FAILED' "$3")" "$(seconds_since "$4")"
     if [ "$3" != 0 ]; then
         FAILURES+=("$1 $6 $5")
-        # What failed first: the end of a program's log may be far from it.
-        { grep -n -E -B 3 -A 12 'FAILED:$|error: |ERROR: ' "$5" || true; } | sed -n -e 's/^/        /' -e '1,60p'
+        what_failed_first "$5" 60
         printf '        ...\n'
         tail -n 20 "$5" | sed 's/^/        /'
         printf '        (all of it: %s)\n' "$5"
@@ -26,7 +31,7 @@ repeat_failures() {
     for failure in "${FAILURES[@]}"; do
         read -r name code log <<<"$failure"
         printf 'FAILED: %s, exit code %s\n' "$name" "$code"
-        { grep -E -A 6 '^FAILED |FAILED:$|error: |ERROR: ' "$log" || tail -n 5 "$log"; } | cut -c 1-160 | sed -n -e 's/^/    /' -e '1,10p'
+        what_failed_first "$log" 12
     done
 }
 

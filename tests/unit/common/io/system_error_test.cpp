@@ -42,6 +42,7 @@ class Folder {
 
 template <class Call>
 Error error_without_files(Call call) {
+  (void)call();  // with files, as NoMoreFiles asks
   const test::NoMoreFiles none;
   const auto result = call();
   return result ? Error(Errc::internal, "no error") : result.error();
@@ -96,7 +97,6 @@ TEST_CASE("two kinds of sockets on one path are a fault of the configuration") {
 }
 
 TEST_CASE("a process that has no files left gets an error that passes") {
-  if (!ledgerline::test::NoMoreFiles::kPossible) return;
   const Folder folder;
   const std::string there = folder.file("there", "text");
   boost::asio::io_context context;
